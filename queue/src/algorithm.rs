@@ -1,0 +1,170 @@
+//! Which transformation a session performs.
+
+use core::fmt;
+use core::str::FromStr;
+
+/// An algorithm that needs a session: it has a key, a level or an expanded state worth keeping between jobs.
+///
+/// The discriminants are stable: device interfaces use them as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u16)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// Raw deflate, RFC 1951.
+    Deflate = 1,
+    /// Deflate in a zlib wrapper, RFC 1950.
+    Zlib = 2,
+    /// Deflate in a gzip member, RFC 1952. One job reads or writes one member.
+    Gzip = 3,
+    /// LZ4 block format, without a size prefix.
+    Lz4Block = 4,
+    /// Zstandard frame, RFC 8878.
+    Zstd = 5,
+    /// AES-128 in Galois/Counter mode, NIST SP 800-38D; 96-bit nonce, 128-bit tag.
+    Aes128Gcm = 32,
+    /// AES-256 in Galois/Counter mode, NIST SP 800-38D; 96-bit nonce, 128-bit tag.
+    Aes256Gcm = 33,
+    /// ChaCha20-Poly1305, RFC 8439; 96-bit nonce, 128-bit tag.
+    ChaCha20Poly1305 = 34,
+    /// SHA-256, FIPS 180-4.
+    Sha256 = 64,
+    /// SHA-512, FIPS 180-4.
+    Sha512 = 65,
+    /// HMAC over SHA-256, RFC 2104; any key length.
+    HmacSha256 = 96,
+}
+
+/// What kind of work an [`Algorithm`] does; it fixes which operations a session of it accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Family {
+    /// [`Operation::Compress`](crate::Operation::Compress) and [`Operation::Decompress`](crate::Operation::Decompress).
+    Compression,
+    /// [`Operation::Seal`](crate::Operation::Seal) and [`Operation::Open`](crate::Operation::Open).
+    Aead,
+    /// [`Operation::Digest`](crate::Operation::Digest).
+    Digest,
+}
+
+impl Algorithm {
+    /// Every algorithm this version names, in display order.
+    pub const ALL: [Self; 11] = [
+        Self::Deflate,
+        Self::Zlib,
+        Self::Gzip,
+        Self::Lz4Block,
+        Self::Zstd,
+        Self::Aes128Gcm,
+        Self::Aes256Gcm,
+        Self::ChaCha20Poly1305,
+        Self::Sha256,
+        Self::Sha512,
+        Self::HmacSha256,
+    ];
+
+    /// The kind of work.
+    #[must_use]
+    pub const fn family(self) -> Family {
+        match self {
+            Self::Deflate | Self::Zlib | Self::Gzip | Self::Lz4Block | Self::Zstd => Family::Compression,
+            Self::Aes128Gcm | Self::Aes256Gcm | Self::ChaCha20Poly1305 => Family::Aead,
+            Self::Sha256 | Self::Sha512 | Self::HmacSha256 => Family::Digest,
+        }
+    }
+
+    /// The key length in bytes where the algorithm fixes one; `Some(0)` for algorithms without a key, `None` for any length.
+    #[must_use]
+    pub const fn key_len(self) -> Option<usize> {
+        match self {
+            Self::Aes128Gcm => Some(16),
+            Self::Aes256Gcm | Self::ChaCha20Poly1305 => Some(32),
+            Self::HmacSha256 => None,
+            _ => Some(0),
+        }
+    }
+
+    /// The levels a compressor of this algorithm accepts, and the default one; `None` where a level means nothing.
+    #[must_use]
+    pub const fn levels(self) -> Option<Levels> {
+        match self {
+            Self::Deflate | Self::Zlib | Self::Gzip => Some(Levels { min: 0, max: 9, default: 6 }),
+            Self::Zstd => Some(Levels { min: 1, max: 19, default: 3 }),
+            _ => None,
+        }
+    }
+
+    /// The length in bytes of what a digest writes to its destination; `None` for other families.
+    #[must_use]
+    pub const fn digest_len(self) -> Option<usize> {
+        match self {
+            Self::Sha256 | Self::HmacSha256 => Some(32),
+            Self::Sha512 => Some(64),
+            _ => None,
+        }
+    }
+
+    /// The name used on command lines, in reports and in device attributes.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deflate => "deflate",
+            Self::Zlib => "zlib",
+            Self::Gzip => "gzip",
+            Self::Lz4Block => "lz4",
+            Self::Zstd => "zstd",
+            Self::Aes128Gcm => "aes-128-gcm",
+            Self::Aes256Gcm => "aes-256-gcm",
+            Self::ChaCha20Poly1305 => "chacha20-poly1305",
+            Self::Sha256 => "sha-256",
+            Self::Sha512 => "sha-512",
+            Self::HmacSha256 => "hmac-sha-256",
+        }
+    }
+
+    /// The algorithm with this discriminant, if there is one.
+    #[must_use]
+    pub fn from_raw(raw: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| *algorithm as u16 == raw)
+    }
+}
+
+/// A closed range of compression levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Levels {
+    /// Fastest.
+    pub min: u8,
+    /// Smallest output.
+    pub max: u8,
+    /// Taken when the caller names none.
+    pub default: u8,
+}
+
+impl Levels {
+    /// Whether `level` lies in the range.
+    #[must_use]
+    pub const fn contains(self, level: u8) -> bool {
+        self.min <= level && level <= self.max
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The name is not one of [`Algorithm::name`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown algorithm '{0}'; known are: {known}", known = Algorithm::ALL.map(Algorithm::name).join(", "))]
+pub struct UnknownAlgorithm(pub String);
+
+impl FromStr for Algorithm {
+    type Err = UnknownAlgorithm;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
+            .ok_or_else(|| UnknownAlgorithm(name.to_owned()))
+    }
+}

@@ -1,0 +1,384 @@
+//! The table of jobs of one queue: built in place, read by the driver, answered in place.
+//!
+//! A slot goes round like this, and at each point one party may touch it:
+//!
+//! | state | who | what |
+//! | --- | --- | --- |
+//! | free or being built | the runtime, holding the submitter | writes the job |
+//! | in flight, from [`Batch::launch`] to [`Done::complete`] | nobody writes; the driver reads the job | |
+//! | answered | the runtime, holding the completer | reads the outcome, hands the slot back |
+//!
+//! The table lies in memory of this process that no device reaches. What a device says is compared with it: a
+//! completion whose token is not that of a job in flight is [`DeviceError::UnknownToken`], and changes nothing.
+
+use core::fmt;
+
+use crate::sync::SharedCell;
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::{DeviceError, Job, MAX_DEPTH, Outcome, Status, Token};
+
+/// One slot: a job and its answer, two cache lines.
+#[derive(Debug)]
+#[repr(C, align(128))]
+struct Cell {
+    job: SharedCell<Job>,
+    outcome: SharedCell<Outcome>,
+    /// The raw token of the job in flight. If there is none, some token inverted: it names another slot, so nothing
+    /// that is looked for here equals it. It stands here, not in an array of its own, so that the two halves of a queue
+    /// share a line only over a job that both are at.
+    live: AtomicU32,
+}
+
+/// What stands for a token that is not in flight.
+const fn idle(token: Token) -> u32 {
+    !token.raw()
+}
+
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Cell>() == 128, "a slot is two cache lines");
+
+/// The table of jobs of one queue.
+pub struct Cells {
+    cells: Box<[Cell]>,
+}
+
+// SAFETY: the pointers in a job are only values here; who may touch which cell when is stated above and kept by the
+// callers of the unsafe methods.
+unsafe impl Send for Cells {}
+// SAFETY: as for `Send`: concurrent calls touch different cells, or the same cell only for reading.
+unsafe impl Sync for Cells {}
+
+impl Cells {
+    /// A table of `depth` slots, all free.
+    ///
+    /// # Panics
+    /// If `depth` is 0 or more than [`MAX_DEPTH`].
+    #[must_use]
+    pub fn new(depth: usize) -> Self {
+        assert!((1..=MAX_DEPTH).contains(&depth), "a queue has 1 to {MAX_DEPTH} slots, not {depth}");
+        Self {
+            cells: (0..depth)
+                .map(|slot| Cell {
+                    job: SharedCell::new(Job::nop(Token::first(slot))),
+                    outcome: SharedCell::new(Outcome::ok(0, 0)),
+                    live: AtomicU32::new(idle(Token::first(slot))),
+                })
+                .collect(),
+        }
+    }
+
+    /// The number of slots.
+    #[inline]
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Builds the next job of a free slot in place: gives the slot its next token and clears session and flags; `build`
+    /// does the rest.
+    ///
+    /// # Safety
+    /// `slot` is free, and belongs to the caller until it is launched.
+    ///
+    /// # Panics
+    /// If `slot` is not below [`Cells::depth`].
+    #[inline]
+    pub unsafe fn build<R>(&self, slot: usize, build: impl FnOnce(&mut Job) -> R) -> R {
+        self.cells[slot].job.with_mut(|job| {
+            // SAFETY: the slot is the caller's, so nobody else has a reference to it.
+            let job = unsafe { &mut *job };
+            job.token = job.token.next();
+            job.flags = crate::JobFlags::empty();
+            build(job)
+        })
+    }
+
+    /// A job that was answered, and what became of it.
+    ///
+    /// # Safety
+    /// `slot` was handed out by [`Done::slots`], and is not built again while the references live.
+    ///
+    /// # Panics
+    /// If `slot` is not below [`Cells::depth`].
+    #[inline]
+    #[must_use]
+    pub unsafe fn answer(&self, slot: usize) -> (&Job, &Outcome) {
+        let cell = &self.cells[slot];
+        // SAFETY: answered cells are only read, until the runtime builds them again.
+        (cell.job.with(|job| unsafe { &*job }), cell.outcome.with(|outcome| unsafe { &*outcome }))
+    }
+
+    /// What became of a job that was answered.
+    ///
+    /// # Safety
+    /// As for [`answer`](Self::answer).
+    ///
+    /// # Panics
+    /// As for [`answer`](Self::answer).
+    #[inline]
+    #[must_use]
+    pub unsafe fn outcome(&self, slot: usize) -> Outcome {
+        // SAFETY: the caller's promise.
+        *unsafe { self.answer(slot) }.1
+    }
+
+    /// The job in a slot.
+    ///
+    /// # Safety
+    /// `slot` is in flight or answered; the reference is dropped before it is built again.
+    ///
+    /// # Panics
+    /// If `slot` is not below [`Cells::depth`].
+    #[inline]
+    #[must_use]
+    pub unsafe fn job(&self, slot: usize) -> &Job {
+        // SAFETY: nobody writes a job that is in flight or answered.
+        self.cells[slot].job.with(|job| unsafe { &*job })
+    }
+
+    /// Whether the job under this token is in flight.
+    #[inline]
+    #[must_use]
+    pub fn is_live(&self, token: Token) -> bool {
+        // Relaxed: the answer is only as fresh as what orders this call against submit and poll.
+        self.cells.get(token.slot()).is_some_and(|cell| cell.live.load(Ordering::Relaxed) == token.raw())
+    }
+
+    /// The tokens in flight. A snapshot: exact while the caller holds both halves of the queue.
+    pub fn in_flight(&self) -> impl Iterator<Item = Token> + '_ {
+        let live = self.cells.iter().map(|cell| Token::from_raw(cell.live.load(Ordering::Relaxed)));
+        live.enumerate().filter(|(slot, token)| token.slot() == *slot).map(|(_, token)| token)
+    }
+}
+
+impl fmt::Debug for Cells {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cells").field("depth", &self.depth()).field("in_flight", &self.in_flight().count()).finish()
+    }
+}
+
+/// The jobs of one submit, in order.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    /// The cells themselves, not the table: a driver's loop then keeps their address in a register.
+    cells: &'a [Cell],
+    slots: &'a [u32],
+}
+
+impl<'a> Batch<'a> {
+    /// Offers the jobs in `slots` to a driver.
+    ///
+    /// # Safety
+    /// Every slot is below the table's depth, built, not in flight, named once, and stays the driver's until it is
+    /// answered.
+    #[inline]
+    #[must_use]
+    pub unsafe fn new(cells: &'a Cells, slots: &'a [u32]) -> Self {
+        Self { cells: &cells.cells, slots }
+    }
+
+    /// How many jobs there are.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there are none.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Job number `index` of the batch.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Batch::len`].
+    #[inline]
+    #[must_use]
+    pub fn job(&self, index: usize) -> &'a Job {
+        // SAFETY: `new`'s caller promised that the slot is the driver's until it is answered, so nobody writes the job.
+        self.cell(index).job.with(|job| unsafe { &*job })
+    }
+
+    /// Marks job number `index` as in flight and says under which token. Call it before the device can see the job, and
+    /// read the job no more afterwards: from here on its completion is believed.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Batch::len`].
+    #[inline]
+    pub fn launch(&self, index: usize) -> Token {
+        let token = self.job(index).token;
+        // Release: pairs with the acquire in `live`. For a device that answers what it was asked, the release of the
+        // descriptor would do; one that guesses a token in advance must not lead a completer to a job that is only half
+        // visible.
+        self.cell(index).live.store(token.raw(), Ordering::Release);
+        token
+    }
+
+    /// Takes back [`Batch::launch`] for a job that the device has *not* accepted.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Batch::len`].
+    #[inline]
+    pub fn recall(&self, index: usize) {
+        // Relaxed: the device never saw the job, so nobody looks for it.
+        let cell = self.cell(index);
+        cell.live.store(idle(self.job(index).token), Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn cell(&self, index: usize) -> &'a Cell {
+        let slot = self.slots[index] as usize;
+        // SAFETY: `new`'s caller promised that every slot is below the table's depth.
+        unsafe { self.cells.get_unchecked(slot) }
+    }
+}
+
+/// Where a driver puts the answers of one poll.
+#[derive(Debug)]
+pub struct Done<'a> {
+    cells: &'a [Cell],
+    slots: &'a mut Vec<u32>,
+}
+
+impl<'a> Done<'a> {
+    /// A sink that appends answered slots to `slots`, up to its capacity.
+    ///
+    /// # Safety
+    /// The caller holds the only completer of this table for as long as the value lives.
+    #[inline]
+    #[must_use]
+    pub unsafe fn new(cells: &'a Cells, slots: &'a mut Vec<u32>) -> Self {
+        Self { cells: &cells.cells, slots }
+    }
+
+    /// How many more answers fit. A driver leaves what does not fit for the next poll.
+    #[inline]
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.slots.capacity() - self.slots.len()
+    }
+
+    /// The job under `token`, if it is in flight.
+    #[inline]
+    #[must_use]
+    pub fn job(&self, token: Token) -> Option<&Job> {
+        // SAFETY: the slot is in flight, so nobody writes the job.
+        live(self.cells, token).map(|cell| cell.job.with(|job| unsafe { &*job }))
+    }
+
+    /// Records how the job under `token` ended. Lengths beyond what the job offered are refused.
+    ///
+    /// The caller has seen the device's answer with acquire ordering or stronger, or produced it itself: afterwards the
+    /// device no longer touches the job's memory.
+    ///
+    /// # Errors
+    /// [`DeviceError::UnknownToken`] if no such job is in flight, [`DeviceError::Overrun`] if the device claims to have
+    /// used more than it was given; nothing is recorded then.
+    #[inline]
+    pub fn complete(&mut self, token: Token, outcome: &Outcome) -> Result<(), DeviceError> {
+        self.complete_with(token, |_| Ok(*outcome))
+    }
+
+    /// As [`complete`](Self::complete), with an outcome that depends on the job: `interpret` is called if the job is in
+    /// flight.
+    ///
+    /// # Errors
+    /// As for [`complete`](Self::complete), and what `interpret` returns; nothing is recorded then.
+    #[inline]
+    pub fn complete_with(
+        &mut self,
+        token: Token,
+        interpret: impl FnOnce(&Job) -> Result<Outcome, DeviceError>,
+    ) -> Result<(), DeviceError> {
+        self.slots.push(record(self.cells, token, interpret)?);
+        Ok(())
+    }
+
+    /// As [`complete_with`](Self::complete_with) for one answer after the other, as many as there is
+    /// [`room`](Self::room) for: a loop that keeps in registers what single calls must load and store.
+    ///
+    /// # Errors
+    /// As for [`complete_with`](Self::complete_with). The answers before hold, that one is lost, those behind were not
+    /// taken.
+    #[inline]
+    pub fn complete_each<T>(
+        &mut self,
+        answers: impl Iterator<Item = (Token, T)>,
+        mut interpret: impl FnMut(&Job, T) -> Result<Outcome, DeviceError>,
+    ) -> Result<(), DeviceError> {
+        let cells = self.cells;
+        let mut result = Ok(());
+        let mut len = 0;
+        for (place, (token, answer)) in self.slots.spare_capacity_mut().iter_mut().zip(answers) {
+            match record(cells, token, |job| interpret(job, answer)) {
+                Ok(slot) => place.write(slot),
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
+            };
+            len += 1;
+        }
+        // SAFETY: `len` places behind the old length were written.
+        unsafe { self.slots.set_len(self.slots.len() + len) };
+        result
+    }
+
+    /// The slots answered so far.
+    #[inline]
+    #[must_use]
+    pub fn slots(&self) -> &[u32] {
+        self.slots
+    }
+}
+
+/// The cell of the job under `token`, if that is in flight.
+#[inline]
+fn live(cells: &[Cell], token: Token) -> Option<&Cell> {
+    // Acquire: pairs with the release in `Batch::launch`; whoever finds a token sees its job whole.
+    cells.get(token.slot()).filter(|cell| cell.live.load(Ordering::Acquire) == token.raw())
+}
+
+/// Ends the flight of the job under `token` and returns its slot. For whoever holds the only [`Done`] of the table.
+#[inline]
+fn record(
+    cells: &[Cell],
+    token: Token,
+    interpret: impl FnOnce(&Job) -> Result<Outcome, DeviceError>,
+) -> Result<u32, DeviceError> {
+    let Some(cell) = live(cells, token) else {
+        return Err(DeviceError::UnknownToken(token));
+    };
+    // SAFETY: the slot is in flight, so nobody writes the job.
+    let job = cell.job.with(|job| unsafe { &*job });
+    let outcome = interpret(job)?;
+    if !fits(job, &outcome) {
+        return Err(DeviceError::Overrun { token, consumed: outcome.consumed, produced: outcome.produced });
+    }
+    // Relaxed: whoever builds the slot again got it from the caller, whose business that hand-over is.
+    cell.live.store(idle(token), Ordering::Relaxed);
+    // SAFETY: the slot was in flight and is now the completer's, which `Done::new`'s caller holds alone.
+    cell.outcome.with_mut(|cell| unsafe { *cell = outcome });
+    #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
+    Ok(token.slot() as u32)
+}
+
+/// Whether a device's lengths are possible for the job.
+#[inline]
+fn fits(job: &Job, outcome: &Outcome) -> bool {
+    if outcome.status == Status::OutputTooSmall {
+        // `produced` is then the room that would be needed.
+        return true;
+    }
+    let (source, destination) = match job.operation {
+        crate::Operation::Nop => (0, 0),
+        crate::Operation::Compare => (job.source_len, job.source_len),
+        crate::Operation::Crc32 | crate::Operation::Crc32c => (job.source_len, 0),
+        crate::Operation::Fill => (0, job.destination_len),
+        _ => (job.source_len, job.destination_len),
+    };
+    outcome.consumed <= source as u64 && outcome.produced <= destination as u64
+}

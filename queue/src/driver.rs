@@ -1,0 +1,109 @@
+//! Where devices come from, and who drives them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Capabilities, Cells, Completer, OpenError, Submitter, Transport, TransportError};
+
+/// What a bus knows of a device before anybody opens it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeviceInfo {
+    /// The name users say.
+    pub name: String,
+    /// The name of its programming interface, with a version; drivers go by it.
+    pub interface: String,
+    /// Whether it is a model rather than hardware or the CPU. Such devices are only used when named.
+    pub simulated: bool,
+    /// Why it cannot be used, and what would mend that.
+    pub unusable: Option<Unusable>,
+    /// The memory node it is near, where known.
+    pub numa_node: Option<u32>,
+}
+
+/// Why a device cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// What is wrong.
+    pub reason: String,
+    /// What to do about it, if anything can be done.
+    pub cure: Option<String>,
+}
+
+impl DeviceInfo {
+    /// A usable piece of hardware.
+    #[must_use]
+    pub fn new(name: impl Into<String>, interface: impl Into<String>) -> Self {
+        Self { name: name.into(), interface: interface.into(), simulated: false, unusable: None, numa_node: None }
+    }
+}
+
+/// A place where devices are found and opened.
+pub trait Bus: Send + Sync + fmt::Debug {
+    /// Its name, for reports.
+    fn name(&self) -> &str;
+
+    /// The devices there are now, the unusable ones included.
+    fn devices(&self) -> Vec<DeviceInfo>;
+
+    /// Opens one queue of a device.
+    ///
+    /// # Errors
+    /// [`TransportError::NoSuchDevice`], [`TransportError::Busy`], or what the system says.
+    fn open(&self, device: &str) -> Result<Arc<dyn Transport>, TransportError>;
+}
+
+/// The two halves of an open queue, and what it was granted.
+pub struct OpenQueue {
+    /// What holds for this queue.
+    pub granted: Capabilities,
+    /// The half that takes jobs.
+    pub submitter: Box<dyn Submitter>,
+    /// The half that answers.
+    pub completer: Box<dyn Completer>,
+}
+
+impl fmt::Debug for OpenQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenQueue").field("granted", &self.granted).finish_non_exhaustive()
+    }
+}
+
+/// What is asked of a queue when it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueRequest {
+    /// How many jobs are wanted in flight; also the size of the table.
+    pub depth: usize,
+}
+
+impl QueueRequest {
+    /// A queue for `depth` jobs in flight.
+    #[must_use]
+    pub const fn new(depth: usize) -> Self {
+        Self { depth }
+    }
+}
+
+/// Knows one programming interface.
+pub trait Driver: Send + Sync + fmt::Debug {
+    /// Its name, for reports.
+    fn name(&self) -> &str;
+
+    /// Whether it knows the device's interface.
+    fn drives(&self, device: &DeviceInfo) -> bool;
+
+    /// What the device should be able to do, judged without opening it.
+    fn advertised(&self, device: &DeviceInfo) -> Capabilities;
+
+    /// Opens a queue over a transport that is fresh or was reset. `cells` is the queue's table, of `request.depth` slots.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    fn open(
+        &self,
+        transport: Arc<dyn Transport>,
+        cells: Arc<Cells>,
+        request: &QueueRequest,
+    ) -> Result<OpenQueue, OpenError>;
+}

@@ -1,0 +1,114 @@
+//! One job, as a driver sees it.
+
+use core::ptr;
+
+use crate::{Operation, Token};
+
+bitflags::bitflags! {
+    /// What a driver may assume, or must do, beyond the operation.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[repr(transparent)]
+    pub struct JobFlags: u8 {
+        /// All memory the job names stays mapped, and nobody else writes it, until the job completes: the runtime owns it or
+        /// has it borrowed. A device in the same process may then use it in place.
+        const VOUCHED = 1 << 0;
+        /// The destination may hold uninitialised bytes: it is written before anybody reads it.
+        const UNINIT_DESTINATION = 1 << 1;
+        /// The next job of the batch starts when this one has succeeded, else it ends as
+        /// [`Status::Canceled`](crate::Status::Canceled). Needs [`Capabilities::chains`](crate::Capabilities::chains).
+        const CHAINED = 1 << 2;
+        /// `source` and `destination` point to lists of [`Segment`]s, and the lengths count segments. Needs [`Capabilities::scatter`](crate::Capabilities::scatter).
+        const SCATTER = 1 << 3;
+    }
+}
+
+/// One piece of a scattered source or destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Segment {
+    /// Where it starts.
+    pub address: u64,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
+/// The number a session has on one queue, chosen by the runtime and below [`Capabilities::sessions`](crate::Capabilities::sessions).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct SessionId(pub u16);
+
+/// One job: what to do, with which memory.
+///
+/// It is built in place in its slot of the queue's table ([`Cells`](crate::Cells)) and stays there, unchanged, until it completes.
+/// Which fields count depends on the operation ([`Operation`]); the others keep what an earlier job left there, and a
+/// driver must not read them. Addresses are addresses of this process.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Job {
+    /// The job's name; its slot is the one the job is in.
+    pub token: Token,
+    /// The session, for operations that need one.
+    pub session: SessionId,
+    /// What to do.
+    pub operation: Operation,
+    /// Promises and demands.
+    pub flags: JobFlags,
+    /// First byte to read.
+    pub source: *const u8,
+    /// Bytes to read.
+    pub source_len: usize,
+    /// First byte to write.
+    pub destination: *mut u8,
+    /// Room for writing, in bytes.
+    pub destination_len: usize,
+    /// Second source: what `Compare` compares with, or associated data.
+    pub aux: *const u8,
+    /// Its length in bytes.
+    pub aux_len: usize,
+    /// Small operand: pattern, checksum to continue from, or nonce.
+    pub immediate: [u8; 16],
+}
+
+impl Job {
+    /// A job that does nothing, under this token.
+    #[must_use]
+    pub const fn nop(token: Token) -> Self {
+        Self {
+            token,
+            session: SessionId(0),
+            operation: Operation::Nop,
+            flags: JobFlags::empty(),
+            source: ptr::null(),
+            source_len: 0,
+            destination: ptr::null_mut(),
+            destination_len: 0,
+            aux: ptr::null(),
+            aux_len: 0,
+            immediate: [0; 16],
+        }
+    }
+
+    /// The 8-byte pattern of a `Fill`.
+    #[inline]
+    #[must_use]
+    pub fn pattern(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.immediate;
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// The value a checksum continues from.
+    #[inline]
+    #[must_use]
+    pub fn seed(&self) -> u32 {
+        let [a, b, c, d, ..] = self.immediate;
+        u32::from_le_bytes([a, b, c, d])
+    }
+
+    /// The nonce of an AEAD job.
+    #[inline]
+    #[must_use]
+    pub fn nonce(&self) -> [u8; 12] {
+        let [nonce @ .., _, _, _, _] = self.immediate;
+        nonce
+    }
+}

@@ -1,0 +1,37 @@
+//! The contract between accelerator drivers and the runtime.
+//!
+//! A driver implements [`Driver`] and the two halves of a queue, [`Submitter`] and [`Completer`]. It is handed a [`Transport`], which
+//! is its only way to the system, and the queue's table of jobs, [`Cells`]. Start with the [`queue`] module: it is the contract in words.
+//!
+//! This crate knows no operating system beyond file descriptors and no device. Applications do not use it; they use `uaccel`.
+
+mod algorithm;
+mod capability;
+mod cells;
+mod driver;
+mod error;
+mod job;
+mod operation;
+mod outcome;
+pub mod queue;
+mod region;
+mod ring_memory;
+mod session;
+pub mod sync;
+mod token;
+mod transport;
+
+pub use algorithm::{Algorithm, Family, Levels, UnknownAlgorithm};
+pub use capability::{AddressMode, AlgorithmSet, Capabilities, FaultHandling, OperationSet, Order};
+pub use cells::{Batch, Cells, Done};
+pub use driver::{Bus, DeviceInfo, Driver, OpenQueue, QueueRequest, Unusable};
+pub use error::{DeviceError, OpenError, SessionError, SubmitError, TransportError};
+pub use job::{Job, JobFlags, Segment, SessionId};
+pub use operation::Operation;
+pub use outcome::{Fault, FaultKind, Outcome, Status};
+pub use queue::{Cancel, Completer, Submitter};
+pub use region::{Region, RegionKind};
+pub use ring_memory::RingMemory;
+pub use session::{Direction, SessionSpec, SpecError};
+pub use token::{MAX_DEPTH, Token};
+pub use transport::{Quiet, Transport, Wake};

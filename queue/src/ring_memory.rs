@@ -1,0 +1,123 @@
+//! Memory that host and device share: rings, completion lines, status words.
+
+use core::any::Any;
+use core::fmt;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+/// A piece of memory that host and device share.
+///
+/// It belongs to the transport, which knows what the device can reach; the driver gets the host's pointer, the device's address
+/// and the length. The other side writes it at any time, so it is only ever touched through atomics, never through a slice.
+/// Offsets are in bytes and a multiple of 8.
+#[derive(Clone)]
+pub struct RingMemory {
+    host: NonNull<AtomicU64>,
+    device: u64,
+    len: usize,
+    /// Keeps the memory mapped for as long as anybody can reach it.
+    _keeper: Arc<dyn Any + Send + Sync>,
+}
+
+// SAFETY: every access is atomic, and the keeper may be dropped on any thread.
+unsafe impl Send for RingMemory {}
+// SAFETY: every access is atomic.
+unsafe impl Sync for RingMemory {}
+
+impl RingMemory {
+    /// Describes memory at `host`, which the device knows as `device`.
+    ///
+    /// # Safety
+    /// `host` is 8-byte aligned and points to `len` bytes, zeroed at first, which stay mapped readable and writable until
+    /// `keeper` is dropped, and which everybody in this process accesses atomically.
+    #[must_use]
+    pub unsafe fn new(host: NonNull<u8>, device: u64, len: usize, keeper: Arc<dyn Any + Send + Sync>) -> Self {
+        Self { host: host.cast(), device, len, _keeper: keeper }
+    }
+
+    /// The length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The device's address of byte `offset`.
+    #[must_use]
+    pub fn device_address(&self, offset: usize) -> u64 {
+        self.device + offset as u64
+    }
+
+    /// The word at `offset`.
+    ///
+    /// # Panics
+    /// If `offset` is not a multiple of 8, or the word does not lie inside: a mistake of the driver.
+    #[inline]
+    #[must_use]
+    pub fn word(&self, offset: usize) -> &AtomicU64 {
+        assert!(
+            offset.is_multiple_of(8) && offset < self.len && self.len - offset >= 8,
+            "offset {offset} of {} bytes",
+            self.len
+        );
+        // SAFETY: inside the memory `new`'s caller described, aligned, mapped while `self` lives, and only accessed atomically.
+        unsafe { self.host.add(offset / 8).as_ref() }
+    }
+
+    /// The `WORDS` words of the record at `offset`: one check instead of one per word.
+    ///
+    /// # Panics
+    /// If `offset` is not a multiple of 8, or the record does not lie inside: a mistake of the driver.
+    #[inline]
+    #[must_use]
+    pub fn record<const WORDS: usize>(&self, offset: usize) -> &[AtomicU64; WORDS] {
+        let inside = offset.is_multiple_of(8) && offset <= self.len && self.len - offset >= WORDS * 8;
+        assert!(inside, "record of {WORDS} words at offset {offset} of {} bytes", self.len);
+        // SAFETY: inside the memory `new`'s caller described, aligned, mapped while `self` lives, and only accessed atomically.
+        unsafe { self.host.add(offset / 8).cast().as_ref() }
+    }
+
+    /// Stores a word that a later [`publish`](Self::publish) makes visible.
+    #[inline]
+    pub fn write(&self, offset: usize, value: u64) {
+        // Relaxed: ordered by the publication of the record it is part of.
+        self.word(offset).store(value, Ordering::Relaxed);
+    }
+
+    /// Reads a word of a record whose publication has been seen.
+    #[inline]
+    #[must_use]
+    pub fn read(&self, offset: usize) -> u64 {
+        // Relaxed: ordered by the acquire load that saw the record's publication.
+        self.word(offset).load(Ordering::Relaxed)
+    }
+
+    /// Stores the word that makes a record valid. Release: pairs with the other side's acquire load of the same word, which then
+    /// sees every earlier write of the record.
+    #[inline]
+    pub fn publish(&self, offset: usize, value: u64) {
+        self.word(offset).store(value, Ordering::Release);
+    }
+
+    /// Loads the word that makes a record valid. Acquire: pairs with the other side's release store, see [`publish`](Self::publish).
+    #[inline]
+    #[must_use]
+    pub fn observe(&self, offset: usize) -> u64 {
+        self.word(offset).load(Ordering::Acquire)
+    }
+}
+
+impl fmt::Debug for RingMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RingMemory")
+            .field("device", &format_args!("{:#x}", self.device))
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}

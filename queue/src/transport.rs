@@ -1,0 +1,99 @@
+//! The way to a device: what the runtime, or a simulator, hands to a driver.
+
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use crate::{AddressMode, Region, RegionKind, RingMemory, TransportError};
+
+/// Why a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// The device has something, or pretends to: poll and see.
+    Signalled,
+    /// The time has come.
+    TimedOut,
+}
+
+/// What is known about the device after a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quiet {
+    /// The device touches none of this queue's memory any more, nor that of its jobs.
+    Proven,
+    /// It may still do so.
+    Unproven,
+}
+
+/// The way to one queue of a device. All system calls of a driver are behind this.
+///
+/// A transport is opened per queue ([`Bus::open`](crate::Bus::open)) and closed by dropping it; what it handed out
+/// keeps its own memory mapped. All methods may be called from any thread. Only [`ring_doorbell`](Self::ring_doorbell)
+/// and [`enqueue`](Self::enqueue) are on the hot path.
+pub trait Transport: Send + Sync + std::fmt::Debug {
+    /// The registers of the queue.
+    fn regions(&self) -> &[Region];
+
+    /// Memory that both sides reach, zeroed, at least `len` bytes, aligned to a page. It may be longer, and where a
+    /// device has one fixed piece per queue its length is part of the interface: see [`RingMemory::len`].
+    ///
+    /// # Errors
+    /// If the device's reach or the system's memory is exhausted.
+    fn ring_memory(&self, len: usize) -> Result<RingMemory, TransportError>;
+
+    /// Writes a register whose write the device notices at once. `offset` is in the [`RegionKind::User`] region.
+    ///
+    /// Everything the caller wrote before is visible to the device when it notices.
+    fn ring_doorbell(&self, offset: usize, value: u64);
+
+    /// Hands descriptors to a device that takes them through a portal instead of fetching them from a ring, from the
+    /// first on, and returns how many it took. Fewer than there are is no error: such a device may turn a descriptor
+    /// down.
+    ///
+    /// Everything the caller wrote before is visible to the device with the descriptor.
+    ///
+    /// # Errors
+    /// [`TransportError::Refused`] if the device has no portal, which is the default; [`TransportError::Gone`].
+    fn enqueue(&self, descriptors: &[[u64; 8]]) -> Result<usize, TransportError> {
+        let _ = descriptors;
+        Err(TransportError::Refused("the device has no portal".to_owned()))
+    }
+
+    /// Blocks until the device signals, or until `until`; without `until` until it signals. May end early.
+    ///
+    /// A signal that came since the last sleep, or that comes between [`Completer::arm`](crate::Completer::arm) and the
+    /// sleep, is not lost.
+    ///
+    /// # Errors
+    /// [`TransportError::Gone`] if no signal can come any more.
+    fn sleep(&self, until: Option<Instant>) -> Result<Wake, TransportError>;
+
+    /// A descriptor that becomes readable when the device signals, for a reactor; `None` if waiting means polling.
+    fn wake_fd(&self) -> Option<BorrowedFd<'_>>;
+
+    /// Takes back a signal that [`wake_fd`](Self::wake_fd) showed, so that the next one shows again.
+    fn clear_wake(&self);
+
+    /// Stops the queue: no new job starts, and those that run end or are dropped. Returns after at most about `within`.
+    /// Answers that the device gave before may still be polled; there are no later ones. Stopping a stopped queue
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// If the request could not even be made; the device must then be taken for not quiet.
+    fn stop(&self, within: Duration) -> Result<Quiet, TransportError>;
+
+    /// Brings a stopped queue back to the state after opening. Ring memory handed out before is given up.
+    ///
+    /// # Errors
+    /// If the device does not come back within `within`; the queue is then finished.
+    fn reset(&self, within: Duration) -> Result<(), TransportError>;
+
+    /// Whether the device is still there.
+    fn is_alive(&self) -> bool;
+
+    /// How addresses in jobs reach memory.
+    fn address_mode(&self) -> AddressMode;
+
+    /// The first region of a kind.
+    fn region(&self, kind: RegionKind) -> Option<&Region> {
+        self.regions().iter().find(|region| region.kind() == kind)
+    }
+}
