@@ -1,0 +1,17 @@
+//! The host side of each accelerator, one folder each.
+//!
+//! A driver knows one programming interface. It turns jobs into what the device reads, and what the device writes into
+//! answers; it is handed its way to the device and never calls the operating system. `uaccel_queue` is the contract,
+//! `uaccel_conformance` the suite that every driver here passes.
+//!
+//! | driver | interface | device |
+//! | --- | --- | --- |
+//! | [`warp::WarpDriver`] | `warp_v1` | the Warp engine, wherever it is hosted |
+//! | [`software::SoftwareDriver`] | `software_v1` | this CPU |
+//! | [`null::NullDriver`] | `null_v1` | none: jobs succeed without effect, for measuring what surrounds them |
+
+mod handoff;
+pub mod local;
+pub mod null;
+pub mod software;
+pub mod warp;

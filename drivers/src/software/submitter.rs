@@ -1,0 +1,47 @@
+//! The half that takes jobs, and does them.
+
+use uaccel_queue::{Batch, SessionError, SessionId, SessionSpec, SubmitError, Submitter};
+use uaccel_units::Scratch;
+
+use super::sessions::Sessions;
+use super::work;
+use crate::handoff::Giver;
+
+/// Words of an answer: token and checksum, status, consumed, produced.
+pub(super) const ANSWER: usize = 4;
+
+#[derive(Debug)]
+pub(super) struct SoftwareSubmitter {
+    answers: Giver<ANSWER>,
+    sessions: Sessions,
+    scratch: Scratch,
+}
+
+impl SoftwareSubmitter {
+    pub(super) fn new(answers: Giver<ANSWER>) -> Self {
+        Self { answers, sessions: Sessions::default(), scratch: Scratch::new() }
+    }
+}
+
+// SAFETY: only jobs of the batch are done, each is launched before its answer is published, and all are counted.
+unsafe impl Submitter for SoftwareSubmitter {
+    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, SubmitError> {
+        for index in 0..batch.len() {
+            // SAFETY: the caller's promise for the jobs of the batch; this one is answered by `publish`.
+            let outcome = unsafe { work::perform(&self.sessions, &mut self.scratch, batch.job(index)) };
+            let token = batch.launch(index);
+            let head = u64::from(token.raw()) | u64::from(outcome.checksum) << 32;
+            // One by one: the next job may take long, and a completer on another thread need not wait for it.
+            self.answers.give([[head, outcome.status as u64, outcome.consumed, outcome.produced]].into_iter());
+        }
+        Ok(batch.len())
+    }
+
+    fn open_session(&mut self, id: SessionId, spec: &SessionSpec) -> Result<(), SessionError> {
+        self.sessions.open(id, spec)
+    }
+
+    fn close_session(&mut self, id: SessionId) {
+        self.sessions.close(id);
+    }
+}

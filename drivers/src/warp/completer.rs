@@ -1,0 +1,152 @@
+//! The half that reads completions.
+
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+
+use uaccel_queue::{Completer, DeviceError, Done, Region, Token};
+use uaccel_warp_abi::{Completion, Descriptor, Geometry, Mode, State, user_page};
+
+use super::commands::{Commands, Purpose};
+use super::driver::Shared;
+use super::{answer, sessions};
+
+#[derive(Debug)]
+pub(super) struct WarpCompleter {
+    shared: Arc<Shared>,
+    registers: Region,
+    /// Ring mode: completions read. Mailbox mode: the oldest submission whose answer was not taken.
+    next: u64,
+    /// How often a signal was demanded.
+    armed: u64,
+}
+
+impl WarpCompleter {
+    pub(super) fn new(shared: Arc<Shared>, registers: Region) -> Self {
+        Self { shared, registers, next: 0, armed: 0 }
+    }
+
+    /// Takes the answers that are there and says how many, those to commands included.
+    #[inline]
+    fn drain(&mut self, done: &mut Done<'_>) -> Result<usize, DeviceError> {
+        match self.shared.geometry.mode() {
+            Mode::Ring => self.drain_ring(done),
+            Mode::Mailbox => self.drain_lines(done),
+        }
+    }
+
+    #[inline]
+    fn drain_ring(&mut self, done: &mut Done<'_>) -> Result<usize, DeviceError> {
+        let Shared { memory, geometry, .. } = &*self.shared;
+        let first = self.next;
+        while done.room() > 0 {
+            let [result, control] = memory.record::<2>(geometry.completion(self.next));
+            // Acquire: pairs with the device's release store of the control word (§4.1): the result word and all the
+            // device wrote for the job are visible.
+            let control = control.load(Ordering::Acquire);
+            if (control & Descriptor::PHASE != 0) != geometry.phase(self.next) {
+                break;
+            }
+            self.next += 1;
+            // Relaxed: ordered by the acquire above.
+            let completion = Completion::decode(result.load(Ordering::Relaxed), control);
+            settle(&self.shared, &completion, done)?;
+        }
+        #[allow(clippy::cast_possible_truncation, reason = "no more than the ring has entries")]
+        Ok((self.next - first) as usize)
+    }
+
+    #[inline]
+    fn drain_lines(&mut self, done: &mut Done<'_>) -> Result<usize, DeviceError> {
+        let Shared { memory, geometry, lines, .. } = &*self.shared;
+        let mut taken = 0;
+        // No more than the ring has lines: a line is only used again when its answer was taken, and the oldest is that
+        // of `next`.
+        for index in self.next..lines.submitted() {
+            if done.room() == 0 {
+                break;
+            }
+            if let Some(token) = lines.waiting(index) {
+                let [.., result, control] = memory.record::<8>(geometry.submission(index));
+                // Acquire: as in ring mode.
+                let control = control.load(Ordering::Acquire);
+                // The answer has the phase of its descriptor. What the line held before has the other one: an answer of
+                // the last round is not taken for one of this.
+                let answered =
+                    control & Completion::ANSWERED != 0 && (control & Descriptor::PHASE != 0) == geometry.phase(index);
+                if !answered {
+                    continue;
+                }
+                // Relaxed: ordered by the acquire above.
+                let completion = Completion::decode(result.load(Ordering::Relaxed), control);
+                if completion.token != token.raw() {
+                    return Err(DeviceError::UnknownToken(Token::from_raw(completion.token)));
+                }
+                settle(&self.shared, &completion, done)?;
+                lines.take(index);
+                taken += 1;
+            }
+            if self.next == index {
+                self.next += 1;
+            }
+        }
+        Ok(taken)
+    }
+
+    /// What the state word says, if that is the end of the queue.
+    #[cold]
+    fn ended(&self) -> Option<DeviceError> {
+        // Acquire: pairs with the device's release store: completions it published before it stopped are visible after
+        // this.
+        match State::decode(self.shared.memory.observe(Geometry::STATE)) {
+            State::Ready => None,
+            State::Off | State::Stopped => Some(DeviceError::Stopped(0)),
+            State::Failed(reason) => Some(DeviceError::Stopped(reason)),
+        }
+    }
+}
+
+/// Passes on the answer to a job, or does what the answer to a command entails.
+#[inline]
+fn settle(shared: &Shared, completion: &Completion, done: &mut Done<'_>) -> Result<(), DeviceError> {
+    let token = Token::from_raw(completion.token);
+    if Commands::owns(token) {
+        return settle_command(shared, token);
+    }
+    done.complete_with(token, |job| answer::outcome(completion, job))
+}
+
+#[cold]
+fn settle_command(shared: &Shared, token: Token) -> Result<(), DeviceError> {
+    // The status is of no use here: a refused session answers its jobs with `BadSession`, a cancelled job answers for
+    // itself.
+    if let Purpose::Open(id) = shared.commands.find(token)? {
+        sessions::wipe(&shared.memory, shared.geometry, id);
+    }
+    shared.commands.settle(token);
+    Ok(())
+}
+
+// SAFETY: a job is only completed on an answer the device published, which the specification puts after its last access
+// (§3.4).
+unsafe impl Completer for WarpCompleter {
+    fn poll(&mut self, done: &mut Done<'_>) -> Result<(), DeviceError> {
+        if self.drain(done)? > 0 || done.room() == 0 {
+            return Ok(());
+        }
+        // Nothing there: the only time when it is worth asking whether anything can still come.
+        let Some(error) = self.ended() else {
+            return Ok(());
+        };
+        // Answers may have come between the look at the ring and the look at the state. The next poll will report the
+        // error.
+        if self.drain(done)? > 0 { Ok(()) } else { Err(error) }
+    }
+
+    fn arm(&mut self) {
+        self.armed = self.armed.wrapping_add(1);
+        self.registers.write(user_page::ARM, self.armed);
+        // Pairs with the device's fence between publishing a completion and reading the register (§4.3): either it sees
+        // the new count and signals, or the poll that follows sees the completion.
+        fence(Ordering::SeqCst);
+    }
+}

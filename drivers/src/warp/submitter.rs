@@ -1,0 +1,192 @@
+//! The half that writes descriptors.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+
+use uaccel_queue::{
+    Batch, Cancel, Capabilities, SessionError, SessionId, SessionSpec, Status, SubmitError, Submitter, Token, Transport,
+};
+use uaccel_warp_abi::{Command, Descriptor, Geometry, Mode, user_page};
+
+use super::commands::Purpose;
+use super::driver::Shared;
+use super::{request, sessions};
+
+#[derive(Debug)]
+pub(super) struct WarpSubmitter {
+    transport: Arc<dyn Transport>,
+    shared: Arc<Shared>,
+    granted: Capabilities,
+    max_transfer: u32,
+    /// Descriptors published since the beginning.
+    submitted: u64,
+    /// Commands that wait for a place. Jobs wait behind them, since they may need the session.
+    backlog: VecDeque<Waiting>,
+}
+
+/// A command that waits for a place.
+#[derive(Debug)]
+enum Waiting {
+    Open(SessionId, SessionSpec),
+    Close(SessionId),
+    Cancel(Token),
+}
+
+impl WarpSubmitter {
+    pub(super) fn new(
+        transport: Arc<dyn Transport>,
+        shared: Arc<Shared>,
+        granted: Capabilities,
+        max_transfer: u32,
+    ) -> Self {
+        Self { transport, shared, granted, max_transfer, submitted: 0, backlog: VecDeque::new() }
+    }
+
+    /// Whether the next line may be written.
+    #[inline]
+    fn has_line(&self) -> bool {
+        match self.shared.geometry.mode() {
+            // The count of jobs and commands sees to it, see the module's page.
+            Mode::Ring => true,
+            Mode::Mailbox => self.shared.lines.is_free(self.submitted),
+        }
+    }
+
+    /// Writes one descriptor into the next line and makes it valid. `launch` runs between.
+    #[inline]
+    fn publish(&mut self, descriptor: &Descriptor, launch: impl FnOnce()) {
+        let Shared { memory, geometry, lines, .. } = &*self.shared;
+        let index = self.submitted;
+        let offset = geometry.submission(index);
+        let [words @ .., control] = descriptor.encode(geometry.phase(index));
+        let [places @ .., valid] = memory.record::<8>(offset);
+        for (place, word) in places.iter().zip(words) {
+            // Relaxed: ordered by the release below.
+            place.store(word, Ordering::Relaxed);
+        }
+        launch();
+        if geometry.mode() == Mode::Mailbox {
+            lines.put(index, descriptor.token);
+        }
+        // Release: pairs with the device's acquire load of the control word (§4.1), which then sees the words above,
+        // the job's source, and, for a device in this process, that the job is in flight.
+        valid.store(control, Ordering::Release);
+        self.submitted = index + 1;
+    }
+
+    /// Rings the doorbell if the device sleeps. Once per batch.
+    #[inline]
+    fn notify(&self) {
+        // Pairs with the device's fence between setting need-wake-up and its last look at the ring (§4.2): either it
+        // sees the descriptors published above, or the load below sees that it wants a doorbell. Release and acquire do
+        // not suffice: each side stores one word and then loads the other's.
+        fence(Ordering::SeqCst);
+        // Relaxed: ordered by the fence.
+        if self.shared.memory.read(Geometry::NEED_WAKEUP) != 0 {
+            self.transport.ring_doorbell(user_page::SUBMIT, self.submitted);
+        }
+    }
+
+    /// Queues a command and sends what can be sent.
+    fn command(&mut self, command: Waiting) {
+        self.backlog.push_back(command);
+        if self.flush() {
+            self.notify();
+        }
+    }
+
+    /// Sends waiting commands while there is room, and says whether any was sent.
+    #[cold]
+    fn flush(&mut self) -> bool {
+        let before = self.submitted;
+        while let Some(waiting) = self.backlog.front() {
+            if !self.has_line() {
+                break;
+            }
+            let purpose = match waiting {
+                Waiting::Open(id, _) => Purpose::Open(*id),
+                Waiting::Close(id) => Purpose::Close(*id),
+                Waiting::Cancel(_) => Purpose::Cancel,
+            };
+            // The answer to an earlier command for the session wipes its entry: the next one waits until that is over.
+            if let Purpose::Open(id) = purpose
+                && self.shared.commands.concerns(id)
+            {
+                break;
+            }
+            let Some(token) = self.shared.commands.claim(purpose) else {
+                break;
+            };
+            let mut descriptor = Descriptor { token, ..Descriptor::default() };
+            match self.backlog.pop_front() {
+                Some(Waiting::Open(id, spec)) => {
+                    sessions::write(&self.shared.memory, self.shared.geometry, id, &spec);
+                    descriptor.opcode = Command::OpenSession as u8;
+                    descriptor.session = id.0;
+                }
+                Some(Waiting::Close(id)) => {
+                    descriptor.opcode = Command::CloseSession as u8;
+                    descriptor.session = id.0;
+                }
+                Some(Waiting::Cancel(job)) => {
+                    descriptor.opcode = Command::Cancel as u8;
+                    descriptor.operand[..4].copy_from_slice(&job.raw().to_le_bytes());
+                }
+                None => break,
+            }
+            self.publish(&descriptor, || {});
+        }
+        self.submitted != before
+    }
+}
+
+// SAFETY: only jobs of the batch are published, each is launched before, and each published job is counted.
+unsafe impl Submitter for WarpSubmitter {
+    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, SubmitError> {
+        let before = self.submitted;
+        let mut accepted = 0;
+        if !self.backlog.is_empty() {
+            self.flush();
+        }
+        if self.backlog.is_empty() {
+            while accepted < batch.len() && self.has_line() {
+                let descriptor = request::descriptor(batch.job(accepted), self.max_transfer);
+                self.publish(&descriptor, || {
+                    batch.launch(accepted);
+                });
+                accepted += 1;
+            }
+        }
+        if self.submitted != before {
+            self.notify();
+        }
+        Ok(accepted)
+    }
+
+    fn open_session(&mut self, id: SessionId, spec: &SessionSpec) -> Result<(), SessionError> {
+        let (algorithm, direction) = (spec.algorithm(), spec.direction());
+        if !self.granted.algorithms.contains(algorithm, direction) {
+            return Err(SessionError::Unsupported { algorithm, direction });
+        }
+        if id.0 >= self.granted.sessions {
+            return Err(SessionError::OutOfRange(id));
+        }
+        if !sessions::expressible(spec) {
+            return Err(SessionError::Refused(Status::Unsupported));
+        }
+        self.command(Waiting::Open(id, spec.clone()));
+        Ok(())
+    }
+
+    fn close_session(&mut self, id: SessionId) {
+        if id.0 < self.granted.sessions {
+            self.command(Waiting::Close(id));
+        }
+    }
+
+    fn cancel(&mut self, token: Token) -> Cancel {
+        self.command(Waiting::Cancel(token));
+        Cancel::Requested
+    }
+}

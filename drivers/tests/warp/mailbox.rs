@@ -1,0 +1,111 @@
+//! Answers in the job's own line.
+
+use std::ptr;
+
+use uaccel_queue::{DeviceError, Job, Operation};
+use uaccel_warp_abi::{Completion, Descriptor, Features, Mode};
+
+use crate::fake::{Nature, Queue};
+
+fn queue(depth: usize) -> Queue {
+    let queue = Queue::with(Nature { features: Features::MAILBOX, ..Nature::default() }, depth);
+    assert_eq!((queue.geometry.mode(), queue.geometry.entries()), (Mode::Mailbox, 16));
+    queue
+}
+
+fn crc(job: &mut Job) {
+    job.operation = Operation::Crc32c;
+    (job.source, job.source_len) = (ptr::without_provenance(0x1000), 100);
+}
+
+#[test]
+fn answers_are_taken_from_the_line() {
+    let mut queue = queue(4);
+    for round in 0..100_u64 {
+        let token = queue.send(0, crc);
+        assert_eq!(queue.poll().expect("nothing yet").len(), 0);
+        assert_eq!(queue.fetch(round).expect("published").token, token.raw());
+        queue.answer(round, token.raw(), 100, 7);
+        let answers = queue.poll().expect("sound");
+        assert_eq!(answers.len(), 1);
+        assert_eq!((answers[0].1.consumed, answers[0].1.checksum), (100, 7));
+        assert_eq!(queue.poll().expect("taken").len(), 0);
+    }
+}
+
+#[test]
+fn the_oldest_answer_comes_first() {
+    let mut queue = queue(4);
+    let tokens: Vec<_> = (0..4).map(|slot| queue.send(slot, crc).raw()).collect();
+    for index in [3, 1] {
+        queue.answer(index, tokens[usize::try_from(index).expect("small")], 100, 0);
+    }
+    assert_eq!(queue.poll().expect("sound").iter().map(|answer| answer.0).collect::<Vec<_>>(), [1, 3]);
+    queue.answer(0, tokens[0], 100, 0);
+    queue.answer(2, tokens[2], 100, 0);
+    assert_eq!(queue.poll().expect("sound").iter().map(|answer| answer.0).collect::<Vec<_>>(), [0, 2]);
+}
+
+#[test]
+fn a_line_is_busy_until_its_answer_was_taken() {
+    let mut queue = queue(2);
+    let slow = queue.send(0, crc);
+    let mut index = 1;
+    // One job stays, the other goes round until it comes to the line of the first.
+    while index < 16 {
+        let token = queue.send(1, crc);
+        queue.answer(index, token.raw(), 100, 0);
+        assert_eq!(queue.poll().expect("sound").len(), 1);
+        index += 1;
+    }
+    queue.build(1, crc);
+    let before = queue.words(0);
+    assert_eq!(queue.submit(&[1]), 0, "the line is busy");
+    assert_eq!(queue.words(0), before);
+    queue.answer(0, slow.raw(), 100, 0);
+    assert_eq!(queue.submit(&[1]), 0, "the answer was not taken yet");
+    assert_eq!(queue.poll().expect("sound").len(), 1);
+    assert_eq!(queue.submit(&[1]), 1);
+}
+
+#[test]
+fn what_the_device_writes_elsewhere_does_not_free_a_line() {
+    let mut queue = queue(2);
+    queue.send(0, crc);
+    // The device clears the line: the host still knows what stands there.
+    for word in 0..8 {
+        queue.memory.publish(queue.geometry.submission(0) + 8 * word, 0);
+    }
+    assert_eq!(queue.poll().expect("nothing").len(), 0);
+    for index in 1..16 {
+        let token = queue.send(1, crc);
+        queue.answer(index, token.raw(), 100, 0);
+        queue.poll().expect("sound");
+    }
+    queue.build(1, crc);
+    assert_eq!(queue.submit(&[1]), 0);
+}
+
+#[test]
+fn an_answer_to_another_job_ends_the_queue() {
+    let mut queue = queue(4);
+    let tokens: Vec<_> = (0..2).map(|slot| queue.send(slot, crc).raw()).collect();
+    queue.answer(0, tokens[1], 100, 0);
+    assert!(matches!(queue.poll(), Err(DeviceError::UnknownToken(found)) if found.raw() == tokens[1]));
+}
+
+#[test]
+fn answers_of_the_last_round_are_not_taken_again() {
+    let mut queue = queue(1);
+    let mut last = 0;
+    for index in 0..16 {
+        last = queue.send(0, crc).raw();
+        queue.answer(index, last, 100, 0);
+        assert_eq!(queue.poll().expect("sound").len(), 1);
+    }
+    queue.send(0, crc);
+    // The device writes the answer of 16 submissions ago once more, over the new descriptor.
+    let control = u64::from(last) | Completion::ANSWERED | Descriptor::PHASE;
+    queue.memory.publish(queue.geometry.submission(16) + Descriptor::CONTROL, control);
+    assert_eq!(queue.poll().expect("the phase is that of the last round").len(), 0);
+}

@@ -1,0 +1,358 @@
+//! A queue under test, and the buffers of its jobs.
+
+use std::alloc::{Layout, alloc, dealloc};
+use std::ptr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use uaccel_queue::{
+    Algorithm, Batch, Capabilities, Cells, Completer, DeviceError, Direction, Done, Family, Job, OpenQueue, Operation,
+    Outcome, QueueRequest, Quiet, SessionId, SessionSpec, Submitter, Token, Transport,
+};
+
+use crate::Backend;
+use crate::request::{Reply, Request};
+
+/// What surrounds a destination, and fills it before the job.
+const CANARY: u8 = 0xa5;
+
+/// Bytes on either side of a destination.
+const MARGIN: usize = 64;
+
+/// A queue under test, with the memory of its jobs.
+///
+/// It owns every buffer a job names, and frees it when the job is answered, or when the device has been stopped and is
+/// quiet. A test that panics while jobs are in flight frees nothing under the device's hands.
+pub(crate) struct Rig {
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) cells: Arc<Cells>,
+    pub(crate) granted: Capabilities,
+    pub(crate) submitter: Box<dyn Submitter>,
+    pub(crate) completer: Box<dyn Completer>,
+    patience: Duration,
+    free: Vec<u32>,
+    flights: Vec<Option<Flight>>,
+    next_session: u16,
+}
+
+/// The buffers of a job in flight.
+#[derive(Debug)]
+struct Flight {
+    token: Token,
+    buffers: Option<Buffers>,
+}
+
+#[derive(Debug)]
+struct Buffers {
+    source: Buffer,
+    aux: Buffer,
+    destination: Buffer,
+    room: usize,
+}
+
+/// Plain memory, reached through its pointer only.
+#[derive(Debug)]
+struct Buffer {
+    start: *mut u8,
+    layout: Layout,
+}
+
+impl Buffer {
+    fn new(bytes: &[u8]) -> Self {
+        let layout = Layout::array::<u8>(bytes.len().max(1)).expect("a buffer that fits into memory");
+        // SAFETY: not of size 0.
+        let start = unsafe { alloc(layout) };
+        assert!(!start.is_null(), "memory");
+        // SAFETY: fresh memory of at least that length.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), start, bytes.len()) };
+        Self { start, layout }
+    }
+
+    fn read(&self, at: usize, len: usize) -> Vec<u8> {
+        assert!(at + len <= self.layout.size(), "inside the buffer");
+        let mut bytes = vec![0; len];
+        // SAFETY: inside the buffer; no job that uses it is in flight.
+        unsafe { ptr::copy_nonoverlapping(self.start.add(at), bytes.as_mut_ptr(), len) };
+        bytes
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and no job in flight names it: see `Rig`.
+        unsafe { dealloc(self.start, self.layout) };
+    }
+}
+
+// SAFETY: the pointers are to plain memory that goes with the value.
+unsafe impl Send for Rig {}
+
+impl Rig {
+    /// Opens a queue of the back end's usual depth.
+    pub(crate) fn new(backend: &dyn Backend) -> Self {
+        Self::with_depth(backend, backend.depth())
+    }
+
+    pub(crate) fn with_depth(backend: &dyn Backend, depth: usize) -> Self {
+        let transport = backend.bus().open(&backend.device()).expect("the bus has the device");
+        Self::over(backend, transport, depth)
+    }
+
+    /// Opens a queue over a transport that is fresh or was reset.
+    pub(crate) fn over(backend: &dyn Backend, transport: Arc<dyn Transport>, depth: usize) -> Self {
+        let cells = Arc::new(Cells::new(depth));
+        let opened = backend.driver().open(Arc::clone(&transport), Arc::clone(&cells), &QueueRequest::new(depth));
+        let OpenQueue { granted, submitter, completer } = opened.expect("the driver opens a queue");
+        Self {
+            transport,
+            cells,
+            granted,
+            submitter,
+            completer,
+            patience: backend.patience(),
+            // Slots are taken from the end: the lowest first.
+            free: (0..u32::try_from(depth).expect("a depth")).rev().collect(),
+            flights: (0..depth).map(|_| None).collect(),
+            next_session: 0,
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.patience
+    }
+
+    pub(crate) fn offers(&self, operation: Operation) -> bool {
+        self.granted.operations.contains(operation)
+    }
+
+    /// Algorithms of a family that are granted in both directions, or in the one there is.
+    pub(crate) fn algorithms(&self, family: Family) -> Vec<Algorithm> {
+        let directions: &[Direction] = match family {
+            Family::Digest => &[Direction::Forward],
+            _ => &[Direction::Forward, Direction::Inverse],
+        };
+        let granted =
+            |algorithm: &Algorithm| directions.iter().all(|d| self.granted.algorithms.contains(*algorithm, *d));
+        Algorithm::ALL.into_iter().filter(|algorithm| algorithm.family() == family).filter(granted).collect()
+    }
+
+    /// Opens a session under a number that was not in use in this rig.
+    pub(crate) fn session(&mut self, spec: &SessionSpec) -> SessionId {
+        let id = SessionId(self.next_session % self.granted.sessions.max(1));
+        self.next_session += 1;
+        if self.next_session > self.granted.sessions {
+            self.submitter.close_session(id);
+        }
+        self.submitter.open_session(id, spec).unwrap_or_else(|error| panic!("{spec:?}: {error}"));
+        id
+    }
+
+    /// How many jobs are in flight.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.flights.iter().flatten().count()
+    }
+
+    /// Submits as many as are accepted, from the first on, and returns their tokens.
+    pub(crate) fn submit(&mut self, requests: &[Request]) -> Vec<Token> {
+        let mut slots = Vec::new();
+        for request in requests {
+            let Some(slot) = self.free.pop() else { break };
+            let mut destination = vec![CANARY; request.room + 2 * MARGIN];
+            destination[MARGIN..MARGIN + request.room].fill(!CANARY);
+            let buffers = Buffers {
+                source: Buffer::new(&request.source),
+                aux: Buffer::new(&request.aux),
+                destination: Buffer::new(&destination),
+                room: request.room,
+            };
+            // SAFETY: the slot was free.
+            let token = unsafe {
+                self.cells.build(slot as usize, |job| {
+                    job.operation = request.operation;
+                    job.session = request.session;
+                    job.flags = request.flags;
+                    job.source = buffers.source.start;
+                    job.source_len = request.source.len();
+                    job.aux = buffers.aux.start;
+                    job.aux_len = request.aux.len();
+                    job.destination = buffers.destination.start.add(MARGIN);
+                    job.destination_len = request.room;
+                    job.immediate = request.immediate;
+                    job.token
+                })
+            };
+            self.flights[slot as usize] = Some(Flight { token, buffers: Some(buffers) });
+            slots.push(slot);
+        }
+        self.launch(&slots)
+    }
+
+    /// Submits one job that `build` makes of addresses which outlive the rig.
+    pub(crate) fn submit_raw(&mut self, build: impl FnOnce(&mut Job)) -> Token {
+        let slot = self.free.pop().expect("a free slot");
+        // SAFETY: the slot was free.
+        let token = unsafe {
+            self.cells.build(slot as usize, |job| {
+                build(job);
+                job.token
+            })
+        };
+        self.flights[slot as usize] = Some(Flight { token, buffers: None });
+        let deadline = self.deadline();
+        // What is not accepted is offered again: back-pressure may be for reasons of the device's own.
+        loop {
+            let slots = [slot];
+            // SAFETY: as in `launch`.
+            let batch = unsafe { Batch::new(&self.cells, &slots) };
+            // SAFETY: as in `launch`.
+            match unsafe { self.submitter.submit(&batch) }.expect("the queue works") {
+                0 => assert!(Instant::now() < deadline, "the device does not take a single job"),
+                accepted => {
+                    assert_eq!(accepted, 1, "no more than were offered");
+                    return token;
+                }
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    fn launch(&mut self, slots: &[u32]) -> Vec<Token> {
+        // SAFETY: the slots were free, were built, and are all different.
+        let batch = unsafe { Batch::new(&self.cells, slots) };
+        // SAFETY: the buffers are owned by the flights, which nobody touches until the answer.
+        let accepted = unsafe { self.submitter.submit(&batch) }.expect("the queue works");
+        assert!(accepted <= slots.len(), "accepted {accepted} of {}", slots.len());
+        for slot in slots[accepted..].iter().rev() {
+            let flight = self.flights[*slot as usize].take().expect("built above");
+            assert!(!self.cells.is_live(flight.token), "a job that was not accepted is not in flight");
+            self.free.push(*slot);
+        }
+        let tokens =
+            slots[..accepted].iter().map(|slot| self.flights[*slot as usize].as_ref().expect("in flight").token);
+        tokens.collect()
+    }
+
+    /// Polls once, with room for `room` answers.
+    pub(crate) fn try_poll(&mut self, room: usize) -> Result<Vec<(Token, Reply)>, DeviceError> {
+        let mut slots = Vec::with_capacity(room);
+        let room = slots.capacity();
+        // SAFETY: the rig has the only completer.
+        let mut done = unsafe { Done::new(&self.cells, &mut slots) };
+        let result = self.completer.poll(&mut done);
+        assert!(slots.len() <= room && slots.capacity() == room, "a driver looks how much room there is");
+        let mut replies = Vec::new();
+        for slot in slots {
+            let flight = self.flights[slot as usize].take().expect("only jobs in flight are answered");
+            assert!(!self.cells.is_live(flight.token), "an answered job is not in flight");
+            // SAFETY: just answered.
+            let outcome = unsafe { self.cells.outcome(slot as usize) };
+            let room = flight.buffers.as_ref().map(Buffers::check).unwrap_or_default();
+            self.free.push(slot);
+            replies.push((flight.token, Reply { outcome, room }));
+        }
+        result.map(|()| replies)
+    }
+
+    pub(crate) fn poll(&mut self) -> Vec<(Token, Reply)> {
+        let depth = self.cells.depth();
+        self.try_poll(depth).expect("the queue works")
+    }
+
+    /// Polls until the job under `token` is answered. Others that are answered meanwhile are dropped.
+    pub(crate) fn wait(&mut self, token: Token) -> Reply {
+        let deadline = self.deadline();
+        loop {
+            if let Some((_, reply)) = self.poll().into_iter().find(|(found, _)| *found == token) {
+                return reply;
+            }
+            assert!(Instant::now() < deadline, "{token:?} was never answered");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Polls until nothing is in flight.
+    pub(crate) fn wait_all(&mut self) -> Vec<(Token, Reply)> {
+        let deadline = self.deadline();
+        let mut replies = Vec::new();
+        while self.in_flight() > 0 {
+            replies.append(&mut self.poll());
+            assert!(Instant::now() < deadline, "{} jobs were never answered", self.in_flight());
+            std::thread::yield_now();
+        }
+        replies
+    }
+
+    /// Runs jobs, in as few batches as the queue takes, and returns the replies in the order of the requests.
+    pub(crate) fn run_all(&mut self, requests: &[Request]) -> Vec<Reply> {
+        let deadline = self.deadline() + self.patience;
+        let mut tokens = Vec::new();
+        let mut replies: Vec<Option<Reply>> = requests.iter().map(|_| None).collect();
+        let mut waiting = Vec::new();
+        while tokens.len() < requests.len() || !waiting.is_empty() {
+            for token in self.submit(&requests[tokens.len()..]) {
+                waiting.push((token, tokens.len()));
+                tokens.push(token);
+            }
+            for (token, reply) in self.poll() {
+                let at = waiting.iter().position(|(waiting, _)| *waiting == token).expect("a job of these");
+                replies[waiting.swap_remove(at).1] = Some(reply);
+            }
+            assert!(Instant::now() < deadline, "{} of {} answered", tokens.len() - waiting.len(), requests.len());
+            std::thread::yield_now();
+        }
+        replies.into_iter().map(|reply| reply.expect("all answered")).collect()
+    }
+
+    pub(crate) fn run(&mut self, request: Request) -> Reply {
+        self.run_all(&[request]).remove(0)
+    }
+
+    /// Stops the device and takes back the jobs in flight.
+    pub(crate) fn stop(&mut self) -> Quiet {
+        let quiet = self.transport.stop(self.patience).unwrap_or(Quiet::Unproven);
+        match quiet {
+            Quiet::Proven => {}
+            // The device may still write: the buffers are never freed.
+            Quiet::Unproven => std::mem::forget(std::mem::take(&mut self.flights)),
+        }
+        quiet
+    }
+
+    /// Gives up the jobs in flight and frees their buffers. Only after a proven stop.
+    pub(crate) fn release(&mut self) {
+        self.flights.iter_mut().for_each(|flight| *flight = None);
+    }
+
+    /// The content of the destinations of all jobs in flight. Only after a stop.
+    pub(crate) fn rooms(&self) -> Vec<Vec<u8>> {
+        self.flights.iter().flatten().filter_map(|flight| flight.buffers.as_ref()).map(Buffers::check).collect()
+    }
+}
+
+impl Buffers {
+    /// The room; what is around it must be as it was.
+    fn check(&self) -> Vec<u8> {
+        let all = self.destination.read(0, self.room + 2 * MARGIN);
+        let (before, rest) = all.split_at(MARGIN);
+        let (room, behind) = rest.split_at(self.room);
+        assert!(
+            before.iter().chain(behind).all(|byte| *byte == CANARY),
+            "bytes outside of the destination were written"
+        );
+        room.to_vec()
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if self.in_flight() > 0 {
+            self.stop();
+        }
+    }
+}
+
+/// The outcome, for devices that have an effect at all.
+pub(crate) fn checked(rig: &Rig, outcome: &Outcome) -> bool {
+    assert!(rig.granted.effective || outcome.status == uaccel_queue::Status::Ok, "{outcome:?}");
+    rig.granted.effective
+}

@@ -1,0 +1,8 @@
+//! Shapes of drivers for devices unlike the project's own, to see that the contract fits them.
+//!
+//! They are shapes, not drivers: layouts and logic are those of the real devices, as far as public sources tell, but
+//! they have only met plain memory. `docs/contract-check.md` says what was learned from them.
+
+mod hisi_qm;
+mod idxd;
+mod table;
