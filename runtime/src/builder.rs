@@ -1,0 +1,154 @@
+//! Building a runtime.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uaccel_drivers::{local::LocalBus, null::NullDriver, software::SoftwareDriver, warp::WarpDriver};
+use uaccel_queue::{Bus, Driver, MAX_DEPTH, QueueRequest};
+
+use crate::choice::{self, DEVICE_VARIABLE};
+use crate::device::{Device, DeviceCore, Options};
+use crate::policy::{Fallback, OnLost};
+use crate::reactor::Reactor;
+use crate::runtime::{Inner, Runtime};
+use crate::session::DroppedSessions;
+use crate::sys::cpus;
+use crate::sys::fork_mark::ForkMark;
+use crate::{Error, Report};
+
+/// The name of the CPU as a device.
+pub(crate) const SOFTWARE: &str = uaccel_drivers::software::DEVICE;
+
+/// Options for a [`Runtime`]. Every one has a default.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Builder {
+    drivers: Vec<Arc<dyn Driver>>,
+    buses: Vec<Arc<dyn Bus>>,
+    device: Option<String>,
+    depth: usize,
+    queues: usize,
+    deadline: Duration,
+    fallback: Fallback,
+    on_lost: OnLost,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            drivers: vec![Arc::new(WarpDriver), Arc::new(SoftwareDriver), Arc::new(NullDriver)],
+            buses: vec![
+                Arc::new(LocalBus),
+                #[cfg(feature = "sim")]
+                Arc::new(crate::SimulatorBus::default()),
+            ],
+            device: None,
+            depth: 128,
+            queues: cpus::usable().max(4),
+            deadline: Duration::from_secs(10),
+            fallback: Fallback::default(),
+            on_lost: OnLost::default(),
+        }
+    }
+
+    /// Registers a driver. Those registered here are asked before the built-in ones.
+    pub fn driver(mut self, driver: Arc<dyn Driver>) -> Self {
+        self.drivers.insert(0, driver);
+        self
+    }
+
+    /// Registers a place where devices are found.
+    pub fn bus(mut self, bus: Arc<dyn Bus>) -> Self {
+        self.buses.insert(0, bus);
+        self
+    }
+
+    /// Names the device to use. Without it the environment variable `UACCEL_DEVICE` is asked, then the best device is taken; simulated
+    /// devices are only used by name.
+    pub fn device(mut self, name: impl Into<String>) -> Self {
+        self.device = Some(name.into());
+        self
+    }
+
+    /// How many jobs can be in flight on one queue, 1 to 4096; 128 unless said otherwise. Devices may answer faster if it is at most 8.
+    pub fn depth(mut self, depth: usize) -> Self {
+        self.depth = depth.clamp(1, MAX_DEPTH);
+        self
+    }
+
+    /// How many queues of the device are opened at most, at least 1; as many as processors, and at least 4, unless said otherwise. A thread that needs
+    /// one when all are in use waits.
+    pub fn queues(mut self, queues: usize) -> Self {
+        self.queues = queues.max(1);
+        self
+    }
+
+    /// How long a job may take before it is taken back; 10 seconds unless said otherwise.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// When the CPU may take the device's place; [`Fallback::OnError`] unless said otherwise.
+    pub fn fallback(mut self, fallback: Fallback) -> Self {
+        self.fallback = fallback;
+        self
+    }
+
+    /// What a call that has lent memory does when the device neither finishes nor stops; [`OnLost::Park`] unless said otherwise.
+    pub fn on_lost(mut self, on_lost: OnLost) -> Self {
+        self.on_lost = on_lost;
+        self
+    }
+
+    /// What [`build`](Self::build) would choose, without opening anything.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        self.choose().1
+    }
+
+    /// Chooses a device and opens it.
+    ///
+    /// # Errors
+    /// [`Error::NoDevice`] with a report, [`Error::Open`], [`Error::System`].
+    pub fn build(self) -> Result<Runtime, Error> {
+        let (chosen, report) = self.choose();
+        let Some(chosen) = chosen else { return Err(Error::NoDevice(report)) };
+        let fork = ForkMark::new().map_err(|source| Error::System { call: "mmap of the fork mark", source })?;
+        let fork = Arc::new(fork);
+        let reactor = Reactor::new(fork.clone()).map_err(|source| Error::System { call: "eventfd", source })?;
+        let reactor = Arc::new(reactor);
+        let dropped = Arc::new(DroppedSessions::default());
+        let open = |candidate: choice::Candidate| {
+            Device::open(DeviceCore {
+                info: candidate.info,
+                bus: candidate.bus,
+                driver: candidate.driver,
+                request: QueueRequest::new(self.depth),
+                options: Options { deadline: self.deadline, on_lost: self.on_lost, queues: self.queues },
+                dropped: dropped.clone(),
+                fork: fork.clone(),
+                reactor: reactor.clone(),
+                tally: Default::default(),
+            })
+        };
+        let is_software = chosen.info.name == SOFTWARE;
+        // The null device does nothing, so nothing may be compared with it or stand in for it.
+        let effective = chosen.driver.advertised(&chosen.info).effective;
+        let device = open(chosen)?;
+        let software = if is_software || !effective || self.fallback == Fallback::Never {
+            None
+        } else {
+            let (software, _) = choice::choose(&self.buses, &self.drivers, Some(SOFTWARE));
+            software.map(open).transpose()?
+        };
+        tracing::info!(device = device.name(), "runtime ready");
+        Ok(Runtime { inner: Arc::new(Inner { device, software, fallback: self.fallback, report, dropped, fork }) })
+    }
+
+    fn choose(&self) -> (Option<choice::Candidate>, Report) {
+        let from_environment = || std::env::var(DEVICE_VARIABLE).ok().filter(|name| !name.is_empty());
+        let named = self.device.clone().or_else(from_environment);
+        choice::choose(&self.buses, &self.drivers, named.as_deref())
+    }
+}

@@ -1,0 +1,143 @@
+//! Which device is used, and why the others are not.
+
+use std::fmt;
+use std::sync::Arc;
+
+use uaccel_queue::{AddressMode, Bus, Capabilities, DeviceInfo, Driver};
+
+/// The environment variable that names the device, if the program does not.
+pub const DEVICE_VARIABLE: &str = "UACCEL_DEVICE";
+
+/// Every device that was found, with what was decided about it.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    asked: Option<String>,
+    entries: Vec<Entry>,
+}
+
+/// One device of a [`Report`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Entry {
+    /// What the bus knows.
+    pub info: DeviceInfo,
+    /// Where it was found.
+    pub bus: String,
+    /// Who would drive it.
+    pub driver: Option<String>,
+    /// What it should be able to do.
+    pub advertised: Option<Capabilities>,
+    /// What was decided.
+    pub verdict: Verdict,
+}
+
+/// What was decided about a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It is used.
+    Chosen,
+    /// It could be used, but another one was preferred or named.
+    Passed(&'static str),
+    /// It cannot be used.
+    Unusable {
+        /// Why.
+        reason: String,
+        /// What to do about it.
+        cure: Option<String>,
+    },
+}
+
+impl Report {
+    /// The devices, in the order they were found.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The device that is used, if any.
+    #[must_use]
+    pub fn chosen(&self) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.verdict == Verdict::Chosen)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.chosen(), &self.asked) {
+            (Some(entry), _) => write!(f, "using device '{}'", entry.info.name)?,
+            (None, Some(name)) if !self.entries.iter().any(|entry| entry.info.name == *name) => {
+                write!(f, "there is no device '{name}'")?;
+            }
+            (None, Some(name)) => write!(f, "device '{name}' cannot be used")?,
+            (None, None) => write!(f, "no usable device")?,
+        }
+        for entry in &self.entries {
+            write!(f, "\n  {} ({}, {}): ", entry.info.name, entry.bus, entry.info.interface)?;
+            match &entry.verdict {
+                Verdict::Chosen => f.write_str("chosen")?,
+                Verdict::Passed(reason) => write!(f, "not used: {reason}")?,
+                Verdict::Unusable { reason, cure: None } => write!(f, "unusable: {reason}")?,
+                Verdict::Unusable { reason, cure: Some(cure) } => write!(f, "unusable: {reason}; {cure}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A device that can be opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) info: DeviceInfo,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) driver: Arc<dyn Driver>,
+}
+
+/// Looks at every device; picks the named one, else the best: hardware by address mode, then the CPU. Models only by name.
+pub(crate) fn choose(
+    buses: &[Arc<dyn Bus>],
+    drivers: &[Arc<dyn Driver>],
+    named: Option<&str>,
+) -> (Option<Candidate>, Report) {
+    let mut report = Report { asked: named.map(str::to_owned), entries: Vec::new() };
+    let mut usable: Vec<(usize, AddressMode, Candidate)> = Vec::new();
+    for bus in buses {
+        for info in bus.devices() {
+            let driver = drivers.iter().find(|driver| driver.drives(&info));
+            let advertised = driver.map(|driver| driver.advertised(&info));
+            let verdict = match (&info.unusable, driver) {
+                (Some(unusable), _) => {
+                    Verdict::Unusable { reason: unusable.reason.clone(), cure: unusable.cure.clone() }
+                }
+                (None, None) => Verdict::Unusable {
+                    reason: format!("no driver knows the interface '{}'", info.interface),
+                    cure: None,
+                },
+                (None, Some(_)) if named.is_some_and(|name| name != info.name) => {
+                    Verdict::Passed("another one was named")
+                }
+                (None, Some(_)) if named.is_none() && info.simulated => Verdict::Passed("simulated, so only by name"),
+                (None, Some(driver)) => {
+                    let mode = advertised.as_ref().map_or(AddressMode::Bounced, |offers| offers.address_mode);
+                    let candidate = Candidate { info: info.clone(), bus: bus.clone(), driver: driver.clone() };
+                    usable.push((report.entries.len(), mode, candidate));
+                    Verdict::Passed("a better one was found")
+                }
+            };
+            report.entries.push(Entry {
+                info,
+                bus: bus.name().to_owned(),
+                driver: driver.map(|driver| driver.name().to_owned()),
+                advertised,
+                verdict,
+            });
+        }
+    }
+    // The CPU shares the address space best of all, but it is what everything else is compared with: it comes last.
+    let rank = |(index, mode, candidate): &(usize, AddressMode, Candidate)| {
+        (candidate.info.interface == uaccel_drivers::software::INTERFACE, *mode, *index)
+    };
+    let Some((index, _, candidate)) = usable.into_iter().min_by_key(rank) else { return (None, report) };
+    report.entries[index].verdict = Verdict::Chosen;
+    (Some(candidate), report)
+}

@@ -1,0 +1,260 @@
+//! A device in use: its queues, opened when needed and leased to threads.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use uaccel_queue::{Bus, Capabilities, Cells, DeviceInfo, Driver, Outcome, QueueRequest};
+
+use crate::counters::{Counters, Tally};
+use crate::pair::Pair;
+use crate::policy::OnLost;
+use crate::queue_core::{Home, QueueCore};
+use crate::reactor::Reactor;
+use crate::recover::Verdict;
+use crate::scope::{self, Scope};
+use crate::session::DroppedSessions;
+use crate::sys::fork_mark::ForkMark;
+use crate::work::RawWork;
+use crate::{Error, patience};
+
+/// What all queues of a device share.
+pub(crate) struct DeviceCore {
+    pub(crate) info: DeviceInfo,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) request: QueueRequest,
+    pub(crate) options: Options,
+    pub(crate) dropped: Arc<DroppedSessions>,
+    pub(crate) fork: Arc<ForkMark>,
+    pub(crate) reactor: Arc<Reactor>,
+    /// Counts what is not counted per queue.
+    pub(crate) tally: Tally,
+}
+
+/// What the builder was told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    pub(crate) deadline: Duration,
+    pub(crate) on_lost: OnLost,
+    pub(crate) queues: usize,
+}
+
+impl DeviceCore {
+    pub(crate) fn name(&self) -> &str {
+        &self.info.name
+    }
+}
+
+/// Places for queues; those that died keep theirs, so there are more places than queues in use.
+const PLACES_PER_QUEUE: usize = 4;
+
+/// A device in use.
+pub(crate) struct Device {
+    pub(crate) core: Arc<DeviceCore>,
+    pub(crate) granted: Capabilities,
+    queues: Box<[OnceLock<Arc<QueueCore>>]>,
+    /// Held while a queue is opened.
+    opening: Mutex<()>,
+}
+
+impl Device {
+    /// Opens the device, with its first queue.
+    pub(crate) fn open(core: DeviceCore) -> Result<Self, Error> {
+        let core = Arc::new(core);
+        let first = open_queue(&core)?;
+        let granted = match &*first.home() {
+            Home::Here(pair) => pair.granted.clone(),
+            _ => core.driver.advertised(&core.info),
+        };
+        let queues: Box<[OnceLock<_>]> = (0..core.options.queues * PLACES_PER_QUEUE).map(|_| OnceLock::new()).collect();
+        if let Some(place) = queues.first() {
+            place.get_or_init(|| first);
+        }
+        Ok(Self { core, granted, queues, opening: Mutex::new(()) })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.core.name()
+    }
+
+    /// Runs `f` with a scope on a queue that is free, opening one if there is none and the limit allows, waiting for one otherwise.
+    pub(crate) fn with_scope<'env, R>(&self, f: impl for<'s> FnOnce(&mut Scope<'s, 'env>) -> R) -> Result<R, Error> {
+        if !self.core.fork.is_home() {
+            return Err(Error::Forked);
+        }
+        // At the first try the thread's own queue, else any that is free.
+        if let Some(core) = self.queue(thread_number())
+            && let Some(mut home) = core.try_home()
+            && let Home::Here(pair) = &mut *home
+        {
+            let result = scope::run(core, pair, f);
+            settle(core, &mut home);
+            return Ok(result);
+        }
+        self.with_any(f)
+    }
+
+    #[cold]
+    fn with_any<'env, R>(&self, f: impl for<'s> FnOnce(&mut Scope<'s, 'env>) -> R) -> Result<R, Error> {
+        let (core, mut pair) = self.take()?;
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| scope::run(&core, &mut pair, f)));
+        give_back(&core, pair);
+        result.map_or_else(|panic| std::panic::resume_unwind(panic), Ok)
+    }
+
+    /// Takes the pair of a queue that is free.
+    pub(crate) fn take(&self) -> Result<(Arc<QueueCore>, Box<Pair>), Error> {
+        if !self.core.fork.is_home() {
+            return Err(Error::Forked);
+        }
+        let begun = Instant::now();
+        loop {
+            let mut usable = 0;
+            for core in self.queues() {
+                let Some(mut home) = core.try_home() else {
+                    usable += 1;
+                    continue;
+                };
+                match std::mem::replace(&mut *home, Home::Leased) {
+                    Home::Here(pair) => return Ok((core.clone(), pair)),
+                    Home::Leased => usable += 1,
+                    dead @ Home::Dead(_) => *home = dead,
+                }
+            }
+            if usable < self.core.options.queues && self.open_another()? {
+                continue;
+            }
+            if begun.elapsed() > self.core.options.deadline {
+                return Err(Error::Deadline(self.core.options.deadline));
+            }
+            // All queues are leased out. Leases are short, or their number is the user's choice.
+            std::thread::sleep(Duration::from_micros(200).min(patience::BACKSTOP));
+        }
+    }
+
+    /// A queue to submit an owned job to: one whose pair is at home, the thread's own first.
+    pub(crate) fn with_home<R>(&self, f: impl FnOnce(&Arc<QueueCore>, &mut Pair) -> R) -> Result<R, Error> {
+        if !self.core.fork.is_home() {
+            return Err(Error::Forked);
+        }
+        if let Some(core) = self.queue(thread_number())
+            && let Some(mut home) = core.try_home()
+            && let Home::Here(pair) = &mut *home
+        {
+            let result = f(core, pair);
+            settle(core, &mut home);
+            return Ok(result);
+        }
+        let (core, mut pair) = self.take()?;
+        let result = f(&core, &mut pair);
+        give_back(&core, pair);
+        Ok(result)
+    }
+
+    pub(crate) fn run(&self, work: &RawWork<'_>) -> Result<Outcome, Error> {
+        self.with_scope(|scope| scope.run_one(work))?
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        let mut sum = Counters::default();
+        self.core.tally.add_to(&mut sum);
+        for core in self.queues() {
+            core.tally.add_to(&mut sum);
+        }
+        sum
+    }
+
+    fn queues(&self) -> impl Iterator<Item = &Arc<QueueCore>> {
+        self.queues.iter().map_while(OnceLock::get)
+    }
+
+    fn queue(&self, thread: usize) -> Option<&Arc<QueueCore>> {
+        self.queues.get(thread % self.core.options.queues)?.get()
+    }
+
+    /// Opens one more queue; `false` if every place is taken, or the device has no more and others can be waited for.
+    fn open_another(&self) -> Result<bool, Error> {
+        let _one_at_a_time = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(place) = self.queues.iter().find(|place| place.get().is_none()) else { return Ok(false) };
+        match open_queue(&self.core) {
+            Ok(core) => {
+                place.get_or_init(|| core);
+                Ok(true)
+            }
+            Err(error) => {
+                let others = self.queues().any(|core| !matches!(core.try_home().as_deref(), Some(Home::Dead(_))));
+                tracing::debug!(device = self.name(), %error, "no further queue");
+                if others { Ok(false) } else { Err(error) }
+            }
+        }
+    }
+}
+
+fn open_queue(core: &Arc<DeviceCore>) -> Result<Arc<QueueCore>, Error> {
+    let failed = |source| Error::Open { device: core.name().to_owned(), source };
+    let transport = core.bus.open(&core.info.name).map_err(|error| failed(error.into()))?;
+    let cells = Arc::new(Cells::new(core.request.depth));
+    let open = core.driver.open(transport.clone(), cells.clone(), &core.request).map_err(failed)?;
+    tracing::debug!(device = core.name(), driver = core.driver.name(), "queue opened");
+    let pair = Pair::new(open, transport, core.request.depth, core.dropped.clone());
+    Ok(Arc::new(QueueCore::new(core.clone(), cells, pair)))
+}
+
+/// Looks after a queue that was used in place: buries it if it is finished, has owned jobs watched.
+#[inline]
+pub(crate) fn settle(core: &Arc<QueueCore>, home: &mut Home) {
+    if let Home::Here(pair) = home
+        && pair.verdict != Verdict::Usable
+        && let Home::Here(pair) = std::mem::replace(home, Home::Dead("the queue did not come back after a stop".into()))
+    {
+        retire(core, pair);
+    }
+    core.leave_to_reactor();
+}
+
+/// Brings a pair back after use, or buries its queue.
+pub(crate) fn give_back(core: &Arc<QueueCore>, pair: Box<Pair>) {
+    if pair.verdict == Verdict::Usable {
+        core.bring_home(pair);
+    } else {
+        core.bury("the queue did not come back after a stop");
+        retire(core, pair);
+    }
+    core.leave_to_reactor();
+}
+
+/// Lets go of the halves of a queue that is finished.
+fn retire(core: &QueueCore, pair: Box<Pair>) {
+    if pair.verdict == Verdict::Unproven {
+        // The device may still use rings and buffers: what it can reach stays as it is, for ever.
+        std::mem::forget(pair);
+        std::mem::forget(core.cells.clone());
+    }
+}
+
+/// A small number that differs between threads as long as there are few.
+fn thread_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    NUMBER.with(|number| {
+        if number.get() == usize::MAX {
+            // Relaxed: only the spread counts.
+            number.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        }
+        number.get()
+    })
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device")
+            .field("name", &self.name())
+            .field("queues", &self.queues().count())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,243 @@
+//! What a caller of the runtime is told.
+
+use std::io;
+use std::time::Duration;
+
+use uaccel_queue::{
+    Algorithm, DeviceError, Fault, OpenError, Operation, Outcome, SessionError, SpecError, Status, SubmitError,
+    TransportError,
+};
+
+use crate::choice::Report;
+
+/// Why a call failed.
+///
+/// Variants up to [`Error::TagMismatch`] are about the caller's data: they come out the same on every device, and nothing is run again for
+/// them. [`Error::is_device_failure`] tells the others apart.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A pointer was bad.
+    #[error("{operation}: {fault}")]
+    BadPointer {
+        /// What was asked.
+        operation: Operation,
+        /// Which address, and for what.
+        fault: Fault,
+    },
+    /// The request breaks the rules of its operation.
+    #[error("{operation}: {reason}")]
+    InvalidInput {
+        /// What was asked.
+        operation: Operation,
+        /// Which rule.
+        reason: &'static str,
+    },
+    /// The session is for another operation.
+    #[error("a session that does {session} cannot {operation}")]
+    WrongSession {
+        /// What was asked.
+        operation: Operation,
+        /// What the session does.
+        session: Operation,
+    },
+    /// The result does not fit.
+    #[error("{operation}: the output needs {}, the room is {room} bytes", Needed(*.needed))]
+    OutputTooSmall {
+        /// What was asked.
+        operation: Operation,
+        /// Bytes needed, where that is known.
+        needed: Option<u64>,
+        /// Bytes offered.
+        room: u64,
+    },
+    /// The compressed data breaks the rules of its format, or its checksum does not match.
+    #[error("{0}: the data is corrupt")]
+    Corrupt(Operation),
+    /// The compressed data ends early.
+    #[error("{0}: the data ends early")]
+    Truncated(Operation),
+    /// The authentication tag does not match. No plaintext was released.
+    #[error("{0}: the authentication tag does not match")]
+    TagMismatch(Operation),
+    /// The job is larger than the device takes, and nothing may take its place.
+    #[error("{operation} of {len} bytes: the device takes at most {limit} at a time")]
+    TooLarge {
+        /// What was asked.
+        operation: Operation,
+        /// The length.
+        len: u64,
+        /// The most it takes.
+        limit: u64,
+    },
+    /// The device does not offer the operation, and nothing may take its place.
+    #[error("device '{device}' does not offer {operation}")]
+    UnsupportedOperation {
+        /// The device.
+        device: String,
+        /// What was asked.
+        operation: Operation,
+    },
+    /// The device does not offer the algorithm, and nothing may take its place.
+    #[error("device '{device}' does not offer {algorithm} ({operation})")]
+    UnsupportedAlgorithm {
+        /// The device.
+        device: String,
+        /// What was asked.
+        algorithm: Algorithm,
+        /// In which direction.
+        operation: Operation,
+    },
+    /// The parameters of a session are wrong.
+    #[error(transparent)]
+    Session(#[from] SpecError),
+    /// The queue takes no more jobs now. Nothing was lost: wait for answers, then go on.
+    #[error("the queue is full")]
+    QueueFull,
+    /// The job was not done in time and was taken back; the device touches its memory no more.
+    #[error("not done within {0:?}; taken back")]
+    Deadline(Duration),
+    /// The job was cancelled on request, before it began.
+    #[error("cancelled")]
+    Canceled,
+    /// The job was not done and could not be taken back: its buffers stay with the device for ever.
+    #[error("lost: device '{device}' does not answer and may still use the buffers, so they are leaked")]
+    Lost {
+        /// The device.
+        device: String,
+    },
+    /// The device failed while the job was in flight. It touches the job's memory no more.
+    #[error("device '{device}' failed: {cause}")]
+    DeviceFailed {
+        /// The device.
+        device: String,
+        /// What it did.
+        cause: String,
+    },
+    /// The device could not be opened.
+    #[error("device '{device}' cannot be opened")]
+    Open {
+        /// The device.
+        device: String,
+        /// Why.
+        source: OpenError,
+    },
+    /// The device would not open a session.
+    #[error("device '{device}' refused a session")]
+    SessionRefused {
+        /// The device.
+        device: String,
+        /// Why.
+        source: SessionError,
+    },
+    /// No device can be used as asked. The report says why, device by device.
+    #[error("{0}")]
+    NoDevice(Report),
+    /// This process is a child of the one that opened the runtime. Queues belong to their process: build a runtime here.
+    #[error("this runtime belongs to the parent process; a child builds its own")]
+    Forked,
+    /// A system call failed.
+    #[error("{call} failed")]
+    System {
+        /// Which.
+        call: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// How many bytes are needed, for people.
+struct Needed(Option<u64>);
+
+impl std::fmt::Display for Needed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(bytes) => write!(f, "{bytes} bytes"),
+            None => f.write_str("more room (how much is not known)"),
+        }
+    }
+}
+
+impl Error {
+    /// Whether the device is to blame, so that the same job may well succeed elsewhere.
+    ///
+    /// [`Error::Lost`] is not among them: a job that may still be running is never run again.
+    #[must_use]
+    pub fn is_device_failure(&self) -> bool {
+        matches!(
+            self,
+            Self::Deadline(_)
+                | Self::DeviceFailed { .. }
+                | Self::Open { .. }
+                | Self::SessionRefused { .. }
+                | Self::UnsupportedOperation { .. }
+                | Self::UnsupportedAlgorithm { .. }
+                | Self::TooLarge { .. }
+        )
+    }
+
+    /// The error of an outcome that is not good.
+    pub(crate) fn of_outcome(device: &str, operation: Operation, outcome: &Outcome, room: u64) -> Self {
+        match outcome.status {
+            Status::OutputTooSmall => {
+                Self::OutputTooSmall { operation, needed: Some(outcome.produced).filter(|needed| *needed > room), room }
+            }
+            Status::Corrupt => Self::Corrupt(operation),
+            Status::Truncated => Self::Truncated(operation),
+            Status::TagMismatch => Self::TagMismatch(operation),
+            Status::Fault | Status::Partial => match outcome.fault {
+                Some(fault) => Self::BadPointer { operation, fault },
+                None => Self::device_failed(device, "reported a fault without an address"),
+            },
+            Status::InvalidJob => Self::InvalidInput { operation, reason: "the device found the job invalid" },
+            Status::Unsupported => Self::UnsupportedOperation { device: device.to_owned(), operation },
+            Status::Canceled => Self::Canceled,
+            Status::BadSession => Self::device_failed(device, "does not know the session"),
+            Status::Aborted => Self::device_failed(device, "stopped before the job was done"),
+            _ => Self::device_failed(device, "reported an error"),
+        }
+    }
+
+    pub(crate) fn device_failed(device: &str, cause: impl ToString) -> Self {
+        Self::DeviceFailed { device: device.to_owned(), cause: cause.to_string() }
+    }
+}
+
+/// Why the runtime gave up on what was in flight on a queue.
+#[derive(Debug)]
+pub(crate) enum Cause {
+    /// The caller's deadline has passed.
+    Deadline(Duration),
+    /// The device broke the protocol, stopped or went away.
+    Device(DeviceError),
+}
+
+impl Cause {
+    pub(crate) fn to_error(&self, device: &str) -> Error {
+        match self {
+            Self::Deadline(after) => Error::Deadline(*after),
+            Self::Device(error) => Error::device_failed(device, error),
+        }
+    }
+}
+
+impl From<DeviceError> for Cause {
+    fn from(error: DeviceError) -> Self {
+        Self::Device(error)
+    }
+}
+
+impl From<SubmitError> for Cause {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Device(error) => Self::Device(error),
+            other => Self::Device(TransportError::Refused(other.to_string()).into()),
+        }
+    }
+}
+
+impl From<TransportError> for Cause {
+    fn from(error: TransportError) -> Self {
+        Self::Device(error.into())
+    }
+}

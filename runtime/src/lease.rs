@@ -1,0 +1,136 @@
+//! A queue for one thread's own use.
+
+use std::sync::Arc;
+
+use uaccel_queue::{Capabilities, Outcome};
+
+use crate::device::{Device, give_back};
+use crate::owned::{JobFuture, OwnedWork, Rejected, submit_owned};
+use crate::pair::Pair;
+use crate::queue_core::QueueCore;
+use crate::scope::{self, Scope};
+use crate::work::Work;
+use crate::{Error, ReadBuf, WriteBuf};
+
+/// A queue for one thread's own use: no lock, no allocation, no system call per job while both sides are busy.
+///
+/// It can be sent to another thread, but not shared. Dropping it gives the queue back. While owned jobs of the lease are in flight, the queue is back in the pool, where
+/// their futures and the reactor can poll it; the next call of the lease fetches it again.
+#[derive(Debug)]
+pub struct Lease {
+    core: Arc<QueueCore>,
+    pair: Option<Box<Pair>>,
+}
+
+impl Lease {
+    pub(crate) fn new(device: &Device) -> Result<Self, Error> {
+        let (core, pair) = device.take()?;
+        Ok(Self { core, pair: Some(pair) })
+    }
+
+    /// What the queue was granted.
+    ///
+    /// # Errors
+    /// [`Error::DeviceFailed`] if the queue is gone for good.
+    pub fn granted(&mut self) -> Result<Capabilities, Error> {
+        self.fetch()?;
+        Ok(self.pair.as_ref().map(|pair| pair.granted.clone()).unwrap_or_else(|| unreachable!("just fetched")))
+    }
+
+    /// Runs `f` with a scope, in which jobs may borrow everything that outlives this call. All jobs are answered when it returns.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), uaccel_runtime::Error> {
+    /// let runtime = uaccel_runtime::Runtime::builder().device("software").build()?;
+    /// let (from, mut to) = (vec![1u8; 5000], vec![0u8; 5000]);
+    /// let mut lease = runtime.lease()?;
+    /// lease.scope(|scope| {
+    ///     scope.copy(&from, &mut to)?;
+    ///     scope.finish(|answer| assert!(answer.is_ok()))
+    /// })??;
+    /// assert_eq!(from, to);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// What was lent cannot be used before the scope has ended:
+    /// ```compile_fail
+    /// # let runtime = uaccel_runtime::Runtime::new().unwrap();
+    /// let (from, mut to) = (vec![1u8; 5000], vec![0u8; 5000]);
+    /// runtime.lease().unwrap().scope(|scope| {
+    ///     scope.copy(&from, &mut to).unwrap();
+    ///     to[0] = 1;
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Forked`], or [`Error::DeviceFailed`] if the queue is gone for good; `f` was not called then.
+    #[inline]
+    pub fn scope<'env, R>(&mut self, f: impl for<'s> FnOnce(&mut Scope<'s, 'env>) -> R) -> Result<R, Error> {
+        if self.pair.is_none() {
+            self.fetch()?;
+        }
+        let Some(pair) = &mut self.pair else { unreachable!("just fetched") };
+        let result = scope::run(&self.core, pair, f);
+        self.settle();
+        Ok(result)
+    }
+
+    /// Runs one job on borrowed memory to its end.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn run(&mut self, work: Work<'_>) -> Result<Outcome, Error> {
+        self.scope(|scope| scope.run_one(&work.raw))?
+    }
+
+    /// Submits a job that owns its buffers; they come back with the result.
+    ///
+    /// # Errors
+    /// [`Rejected`] with the buffers, if the job cannot be submitted.
+    pub fn submit<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
+        &mut self,
+        work: OwnedWork<S, D, A>,
+    ) -> Result<JobFuture<S, D, A>, Rejected<S, D, A>> {
+        if let Err(error) = self.fetch() {
+            return Err(work.rejected(error));
+        }
+        let Some(pair) = &mut self.pair else { unreachable!("just fetched") };
+        let job = submit_owned(&self.core, pair, work);
+        self.settle();
+        job
+    }
+
+    fn fetch(&mut self) -> Result<(), Error> {
+        if !self.core.device.fork.is_home() {
+            return Err(Error::Forked);
+        }
+        if self.pair.is_none() {
+            self.pair = Some(self.core.take_pair()?);
+        }
+        Ok(())
+    }
+
+    /// Keeps the pair, unless others have to poll the queue or it is finished.
+    #[inline]
+    fn settle(&mut self) {
+        let stays = |pair: &Pair| pair.verdict == crate::recover::Verdict::Usable;
+        if self.core.owned_in_flight() == 0 && self.pair.as_deref().is_some_and(stays) {
+            return;
+        }
+        self.give_back();
+    }
+
+    #[cold]
+    fn give_back(&mut self) {
+        if let Some(pair) = self.pair.take() {
+            give_back(&self.core, pair);
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}

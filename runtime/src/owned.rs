@@ -1,0 +1,571 @@
+//! Jobs that own their buffers, as futures.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use uaccel_queue::{Batch, JobFlags, Operation, Outcome, Status, Token};
+
+use crate::device::settle;
+use crate::error::Cause;
+use crate::pair::Pair;
+use crate::parked::{Parked, Wipe};
+use crate::patience::{self, Next, Patience};
+use crate::queue_core::{Home, OwnedState, QueueCore};
+use crate::recover::{self, Verdict};
+use crate::work::RawWork;
+use crate::{Error, ReadBuf, Session, WriteBuf};
+
+/// A job with its own buffers: what to do, from `source`, to `destination`, with `aux` as second source.
+#[derive(Debug)]
+pub struct OwnedWork<S, D, A = ()> {
+    operation: Operation,
+    session: Option<Session>,
+    source: S,
+    destination: D,
+    aux: A,
+    immediate: [u8; 16],
+}
+
+impl OwnedWork<(), ()> {
+    /// A job that does nothing.
+    #[must_use]
+    pub fn nop() -> Self {
+        Self::plain(Operation::Nop, (), ())
+    }
+}
+
+impl<S: ReadBuf> OwnedWork<S, ()> {
+    /// CRC-32C of `source`, continued from `seed` (0 to begin).
+    #[must_use]
+    pub fn crc32c(source: S, seed: u32) -> Self {
+        Self::seeded(Operation::Crc32c, source, seed)
+    }
+
+    /// CRC-32 as gzip has it of `source`, continued from `seed` (0 to begin).
+    #[must_use]
+    pub fn crc32(source: S, seed: u32) -> Self {
+        Self::seeded(Operation::Crc32, source, seed)
+    }
+
+    fn seeded(operation: Operation, source: S, seed: u32) -> Self {
+        let mut work = Self::plain(operation, source, ());
+        work.immediate[..4].copy_from_slice(&seed.to_le_bytes());
+        work
+    }
+}
+
+impl<S: ReadBuf, D: WriteBuf> OwnedWork<S, D> {
+    /// Copies `source` to the start of `destination`.
+    #[must_use]
+    pub fn copy(source: S, destination: D) -> Self {
+        Self::plain(Operation::Copy, source, destination)
+    }
+
+    /// What `session` does, from `source` to `destination`.
+    #[must_use]
+    pub fn session(session: &Session, source: S, destination: D) -> Self {
+        Self { session: Some(session.clone()), ..Self::plain(session.operation(), source, destination) }
+    }
+
+    /// The nonce and the associated data of an AEAD job.
+    #[must_use]
+    pub fn with_nonce<A: ReadBuf>(self, nonce: [u8; 12], associated_data: A) -> OwnedWork<S, D, A> {
+        let mut immediate = self.immediate;
+        immediate[..12].copy_from_slice(&nonce);
+        let Self { operation, session, source, destination, aux: (), .. } = self;
+        OwnedWork { operation, session, source, destination, aux: associated_data, immediate }
+    }
+
+    fn plain(operation: Operation, source: S, destination: D) -> Self {
+        Self { operation, session: None, source, destination, aux: (), immediate: [0; 16] }
+    }
+}
+
+impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> OwnedWork<S, D, A> {
+    pub(crate) fn source_len(&self) -> u64 {
+        self.source.bytes().1 as u64
+    }
+
+    pub(crate) fn rejected(self, error: Error) -> Rejected<S, D, A> {
+        Rejected { error, work: self }
+    }
+}
+
+/// A job that could not be submitted, with its buffers.
+#[derive(Debug)]
+pub struct Rejected<S, D, A = ()> {
+    /// Why.
+    pub error: Error,
+    /// The job, as it was given.
+    pub work: OwnedWork<S, D, A>,
+}
+
+impl<S: fmt::Debug, D: fmt::Debug, A: fmt::Debug> std::error::Error for Rejected<S, D, A> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl<S, D, A> fmt::Display for Rejected<S, D, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the job was not submitted")
+    }
+}
+
+/// What comes back from an owned job: how it ended, and the buffers.
+#[derive(Debug)]
+#[must_use]
+pub struct Finished<S, D, A = ()> {
+    /// How it ended.
+    pub result: Result<Outcome, Error>,
+    /// Source, destination and aux. `None` with [`Error::Lost`], when the device would not let go of them, and in a
+    /// child process, with [`Error::Forked`].
+    pub buffers: Option<(S, D, A)>,
+}
+
+impl<S, D, A> Finished<S, D, A> {
+    /// The outcome and the destination, for those who need nothing else.
+    ///
+    /// # Errors
+    /// Why the job failed; the buffers are dropped then.
+    pub fn into_output(self) -> Result<(Outcome, D), Error> {
+        let outcome = self.result?;
+        match self.buffers {
+            Some((_, destination, _)) => Ok((outcome, destination)),
+            None => Err(Error::Lost { device: String::new() }),
+        }
+    }
+}
+
+/// The buffers of a job in flight.
+struct Buffers<S, D, A> {
+    source: S,
+    destination: D,
+    aux: A,
+    secret: bool,
+    /// The key schedule on the queue lives at least as long as the job.
+    session: Option<Session>,
+}
+
+impl<S, D: WriteBuf, A> Wipe for Buffers<S, D, A> {
+    fn wipe(&mut self) {
+        if self.secret {
+            self.destination.wipe();
+        }
+    }
+}
+
+/// Buffers that are not in the value itself.
+type Elsewhere<S, D, A> = fn() -> Buffers<S, D, A>;
+
+/// An owned job in flight: a future of its [`Finished`].
+///
+/// Dropping it does not stop the device: the buffers stay in the queue's table until the job is answered or the queue has stopped.
+/// Forgetting it ([`std::mem::forget`]) is as safe, but keeps its place in the table for good.
+#[must_use = "the job runs anyway, but its result and its buffers are lost to you"]
+pub struct JobFuture<S: ReadBuf, D: WriteBuf, A: ReadBuf = ()> {
+    /// `None` once the result was taken.
+    core: Option<Arc<QueueCore>>,
+    token: Token,
+    deadline: Duration,
+    /// The buffers lie in the slot, so sharing or sending the future is a matter of its own fields.
+    _buffers: PhantomData<Elsewhere<S, D, A>>,
+}
+
+/// Moves the buffers into a slot, and submits.
+pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
+    core: &Arc<QueueCore>,
+    pair: &mut Pair,
+    work: OwnedWork<S, D, A>,
+) -> Result<JobFuture<S, D, A>, Rejected<S, D, A>> {
+    let device = core.device.name();
+    if pair.verdict != Verdict::Usable {
+        return Err(work.rejected(Error::device_failed(device, "the queue did not come back after a stop")));
+    }
+    let session = match &work.session {
+        Some(session) => {
+            let Pair { sessions, submitter, granted, .. } = &mut *pair;
+            let spec = session.spec();
+            if !granted.algorithms.contains(spec.algorithm(), spec.direction()) {
+                let error = Error::UnsupportedAlgorithm {
+                    device: device.to_owned(),
+                    algorithm: spec.algorithm(),
+                    operation: work.operation,
+                };
+                return Err(work.rejected(error));
+            }
+            match sessions.enter(session, &mut **submitter, || core.tally.sessions.add(1)) {
+                Ok(Some(id)) => Some(id),
+                Ok(None) => return Err(full(core, work)),
+                Err(source) => return Err(work.rejected(Error::SessionRefused { device: device.to_owned(), source })),
+            }
+        }
+        None => None,
+    };
+    let Some(slot) = core.free_slot(pair) else {
+        if let Some(session) = session {
+            pair.sessions.leave(session);
+        }
+        return Err(full(core, work));
+    };
+
+    // The buffers move into the slot first; only then are their addresses taken.
+    let mut owned = core.owned_job(slot);
+    let OwnedWork { operation, session: handle, source, destination, aux, immediate } = work;
+    let secret = operation == Operation::Open;
+    let buffers = owned.parked.put(Buffers { source, destination, aux, secret, session: handle });
+    // SAFETY: just put, and nobody else knows of it.
+    let buffers = unsafe { &mut *buffers };
+    let raw = raw_work(operation, immediate, buffers);
+    let unpark = |owned: &mut crate::queue_core::OwnedJob| {
+        // SAFETY: put above with this type; the job was not submitted.
+        let Buffers { source, destination, aux, session, .. } = unsafe { owned.parked.take::<Buffers<S, D, A>>() };
+        OwnedWork { operation, session, source, destination, aux, immediate }
+    };
+    if let Err(error) = raw.check(device, &pair.granted) {
+        let work = unpark(&mut owned);
+        drop(owned);
+        undo(pair, slot, session);
+        return Err(work.rejected(error));
+    }
+    owned.state = OwnedState::Pending;
+    owned.waker = None;
+    owned.deadline = None;
+    let limit = pair.granted.max_transfer;
+    // SAFETY: the slot is free and ours.
+    let token = unsafe {
+        core.cells.build(slot, |job| {
+            raw.fill(job, session, limit);
+            job.token
+        })
+    };
+    core.begin_owned(slot);
+    drop(owned);
+    #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
+    let slots = [slot as u32];
+    // SAFETY: built above, not in flight, and taken until it is answered.
+    let batch = unsafe { Batch::new(&core.cells, &slots) };
+    // SAFETY: the buffers lie in the slot until the job is answered or the device is quiet, whatever becomes of the future; `ReadBuf` and `WriteBuf`
+    // promise that their memory stays where it is and is not accessed meanwhile.
+    let submitted = unsafe { pair.submitter.submit(&batch) };
+    let future = |core: &Arc<QueueCore>| JobFuture {
+        core: Some(core.clone()),
+        token,
+        deadline: core.device.options.deadline,
+        _buffers: PhantomData,
+    };
+    match submitted {
+        Ok(0) => {
+            core.unbegin_owned(slot);
+            let mut owned = core.owned_job(slot);
+            owned.state = OwnedState::Free;
+            let work = unpark(&mut owned);
+            drop(owned);
+            undo(pair, slot, session);
+            Err(full(core, work))
+        }
+        Ok(_) => Ok(future(core)),
+        Err(error) if core.cells.is_live(token) => {
+            // The device may have seen it: only its answer or a stop can free it now.
+            let job = future(core);
+            recover_owned(core, pair, &error.into());
+            Ok(job)
+        }
+        Err(error) => {
+            core.unbegin_owned(slot);
+            let mut owned = core.owned_job(slot);
+            owned.state = OwnedState::Free;
+            let work = unpark(&mut owned);
+            drop(owned);
+            undo(pair, slot, session);
+            let error = Error::device_failed(device, error);
+            Err(work.rejected(error))
+        }
+    }
+}
+
+#[cold]
+fn full<S: ReadBuf, D: WriteBuf, A: ReadBuf>(core: &QueueCore, work: OwnedWork<S, D, A>) -> Rejected<S, D, A> {
+    core.tally.full.add(1);
+    work.rejected(Error::QueueFull)
+}
+
+fn undo(pair: &mut Pair, slot: usize, session: Option<uaccel_queue::SessionId>) {
+    if let Some(session) = session {
+        pair.sessions.leave(session);
+    }
+    #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
+    pair.free.push(slot as u32);
+}
+
+fn raw_work<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
+    operation: Operation,
+    immediate: [u8; 16],
+    buffers: &mut Buffers<S, D, A>,
+) -> RawWork<'_> {
+    let (source, source_len) = buffers.source.bytes();
+    let (aux, aux_len) = buffers.aux.bytes();
+    let room = buffers.destination.room();
+    let mut flags = JobFlags::VOUCHED;
+    flags.set(JobFlags::UNINIT_DESTINATION, !room.initialised);
+    RawWork {
+        session: buffers.session.as_ref(),
+        source,
+        source_len,
+        destination: room.start,
+        destination_len: room.len,
+        aux,
+        aux_len,
+        immediate,
+        flags,
+        ..RawWork::new(operation)
+    }
+}
+
+/// Takes back everything in flight on a queue without borrowed jobs.
+pub(crate) fn recover_owned(core: &QueueCore, pair: &mut Pair, cause: &Cause) {
+    debug_assert_eq!(pair.borrowed, 0, "a scope takes its own jobs back");
+    pair.verdict = recover::recover(core, pair, cause, |_, _| {});
+    if pair.verdict == Verdict::Unproven {
+        let lost = core.lose_owned();
+        core.tally.lost.add(lost);
+        tracing::error!(device = core.device.name(), lost, "device does not let go; buffers leaked");
+    }
+}
+
+impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
+    /// The same job with another deadline, counted from the first look at it that finds it unfinished.
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Blocks until the job has ended.
+    pub fn wait(mut self) -> Finished<S, D, A> {
+        let mut patience = Patience::new(self.deadline);
+        loop {
+            if let Some(finished) = self.take() {
+                return finished;
+            }
+            let Some(core) = self.core.clone() else { return without_buffers(Error::Canceled) };
+            if !core.device.fork.is_home() {
+                return without_buffers(Error::Forked);
+            }
+            match self.drive(&core, &mut patience) {
+                Next::Poll => {}
+                Next::Sleep(until) => self.sleep(&core, until),
+                Next::Expired => self.expire(&core),
+            }
+        }
+    }
+
+    /// Polls the queue once, if nobody else does, and says what to do next.
+    fn drive(&self, core: &Arc<QueueCore>, patience: &mut Patience) -> Next {
+        let Some(mut home) = core.try_home() else {
+            // Somebody else polls the queue at the moment.
+            thread::yield_now();
+            return Next::Poll;
+        };
+        let Home::Here(pair) = &mut *home else {
+            drop(home);
+            return Next::Sleep(Instant::now() + patience::BACKSTOP);
+        };
+        match core.drain(pair, |_, _| {}) {
+            Ok(0) => patience.next(&mut *pair.completer, pair.granted.wakes),
+            Ok(_) => Next::Poll,
+            Err(error) => {
+                recover_owned(core, pair, &error.into());
+                settle(core, &mut home);
+                Next::Poll
+            }
+        }
+    }
+
+    /// Sleeps until the device signals, or until the reactor has seen the answer.
+    fn sleep(&self, core: &Arc<QueueCore>, until: Instant) {
+        let watched = core.watched.load(std::sync::atomic::Ordering::Acquire);
+        let transport = match core.try_home().as_deref() {
+            Some(Home::Here(pair)) if !watched && pair.granted.wakes => Some(pair.transport.clone()),
+            _ => None,
+        };
+        if let Some(transport) = transport {
+            // An error here is found again by the next poll.
+            let _ = transport.sleep(Some(until));
+            return;
+        }
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        if self.register(core, &waker) {
+            core.leave_to_reactor();
+            thread::park_timeout(until.saturating_duration_since(Instant::now()));
+        }
+    }
+
+    fn expire(&self, core: &Arc<QueueCore>) {
+        let mut home = core.home();
+        let Home::Here(pair) = &mut *home else { return };
+        if core.cells.is_live(self.token) {
+            recover_owned(core, pair, &Cause::Deadline(self.deadline));
+            settle(core, &mut home);
+        }
+    }
+
+    /// Leaves a waker, unless the job is answered already.
+    fn register(&self, core: &QueueCore, waker: &Waker) -> bool {
+        let mut owned = core.owned_job(self.token.slot());
+        let pending = matches!(owned.state, OwnedState::Pending);
+        if pending {
+            match &mut owned.waker {
+                Some(known) => known.clone_from(waker),
+                unknown => *unknown = Some(waker.clone()),
+            }
+            owned.deadline.get_or_insert_with(|| Instant::now() + self.deadline);
+        }
+        pending
+    }
+
+    /// Takes result and buffers, if the job is answered.
+    fn take(&mut self) -> Option<Finished<S, D, A>> {
+        let core = self.core.as_ref()?;
+        let slot = self.token.slot();
+        let mut owned = core.owned_job(slot);
+        match std::mem::replace(&mut owned.state, OwnedState::Free) {
+            OwnedState::Answered(result) => {
+                // SAFETY: put by `submit_owned` with these types; the job is answered, so the device has finished with the memory.
+                let buffers = unsafe { owned.parked.take::<Buffers<S, D, A>>() };
+                drop(owned);
+                // SAFETY: answered, and the slot is not handed back before the next line.
+                let job = unsafe { core.cells.job(slot) };
+                let (operation, room) = (job.operation, job.destination_len as u64);
+                core.free_owned(slot);
+                let finished = finish(core, operation, room, result, buffers);
+                self.core = None;
+                Some(finished)
+            }
+            OwnedState::Lost => {
+                owned.state = OwnedState::Lost;
+                drop(owned);
+                let device = core.device.name().to_owned();
+                self.core = None;
+                Some(Finished { result: Err(Error::Lost { device }), buffers: None })
+            }
+            pending => {
+                owned.state = pending;
+                None
+            }
+        }
+    }
+}
+
+fn finish<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
+    core: &QueueCore,
+    operation: Operation,
+    room: u64,
+    result: Result<Outcome, Error>,
+    buffers: Buffers<S, D, A>,
+) -> Finished<S, D, A> {
+    let Buffers { source, mut destination, aux, secret, .. } = buffers;
+    let result = result.and_then(|outcome| match outcome.status {
+        Status::Ok => Ok(outcome),
+        _ => Err(Error::of_outcome(core.device.name(), operation, &outcome, room)),
+    });
+    match &result {
+        Ok(outcome) if operation != Operation::Compare => {
+            let written = usize::try_from(outcome.produced).unwrap_or(usize::MAX).min(destination.room().len);
+            // SAFETY: the device wrote that much, by its completion, which was checked against the room.
+            unsafe { destination.set_written(written) };
+        }
+        Err(_) if secret => destination.wipe(),
+        _ => {}
+    }
+    Finished { result, buffers: Some((source, destination, aux)) }
+}
+
+fn without_buffers<S, D, A>(error: Error) -> Finished<S, D, A> {
+    Finished { result: Err(error), buffers: None }
+}
+
+impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> Future for JobFuture<S, D, A> {
+    type Output = Finished<S, D, A>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(finished) = self.take() {
+            return Poll::Ready(finished);
+        }
+        let Some(core) = self.core.clone() else { return Poll::Ready(without_buffers(Error::Canceled)) };
+        if !core.device.fork.is_home() {
+            return Poll::Ready(without_buffers(Error::Forked));
+        }
+        if let Some(mut home) = core.try_home()
+            && let Home::Here(pair) = &mut *home
+            && let Err(error) = core.drain(pair, |_, _| {})
+        {
+            recover_owned(&core, pair, &error.into());
+            settle(&core, &mut home);
+        }
+        if let Some(finished) = self.take() {
+            return Poll::Ready(finished);
+        }
+        if !self.register(&core, context.waker()) {
+            // Answered between the two: look again at once.
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        core.leave_to_reactor();
+        Poll::Pending
+    }
+}
+
+/// Parks the buffers until the job is answered.
+impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> Drop for JobFuture<S, D, A> {
+    fn drop(&mut self) {
+        let Some(core) = self.core.take() else { return };
+        if !core.device.fork.is_home() {
+            // The job, and its buffers, are the parent's.
+            std::mem::forget(core);
+            return;
+        }
+        let slot = self.token.slot();
+        let mut owned = core.owned_job(slot);
+        match std::mem::replace(&mut owned.state, OwnedState::Free) {
+            OwnedState::Pending => {
+                owned.state = OwnedState::Abandoned;
+                owned.waker = None;
+                owned.deadline.get_or_insert_with(|| Instant::now() + self.deadline);
+                drop(owned);
+                core.tally.abandoned.add(1);
+                core.leave_to_reactor();
+            }
+            OwnedState::Answered(_) => {
+                // SAFETY: the job is answered, so the device has finished with its memory.
+                unsafe { owned.parked.discard() };
+                drop(owned);
+                core.free_owned(slot);
+            }
+            other => owned.state = other,
+        }
+    }
+}
+
+impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> fmt::Debug for JobFuture<S, D, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobFuture").field("token", &self.token).finish_non_exhaustive()
+    }
+}
+
+/// Wakes a thread that is parked.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Buffers of the common shape are stored without another allocation.
+const _: () = assert!(size_of::<Buffers<Vec<u8>, Vec<u8>, Vec<u8>>>() <= Parked::IN_PLACE);

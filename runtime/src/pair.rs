@@ -1,0 +1,70 @@
+//! The two halves of a queue as one thread holds them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use uaccel_queue::{Capabilities, Completer, OpenQueue, Submitter, Transport};
+
+use crate::recover::Verdict;
+use crate::session::{DroppedSessions, SessionTable};
+use crate::slot_list::SlotList;
+
+/// The two halves of a queue, with what belongs to whoever holds them. Whoever has the pair may submit and poll, without any lock.
+pub(crate) struct Pair {
+    pub(crate) submitter: Box<dyn Submitter>,
+    pub(crate) completer: Box<dyn Completer>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) granted: Capabilities,
+    pub(crate) sessions: SessionTable,
+    /// Slots nobody uses.
+    pub(crate) free: SlotList,
+    /// Slots built and not yet submitted, in order.
+    pub(crate) staged: SlotList,
+    /// Slots answered by the poll in progress.
+    pub(crate) answered: Vec<u32>,
+    /// Jobs in flight that borrow their memory. Zero whenever nobody holds the pair.
+    pub(crate) borrowed: usize,
+    /// Whether the queue can be used on.
+    pub(crate) verdict: Verdict,
+}
+
+impl Pair {
+    pub(crate) fn new(
+        open: OpenQueue,
+        transport: Arc<dyn Transport>,
+        depth: usize,
+        dropped: Arc<DroppedSessions>,
+    ) -> Self {
+        let depth = depth.min(open.granted.depth);
+        #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
+        // Reversed, so that the first job takes slot 0.
+        let free = SlotList::new((0..depth as u32).rev());
+        Self {
+            submitter: open.submitter,
+            completer: open.completer,
+            transport,
+            sessions: SessionTable::new(open.granted.sessions, dropped),
+            granted: open.granted,
+            free,
+            staged: SlotList::new(std::iter::empty()),
+            answered: Vec::with_capacity(depth),
+            borrowed: 0,
+            verdict: Verdict::Usable,
+        }
+    }
+
+    /// Puts freshly opened halves in the place of finished ones. What the slots hold stays as it is.
+    pub(crate) fn replace(&mut self, open: OpenQueue, transport: Arc<dyn Transport>, dropped: Arc<DroppedSessions>) {
+        self.submitter = open.submitter;
+        self.completer = open.completer;
+        self.transport = transport;
+        self.sessions = SessionTable::new(open.granted.sessions, dropped);
+        self.granted = open.granted;
+    }
+}
+
+impl fmt::Debug for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pair").field("free", &self.free.len()).field("borrowed", &self.borrowed).finish_non_exhaustive()
+    }
+}

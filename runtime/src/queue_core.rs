@@ -1,0 +1,461 @@
+//! One open queue: its table of jobs, its two halves, and the buffers of jobs that own theirs.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::task::Waker;
+use std::time::Instant;
+
+use crossbeam_queue::ArrayQueue;
+use uaccel_queue::{Cells, DeviceError, Done, Outcome, Quiet, Status, Token};
+
+use crate::counters::Tally;
+use crate::device::DeviceCore;
+use crate::error::Cause;
+use crate::pair::Pair;
+use crate::parked::Parked;
+use crate::recover;
+use crate::session::SessionTable;
+use crate::slot_list::SlotList;
+use crate::{Error, patience};
+
+const BORROWED: u8 = 0;
+const OWNED: u8 = 1;
+
+/// One open queue. Shared by the device's pool, by futures of its jobs, and by the reactor while it watches.
+pub(crate) struct QueueCore {
+    pub(crate) device: Arc<DeviceCore>,
+    pub(crate) cells: Arc<Cells>,
+    slots: Box<[Slot]>,
+    home: Mutex<Home>,
+    returned_home: Condvar,
+    /// Owned jobs whose answer has not been seen.
+    owned: AtomicUsize,
+    /// Slots of owned jobs that are done with, for whoever holds the pair next.
+    freed: ArrayQueue<u32>,
+    /// Whether the reactor has it on its list.
+    pub(crate) watched: AtomicBool,
+    pub(crate) tally: Tally,
+}
+
+/// Where the pair is.
+pub(crate) enum Home {
+    /// Here: whoever has the lock may use it.
+    Here(Box<Pair>),
+    /// With a lease, which brings it back when it ends or leaves owned jobs in flight.
+    Leased,
+    /// Gone: the device would not let go of this queue's memory, or does not come up again.
+    Dead(Arc<str>),
+}
+
+struct Slot {
+    /// Who is told of the answer. Written before the job is submitted, read after its answer was polled, both by whoever holds the pair.
+    owner: AtomicU8,
+    owned: Mutex<OwnedJob>,
+}
+
+/// The part of an owned job that its future and the queue share.
+pub(crate) struct OwnedJob {
+    pub(crate) state: OwnedState,
+    pub(crate) waker: Option<Waker>,
+    pub(crate) parked: Parked,
+    pub(crate) deadline: Option<Instant>,
+}
+
+pub(crate) enum OwnedState {
+    /// No owned job has the slot.
+    Free,
+    /// In flight, and somebody wants to know.
+    Pending,
+    /// In flight, and nobody wants to know.
+    Abandoned,
+    /// Answered; the future takes it from here.
+    Answered(Result<Outcome, Error>),
+    /// Lost to the device, buffers and all.
+    Lost,
+}
+
+impl QueueCore {
+    pub(crate) fn new(device: Arc<DeviceCore>, cells: Arc<Cells>, pair: Pair) -> Self {
+        let depth = cells.depth();
+        Self {
+            device,
+            slots: (0..depth).map(|_| Slot::free()).collect(),
+            home: Mutex::new(Home::Here(Box::new(pair))),
+            returned_home: Condvar::new(),
+            owned: AtomicUsize::new(0),
+            freed: ArrayQueue::new(depth),
+            watched: AtomicBool::new(false),
+            tally: Tally::default(),
+            cells,
+        }
+    }
+
+    /// The pair's home, if nobody else has it locked.
+    pub(crate) fn try_home(&self) -> Option<MutexGuard<'_, Home>> {
+        match self.home.try_lock() {
+            Ok(home) => Some(home),
+            // A panic of a caller's closure is caught below; what the lock guards is whole at every point.
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    pub(crate) fn home(&self) -> MutexGuard<'_, Home> {
+        self.home.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the pair is at home, and takes it along.
+    pub(crate) fn take_pair(&self) -> Result<Box<Pair>, Error> {
+        let mut home = self.home();
+        loop {
+            match std::mem::replace(&mut *home, Home::Leased) {
+                Home::Here(pair) => return Ok(pair),
+                Home::Dead(cause) => {
+                    *home = Home::Dead(cause.clone());
+                    return Err(Error::device_failed(self.device.name(), cause));
+                }
+                Home::Leased => {}
+            }
+            let waited = self.returned_home.wait_timeout(home, patience::BACKSTOP);
+            home = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Brings the pair back; without one, the queue is dead.
+    pub(crate) fn bring_home(&self, pair: Box<Pair>) {
+        *self.home() = Home::Here(pair);
+        self.returned_home.notify_one();
+    }
+
+    pub(crate) fn bury(&self, cause: &str) {
+        *self.home() = Home::Dead(cause.into());
+        self.returned_home.notify_all();
+    }
+
+    /// Owned jobs in flight. Exact for whoever holds the pair.
+    #[inline]
+    pub(crate) fn owned_in_flight(&self) -> usize {
+        // Relaxed: the counter is changed only by whoever holds the pair, and the pair is handed on through its lock.
+        self.owned.load(Ordering::Relaxed)
+    }
+
+    /// A slot to build a job in.
+    #[inline]
+    pub(crate) fn free_slot(&self, pair: &mut Pair) -> Option<usize> {
+        match pair.free.pop() {
+            Some(slot) => Some(slot as usize),
+            None => self.free_slot_of_a_future(pair),
+        }
+    }
+
+    /// Fetches the slots of owned jobs that are done with.
+    #[cold]
+    fn free_slot_of_a_future(&self, pair: &mut Pair) -> Option<usize> {
+        while let Some(slot) = self.freed.pop() {
+            pair.free.push(slot);
+        }
+        pair.free.pop().map(|slot| slot as usize)
+    }
+
+    /// Counts a job that owns its buffers in; the caller has filled `owned_job` and submits it next.
+    pub(crate) fn begin_owned(&self, slot: usize) {
+        // Relaxed: read by whoever holds the pair, after the answer.
+        self.slots[slot].owner.store(OWNED, Ordering::Relaxed);
+        self.owned.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes [`begin_owned`](Self::begin_owned) back for a job that was not submitted.
+    pub(crate) fn unbegin_owned(&self, slot: usize) {
+        self.slots[slot].owner.store(BORROWED, Ordering::Relaxed);
+        self.owned.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn owned_job(&self, slot: usize) -> MutexGuard<'_, OwnedJob> {
+        self.slots[slot].owned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands back the slot of an owned job that is answered and taken.
+    pub(crate) fn free_owned(&self, slot: usize) {
+        #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
+        let pushed = self.freed.push(slot as u32);
+        debug_assert!(pushed.is_ok(), "there are as many places as slots");
+    }
+
+    /// Polls once. Answers of borrowed jobs go to `borrowed`, those of owned jobs to their futures. Says how many there were.
+    #[inline]
+    pub(crate) fn drain(&self, pair: &mut Pair, borrowed: impl FnMut(Token, &Outcome)) -> Result<usize, DeviceError> {
+        self.drain_because(pair, None, borrowed)
+    }
+
+    /// As [`drain`](Self::drain), while jobs are being taken back: those that were cancelled were so because of `cause`.
+    #[inline]
+    pub(crate) fn drain_because(
+        &self,
+        pair: &mut Pair,
+        cause: Option<&Cause>,
+        mut borrowed: impl FnMut(Token, &Outcome),
+    ) -> Result<usize, DeviceError> {
+        pair.answered.clear();
+        // SAFETY: whoever has the pair has the only completer of this table.
+        let mut done = unsafe { Done::new(&self.cells, &mut pair.answered) };
+        let polled = pair.completer.poll(&mut done);
+        let count = pair.answered.len();
+        if count != 0 {
+            self.hand_out(pair, cause, &mut borrowed);
+        }
+        polled.map(|()| count)
+    }
+
+    /// Ends everything in flight as aborted, because of `cause`. The device is quiet.
+    pub(crate) fn abort_all(&self, pair: &mut Pair, cause: &Cause, mut borrowed: impl FnMut(Token, &Outcome)) {
+        let tokens: Vec<_> = self.cells.in_flight().collect();
+        pair.answered.clear();
+        // SAFETY: as in `drain`.
+        let mut done = unsafe { Done::new(&self.cells, &mut pair.answered) };
+        for token in tokens {
+            let aborted = done.complete(token, &Outcome::failed(Status::Aborted));
+            debug_assert!(aborted.is_ok(), "the token was just found in flight");
+        }
+        self.hand_out(pair, Some(cause), &mut borrowed);
+    }
+
+    /// Books what was answered, and tells whom it concerns.
+    #[inline]
+    fn hand_out(&self, pair: &mut Pair, cause: Option<&Cause>, borrowed: &mut impl FnMut(Token, &Outcome)) {
+        if self.owned_in_flight() != 0 {
+            self.answer_owned_jobs(pair, cause);
+        }
+        // The books are closed first, and the rest by `Books` however the loop ends: a panic in the caller's closure leaves nothing
+        // half done.
+        let Pair { sessions, free, answered, borrowed: in_flight, .. } = pair;
+        *in_flight -= answered.len();
+        let mut books = Books::new(self, sessions, answered);
+        let mut free = Freeing { free, answered: answered.iter() };
+        while let Some(()) = free.next()
+            && let Some((token, outcome)) = books.next()
+        {
+            borrowed(token, outcome);
+        }
+    }
+
+    /// Answers the owned jobs among those answered, and takes them off the list.
+    #[cold]
+    fn answer_owned_jobs(&self, pair: &mut Pair, cause: Option<&Cause>) {
+        pair.answered.retain(|slot| {
+            let at = *slot as usize;
+            // Relaxed: written before the job was submitted, by whoever held the pair then.
+            let owned = self.slots[at].owner.load(Ordering::Relaxed) == OWNED;
+            if owned {
+                // SAFETY: the slot was answered, and is built again only after its future has freed it.
+                let outcome = unsafe { self.cells.outcome(at) };
+                let mut books = Books::new(self, &mut pair.sessions, std::slice::from_ref(slot));
+                books.next();
+                drop(books);
+                self.answer_owned(at, outcome, cause);
+            }
+            !owned
+        });
+    }
+
+    fn answer_owned(&self, slot: usize, outcome: Outcome, cause: Option<&Cause>) {
+        self.slots[slot].owner.store(BORROWED, Ordering::Relaxed);
+        self.owned.fetch_sub(1, Ordering::Relaxed);
+        let mut job = self.owned_job(slot);
+        if let OwnedState::Abandoned = job.state {
+            job.state = OwnedState::Free;
+            // SAFETY: the job is answered, so the device has finished with its memory.
+            unsafe { job.parked.discard() };
+            drop(job);
+            self.free_owned(slot);
+            return;
+        }
+        job.state = OwnedState::Answered(match (cause, outcome.status) {
+            (Some(cause), Status::Aborted | Status::Canceled) => Err(cause.to_error(self.device.name())),
+            _ => Ok(outcome),
+        });
+        let waker = job.waker.take();
+        drop(job);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Gives up the buffers of every owned job in flight: the device may still use them. Slots stay taken.
+    pub(crate) fn lose_owned(&self) -> u64 {
+        let mut lost = 0;
+        for slot in &self.slots {
+            if slot.owner.load(Ordering::Relaxed) != OWNED {
+                continue;
+            }
+            slot.owner.store(BORROWED, Ordering::Relaxed);
+            self.owned.fetch_sub(1, Ordering::Relaxed);
+            let mut job = slot.owned.lock().unwrap_or_else(PoisonError::into_inner);
+            job.state = OwnedState::Lost;
+            lost += u64::from(job.parked.leak());
+            let waker = job.waker.take();
+            drop(job);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+        lost
+    }
+
+    /// Whether somebody still wants to know of an owned job in flight.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.slots.iter().any(|slot| {
+            let job = slot.owned.lock().unwrap_or_else(PoisonError::into_inner);
+            matches!(job.state, OwnedState::Pending)
+        })
+    }
+
+    /// The earliest deadline of an owned job in flight.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.slots
+            .iter()
+            .filter_map(|slot| {
+                let job = slot.owned.lock().unwrap_or_else(PoisonError::into_inner);
+                matches!(job.state, OwnedState::Pending | OwnedState::Abandoned).then_some(job.deadline).flatten()
+            })
+            .min()
+    }
+
+    /// Puts the queue on the reactor's list if it has owned jobs in flight and nobody is going to poll it.
+    #[inline]
+    pub(crate) fn leave_to_reactor(self: &Arc<Self>) {
+        if self.owned_in_flight() != 0 {
+            self.device.reactor.watch(self);
+        }
+    }
+}
+
+/// Goes through the slots of borrowed jobs just answered and frees them. Dropped early, it frees the rest.
+struct Freeing<'a> {
+    free: &'a mut SlotList,
+    answered: std::slice::Iter<'a, u32>,
+}
+
+impl Freeing<'_> {
+    #[inline]
+    fn next(&mut self) -> Option<()> {
+        self.free.push(*self.answered.next()?);
+        Some(())
+    }
+}
+
+impl Drop for Freeing<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        while self.next().is_some() {}
+    }
+}
+
+/// Goes through jobs just answered and keeps the books: sessions left, jobs and bytes counted. Dropped early, it goes through the rest.
+struct Books<'a> {
+    core: &'a QueueCore,
+    sessions: &'a mut SessionTable,
+    answered: std::slice::Iter<'a, u32>,
+    jobs: u64,
+    failures: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+impl<'a> Books<'a> {
+    #[inline]
+    fn new(core: &'a QueueCore, sessions: &'a mut SessionTable, answered: &'a [u32]) -> Self {
+        let jobs = answered.len() as u64;
+        Self { core, sessions, answered: answered.iter(), jobs, failures: 0, bytes_in: 0, bytes_out: 0 }
+    }
+
+    #[inline]
+    fn next(&mut self) -> Option<(Token, &'a Outcome)> {
+        let slot = *self.answered.next()?;
+        // SAFETY: the slot was answered. It may be on the free list, but nobody builds it while the pair is borrowed here; that of an
+        // owned job is built again only after its future has freed it.
+        let (job, outcome) = unsafe { self.core.cells.answer(slot as usize) };
+        if job.operation.needs_session() {
+            self.sessions.leave(job.session);
+        }
+        self.failures += u64::from(outcome.status != Status::Ok);
+        self.bytes_in += outcome.consumed;
+        self.bytes_out += outcome.produced;
+        Some((job.token, outcome))
+    }
+}
+
+impl Drop for Books<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        while self.next().is_some() {}
+        let tally = &self.core.tally;
+        tally.jobs.add_alone(self.jobs);
+        tally.bytes_in.add_alone(self.bytes_in);
+        tally.bytes_out.add_alone(self.bytes_out);
+        if self.failures != 0 {
+            tally.failures.add_alone(self.failures);
+        }
+    }
+}
+
+impl Slot {
+    fn free() -> Self {
+        Self {
+            owner: AtomicU8::new(BORROWED),
+            owned: Mutex::new(OwnedJob { state: OwnedState::Free, waker: None, parked: Parked::EMPTY, deadline: None }),
+        }
+    }
+}
+
+/// Stops the device before anything it may use is freed. What it will not let go of is leaked, counted and logged.
+impl Drop for QueueCore {
+    fn drop(&mut self) {
+        let home = std::mem::replace(self.home.get_mut().unwrap_or_else(PoisonError::into_inner), Home::Leased);
+        let Home::Here(pair) = home else {
+            // Dead queues gave up their buffers when they died.
+            return;
+        };
+        if !self.device.fork.is_home() {
+            // A child of the process that opened the queue: neither the device nor its descriptors are ours.
+            std::mem::forget(pair);
+            self.lose_owned();
+            std::mem::forget(self.cells.clone());
+            return;
+        }
+        if self.cells.in_flight().next().is_some() {
+            match pair.transport.stop(recover::STEP) {
+                Ok(Quiet::Proven) => {}
+                stopped => {
+                    let lost = self.lose_owned();
+                    self.device.tally.lost.add(lost);
+                    tracing::error!(
+                        device = self.device.name(),
+                        lost,
+                        ?stopped,
+                        "device does not let go; buffers leaked"
+                    );
+                    std::mem::forget(pair);
+                    std::mem::forget(self.cells.clone());
+                    return;
+                }
+            }
+        }
+        // Halves first: they may talk to the device; then buffers, which nothing uses any more.
+        drop(pair);
+        for slot in &mut self.slots {
+            let job = slot.owned.get_mut().unwrap_or_else(PoisonError::into_inner);
+            // SAFETY: nothing was in flight, or the device is quiet.
+            unsafe { job.parked.discard() };
+        }
+    }
+}
+
+impl fmt::Debug for QueueCore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueCore")
+            .field("device", &self.device.name())
+            .field("cells", &self.cells)
+            .finish_non_exhaustive()
+    }
+}

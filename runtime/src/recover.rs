@@ -1,0 +1,110 @@
+//! Getting back what a device holds: cancel, then stop and reset, then give up. Each step takes a bounded time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use uaccel_queue::{Cancel, OpenError, Outcome, Quiet, Token};
+
+use crate::error::Cause;
+use crate::pair::Pair;
+use crate::queue_core::QueueCore;
+
+/// The longest a stop or a reset may take.
+pub(crate) const STEP: Duration = Duration::from_secs(1);
+/// How long a cancelled job may take to say so.
+const CANCEL: Duration = Duration::from_millis(20);
+
+/// What became of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing is in flight, and the queue can be used.
+    Usable,
+    /// Nothing is in flight, and the queue is finished.
+    Dead,
+    /// The device may still use the memory of what is in flight.
+    Unproven,
+}
+
+/// Takes back everything in flight on a queue. Answers of borrowed jobs go to `borrowed`; those that did not come by themselves say
+/// [`Status::Aborted`](uaccel_queue::Status::Aborted).
+pub(crate) fn recover(
+    core: &QueueCore,
+    pair: &mut Pair,
+    cause: &Cause,
+    mut borrowed: impl FnMut(Token, &Outcome),
+) -> Verdict {
+    let device = core.device.name();
+    tracing::warn!(device, ?cause, in_flight = core.cells.in_flight().count(), "taking jobs back");
+    if let Cause::Deadline(_) = cause {
+        core.tally.deadlines.add(core.cells.in_flight().count() as u64);
+        if cancel(core, pair, cause, &mut borrowed) {
+            return Verdict::Usable;
+        }
+    }
+    stop(core, pair, cause, borrowed)
+}
+
+/// Asks the device to drop what it has not begun; says whether nothing is in flight afterwards.
+fn cancel(core: &QueueCore, pair: &mut Pair, cause: &Cause, borrowed: &mut impl FnMut(Token, &Outcome)) -> bool {
+    let tokens: Vec<_> = core.cells.in_flight().collect();
+    let asked = tokens.iter().filter(|token| pair.submitter.cancel(**token) == Cancel::Requested).count();
+    let until = Instant::now() + CANCEL;
+    loop {
+        if core.drain_because(pair, Some(cause), &mut *borrowed).is_err() {
+            return false;
+        }
+        if core.cells.in_flight().next().is_none() {
+            return true;
+        }
+        if asked == 0 || Instant::now() >= until {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// Stops the queue and, if the device is quiet then, ends what was in flight and brings the queue back.
+pub(crate) fn stop(
+    core: &QueueCore,
+    pair: &mut Pair,
+    cause: &Cause,
+    mut borrowed: impl FnMut(Token, &Outcome),
+) -> Verdict {
+    let device = core.device.name();
+    match pair.transport.stop(STEP) {
+        Ok(Quiet::Proven) => {}
+        stopped => {
+            tracing::error!(device, ?stopped, "device is not quiet");
+            return Verdict::Unproven;
+        }
+    }
+    // What was answered before the stop is good. An error here is what brought us, or as bad.
+    let _ = core.drain_because(pair, Some(cause), &mut borrowed);
+    core.abort_all(pair, cause, borrowed);
+    match reopen(core, pair) {
+        Ok(()) => {
+            core.tally.resets.add(1);
+            tracing::info!(device, "queue is back");
+            Verdict::Usable
+        }
+        Err(error) => {
+            tracing::error!(device, %error, "queue does not come back");
+            Verdict::Dead
+        }
+    }
+}
+
+/// Opens the queue again, over the same transport if it can be reset, else over a new one.
+fn reopen(core: &QueueCore, pair: &mut Pair) -> Result<(), OpenError> {
+    let device = &core.device;
+    let transport = match pair.transport.reset(STEP) {
+        Ok(()) => pair.transport.clone(),
+        Err(error) => {
+            tracing::warn!(device = device.name(), %error, "no reset; opening another queue");
+            device.bus.open(&device.info.name)?
+        }
+    };
+    let open = device.driver.open(transport.clone(), Arc::clone(&core.cells), &device.request)?;
+    pair.replace(open, transport, device.dropped.clone());
+    Ok(())
+}

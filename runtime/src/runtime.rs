@@ -1,0 +1,209 @@
+//! The runtime: one device in use, and the CPU beside it.
+
+use std::sync::Arc;
+
+use uaccel_queue::{Capabilities, Outcome, SessionSpec};
+
+use crate::builder::Builder;
+use crate::choice::Report;
+use crate::counters::Counters;
+use crate::device::Device;
+use crate::lease::Lease;
+use crate::owned::{JobFuture, OwnedWork, Rejected, submit_owned};
+use crate::policy::Fallback;
+use crate::session::{DroppedSessions, Session};
+use crate::sys::fork_mark::ForkMark;
+use crate::work::{RawWork, Work};
+use crate::{Error, ReadBuf, WriteBuf};
+
+/// A device in use, with the CPU beside it to fall back to. Cheap to clone; clones share everything. There can be several in a process.
+///
+/// Any thread may call it. Each call uses a queue that is free at the moment; threads that call often take a [`Lease`].
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) device: Device,
+    pub(crate) software: Option<Device>,
+    pub(crate) fallback: Fallback,
+    pub(crate) report: Report,
+    pub(crate) dropped: Arc<DroppedSessions>,
+    pub(crate) fork: Arc<ForkMark>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.fork.is_home() {
+            self.device.core.reactor.close();
+        }
+    }
+}
+
+impl Runtime {
+    /// A runtime on the best device, or on the one that the environment variable `UACCEL_DEVICE` names.
+    ///
+    /// # Errors
+    /// See [`Builder::build`].
+    pub fn new() -> Result<Self, Error> {
+        Self::builder().build()
+    }
+
+    /// Options for a runtime.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// What was chosen, and why the other devices were not.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.inner.report
+    }
+
+    /// The name of the device in use.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        self.inner.device.name()
+    }
+
+    /// What the device was granted.
+    #[must_use]
+    pub fn granted(&self) -> &Capabilities {
+        &self.inner.device.granted
+    }
+
+    /// When the CPU may take the device's place.
+    #[must_use]
+    pub fn fallback(&self) -> Fallback {
+        self.inner.fallback
+    }
+
+    /// What has happened so far on the device. Jobs that the CPU did in its place are counted as fallbacks only.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.inner.device.counters()
+    }
+
+    /// Counts work that a layer above did on the CPU because the device could not: streams that need state between jobs.
+    pub fn count_fallback(&self, bytes: u64) {
+        let tally = &self.inner.device.core.tally;
+        tally.fallbacks.add(1);
+        tally.fallback_bytes.add(bytes);
+    }
+
+    /// A session with these parameters. It is opened on a queue when first used there.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedAlgorithm`] if neither the device nor, where the policy allows it, the CPU offers the algorithm.
+    pub fn session(&self, spec: SessionSpec) -> Result<Session, Error> {
+        let offers = |device: &Device| device.granted.algorithms.contains(spec.algorithm(), spec.direction());
+        if !offers(&self.inner.device) && !self.inner.software.as_ref().is_some_and(offers) {
+            return Err(Error::UnsupportedAlgorithm {
+                device: self.device().to_owned(),
+                algorithm: spec.algorithm(),
+                operation: spec.operation(),
+            });
+        }
+        Ok(Session::new(spec, self.inner.dropped.clone()))
+    }
+
+    /// Takes a queue for the calling thread's own use, on the device itself: the fallback policy does not apply to its jobs.
+    ///
+    /// # Errors
+    /// [`Error::Deadline`] if all queues stay in use, [`Error::Forked`], [`Error::Open`].
+    pub fn lease(&self) -> Result<Lease, Error> {
+        Lease::new(&self.inner.device)
+    }
+
+    /// Runs one job on borrowed memory to its end, on the device or, where the policy says so, on the CPU.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn run(&self, work: Work<'_>) -> Result<Outcome, Error> {
+        self.run_checked(&work.raw)
+    }
+
+    /// Runs one job on raw pointers to its end. A bad pointer is an error, unless the fault handling is
+    /// [`FaultHandling::CallerVouches`](uaccel_queue::FaultHandling::CallerVouches). Never falls back to the CPU, which could not survive a bad pointer.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    ///
+    /// # Safety
+    /// Until this returns nobody writes what the job reads or touches what it writes. If the fault handling is `CallerVouches`, the
+    /// ranges are readable and writable as the operation needs them.
+    pub unsafe fn run_raw(&self, work: &RawWork<'_>) -> Result<Outcome, Error> {
+        self.inner.device.run(work)
+    }
+
+    fn run_checked(&self, work: &RawWork<'_>) -> Result<Outcome, Error> {
+        let inner = &*self.inner;
+        let Some(software) = &inner.software else { return inner.device.run(work) };
+        if let Fallback::Auto { below } = inner.fallback
+            && (work.len() as u64) < below
+        {
+            return self.fall_back(software, work);
+        }
+        match inner.device.run(work) {
+            // The job was answered, or taken back with the device proven quiet: a lost one never gets here.
+            Err(error) if error.is_device_failure() => {
+                tracing::debug!(device = self.device(), %error, "falling back to the CPU");
+                self.fall_back(software, work)
+            }
+            result => result,
+        }
+    }
+
+    #[cold]
+    fn fall_back(&self, software: &Device, work: &RawWork<'_>) -> Result<Outcome, Error> {
+        self.count_fallback(work.len() as u64);
+        software.run(work)
+    }
+
+    /// Submits a job that owns its buffers; they come back with the result. Below the bound of [`Fallback::Auto`], and for what the device
+    /// does not offer, it runs on the CPU at once.
+    ///
+    /// # Errors
+    /// [`Rejected`] with the buffers, if the job cannot be submitted.
+    pub fn submit<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
+        &self,
+        work: OwnedWork<S, D, A>,
+    ) -> Result<JobFuture<S, D, A>, Rejected<S, D, A>> {
+        let inner = &*self.inner;
+        if let (Some(software), Fallback::Auto { below }) = (&inner.software, inner.fallback)
+            && work.source_len() < below
+        {
+            self.count_fallback(work.source_len());
+            return submit_to(software, work);
+        }
+        match (submit_to(&inner.device, work), &inner.software) {
+            (Err(Rejected { error, work }), Some(software)) if error.is_device_failure() => {
+                self.count_fallback(work.source_len());
+                submit_to(software, work)
+            }
+            (result, _) => result,
+        }
+    }
+
+    /// Whether this process is the one that built the runtime. In a child made by `fork` everything else returns [`Error::Forked`].
+    #[must_use]
+    pub fn is_home(&self) -> bool {
+        self.inner.fork.is_home()
+    }
+}
+
+fn submit_to<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
+    device: &Device,
+    work: OwnedWork<S, D, A>,
+) -> Result<JobFuture<S, D, A>, Rejected<S, D, A>> {
+    let mut work = Some(work);
+    let result = device.with_home(|core, pair| work.take().map(|work| submit_owned(core, pair, work)));
+    match (result, work) {
+        (Ok(Some(result)), _) => result,
+        (Err(error), Some(work)) => Err(work.rejected(error)),
+        // The closure runs at most once, and only on success.
+        (Ok(None) | Err(_), _) => unreachable!("the work is taken exactly when the closure runs"),
+    }
+}

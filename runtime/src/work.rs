@@ -1,0 +1,260 @@
+//! What one job shall do: with borrowed memory, or with raw pointers.
+
+use std::marker::PhantomData;
+use std::ptr;
+
+use uaccel_queue::{Algorithm, Capabilities, Job, JobFlags, Operation, SessionId};
+
+use crate::{Error, Session};
+
+/// Bytes an AEAD tag adds to its ciphertext.
+pub(crate) const TAG_LEN: usize = 16;
+
+/// One job on borrowed memory: what to do, with what.
+///
+/// ```
+/// use uaccel_runtime::Work;
+/// let source = [7u8; 100];
+/// let mut destination = [0u8; 100];
+/// let work = Work::copy(&source, &mut destination);
+/// ```
+#[derive(Debug)]
+pub struct Work<'a> {
+    pub(crate) raw: RawWork<'a>,
+    _memory: PhantomData<&'a mut [u8]>,
+}
+
+impl<'a> Work<'a> {
+    fn new(operation: Operation) -> Self {
+        Self { raw: RawWork { flags: JobFlags::VOUCHED, ..RawWork::new(operation) }, _memory: PhantomData }
+    }
+
+    /// Does nothing, and completes.
+    #[must_use]
+    pub fn nop() -> Self {
+        Self::new(Operation::Nop)
+    }
+
+    /// Copies `source` to the start of `destination`.
+    #[must_use]
+    pub fn copy(source: &'a [u8], destination: &'a mut [u8]) -> Self {
+        Self::new(Operation::Copy).reads(source).writes(destination)
+    }
+
+    /// Fills `destination` with `pattern`, little endian, repeated from its start.
+    #[must_use]
+    pub fn fill(destination: &'a mut [u8], pattern: u64) -> Self {
+        let mut work = Self::new(Operation::Fill).writes(destination);
+        work.raw.immediate[..8].copy_from_slice(&pattern.to_le_bytes());
+        work
+    }
+
+    /// Compares; the outcome's `produced` is the offset of the first difference, or the length.
+    #[must_use]
+    pub fn compare(a: &'a [u8], b: &'a [u8]) -> Self {
+        Self::new(Operation::Compare).reads(a).with_aux(b)
+    }
+
+    /// CRC-32C of `source`, continued from `seed` (0 to begin).
+    #[must_use]
+    pub fn crc32c(source: &'a [u8], seed: u32) -> Self {
+        Self::new(Operation::Crc32c).reads(source).seeded(seed)
+    }
+
+    /// CRC-32 as gzip has it of `source`, continued from `seed` (0 to begin).
+    #[must_use]
+    pub fn crc32(source: &'a [u8], seed: u32) -> Self {
+        Self::new(Operation::Crc32).reads(source).seeded(seed)
+    }
+
+    /// What `session` does, from `source` to `destination`.
+    #[must_use]
+    pub fn session(session: &'a Session, source: &'a [u8], destination: &'a mut [u8]) -> Self {
+        let mut work = Self::new(session.operation()).reads(source).writes(destination);
+        work.raw.session = Some(session);
+        work
+    }
+
+    /// The nonce and the associated data of an AEAD job.
+    #[must_use]
+    pub fn with_nonce(mut self, nonce: [u8; 12], associated_data: &'a [u8]) -> Self {
+        self.raw.immediate[..12].copy_from_slice(&nonce);
+        self.with_aux(associated_data)
+    }
+
+    fn reads(mut self, source: &'a [u8]) -> Self {
+        (self.raw.source, self.raw.source_len) = (source.as_ptr(), source.len());
+        self
+    }
+
+    fn writes(mut self, destination: &'a mut [u8]) -> Self {
+        (self.raw.destination, self.raw.destination_len) = (destination.as_mut_ptr(), destination.len());
+        self
+    }
+
+    fn with_aux(mut self, aux: &'a [u8]) -> Self {
+        (self.raw.aux, self.raw.aux_len) = (aux.as_ptr(), aux.len());
+        self
+    }
+
+    fn seeded(mut self, seed: u32) -> Self {
+        self.raw.immediate[..4].copy_from_slice(&seed.to_le_bytes());
+        self
+    }
+}
+
+/// One job on raw pointers, for those who have no slices: foreign callers, tests of bad pointers.
+///
+/// Fields an operation does not use stay zero. See [`Operation`] for what each means.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RawWork<'s> {
+    /// What to do.
+    pub operation: Operation,
+    /// The session, for operations that need one.
+    pub session: Option<&'s Session>,
+    /// First byte to read.
+    pub source: *const u8,
+    /// Bytes to read.
+    pub source_len: usize,
+    /// First byte to write.
+    pub destination: *mut u8,
+    /// Room to write.
+    pub destination_len: usize,
+    /// Second source.
+    pub aux: *const u8,
+    /// Its length.
+    pub aux_len: usize,
+    /// Pattern, checksum to continue from, or nonce.
+    pub immediate: [u8; 16],
+    pub(crate) flags: JobFlags,
+}
+
+impl<'s> RawWork<'s> {
+    /// A job of this operation, with everything else zero.
+    #[must_use]
+    pub const fn new(operation: Operation) -> Self {
+        Self {
+            operation,
+            session: None,
+            source: ptr::null(),
+            source_len: 0,
+            destination: ptr::null_mut(),
+            destination_len: 0,
+            aux: ptr::null(),
+            aux_len: 0,
+            immediate: [0; 16],
+            flags: JobFlags::empty(),
+        }
+    }
+
+    /// Bytes the job is charged for: what it reads, or for a fill what it writes.
+    pub(crate) fn len(&self) -> usize {
+        if self.operation == Operation::Fill { self.destination_len } else { self.source_len }
+    }
+
+    /// The one place where requests are checked; drivers rely on it.
+    pub(crate) fn check(&self, device: &str, granted: &Capabilities) -> Result<(), Error> {
+        let operation = self.operation;
+        let invalid = |reason| Err(Error::InvalidInput { operation, reason });
+        match self.session {
+            None if operation.needs_session() => return invalid("needs a session"),
+            Some(_) if !operation.needs_session() => return invalid("takes no session"),
+            Some(session) if session.operation() != operation => {
+                return Err(Error::WrongSession { operation, session: session.operation() });
+            }
+            _ => {}
+        }
+        for (start, len) in [
+            (self.source, self.source_len),
+            (self.aux, self.aux_len),
+            (self.destination.cast_const(), self.destination_len),
+        ] {
+            if len != 0 && start.is_null() {
+                return invalid("null pointer with a length");
+            }
+            if start.addr().checked_add(len).is_none() {
+                return invalid("range goes past the end of the address space");
+            }
+        }
+        let destination = (self.destination.cast_const(), self.destination_len);
+        if overlap((self.source, self.source_len), destination) || overlap((self.aux, self.aux_len), destination) {
+            return invalid("source and destination overlap");
+        }
+        match operation {
+            Operation::Compare if self.aux_len != self.source_len => {
+                return invalid("compares ranges of different lengths");
+            }
+            Operation::Open if self.source_len < TAG_LEN => return invalid("ciphertext is shorter than its tag"),
+            _ => {}
+        }
+        if let Some(needed) = room_needed(self)
+            && self.destination_len < needed
+        {
+            return Err(Error::OutputTooSmall {
+                operation,
+                needed: Some(needed as u64),
+                room: self.destination_len as u64,
+            });
+        }
+        if !granted.operations.contains(operation) {
+            return Err(Error::UnsupportedOperation { device: device.to_owned(), operation });
+        }
+        if let Some(session) = self.session {
+            let spec = session.spec();
+            if !granted.algorithms.contains(spec.algorithm(), spec.direction()) {
+                return Err(Error::UnsupportedAlgorithm {
+                    device: device.to_owned(),
+                    algorithm: spec.algorithm(),
+                    operation,
+                });
+            }
+        }
+        let len = self.source_len.max(self.aux_len).max(self.written()) as u64;
+        if len > granted.max_transfer {
+            return Err(Error::TooLarge { operation, len, limit: granted.max_transfer });
+        }
+        Ok(())
+    }
+
+    /// Bytes of the destination that count against the transfer limit: all that may be written.
+    fn written(&self) -> usize {
+        match room_needed(self) {
+            // More room than the operation can use is no reason to refuse it.
+            Some(needed) => needed,
+            None if self.operation == Operation::Fill => self.destination_len,
+            None => 0,
+        }
+    }
+
+    /// Writes the checked job into its slot. The device is offered no more room than the operation can use, or, where that is not known, than
+    /// `limit`.
+    pub(crate) fn fill(&self, job: &mut Job, session: Option<SessionId>, limit: u64) {
+        job.operation = self.operation;
+        job.flags = self.flags;
+        job.session = session.unwrap_or(SessionId(0));
+        job.source = self.source;
+        job.source_len = self.source_len;
+        job.destination = self.destination;
+        let usable = room_needed(self).unwrap_or_else(|| usize::try_from(limit).unwrap_or(usize::MAX));
+        job.destination_len = self.destination_len.min(usable);
+        job.aux = self.aux;
+        job.aux_len = self.aux_len;
+        job.immediate = self.immediate;
+    }
+}
+
+/// The room an operation needs, where that does not depend on the data.
+fn room_needed(work: &RawWork<'_>) -> Option<usize> {
+    match work.operation {
+        Operation::Copy => Some(work.source_len),
+        Operation::Seal => work.source_len.checked_add(TAG_LEN),
+        Operation::Open => work.source_len.checked_sub(TAG_LEN),
+        Operation::Digest => work.session.and_then(|session| Algorithm::digest_len(session.spec().algorithm())),
+        _ => None,
+    }
+}
+
+fn overlap(a: (*const u8, usize), b: (*const u8, usize)) -> bool {
+    a.1 != 0 && b.1 != 0 && a.0.addr() < b.0.addr().saturating_add(b.1) && b.0.addr() < a.0.addr().saturating_add(a.1)
+}

@@ -1,0 +1,123 @@
+//! The memory port: a device model's only way to memory.
+
+use uaccel_queue::Fault;
+
+use crate::{SourceWindow, Span, TargetWindow};
+
+/// The address space an access goes to: what hardware calls the PASID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AddressSpace(pub u32);
+
+/// The name of a page request that is out. The port chooses it; whoever runs the port says later that it was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PageRequest(pub u64);
+
+/// What came of an access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Access<T> {
+    /// It was done.
+    Ready(T),
+    /// It cannot be done, here.
+    Fault(Fault),
+    /// A page is not there yet. Nothing was done; try again once this request was answered.
+    Pending(PageRequest),
+}
+
+impl<T> Access<T> {
+    /// The same with another value.
+    #[inline]
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Access<U> {
+        match self {
+            Self::Ready(value) => Access::Ready(f(value)),
+            Self::Fault(fault) => Access::Fault(fault),
+            Self::Pending(request) => Access::Pending(request),
+        }
+    }
+
+    /// The value, if the access was done.
+    #[inline]
+    pub fn ready(self) -> Option<T> {
+        match self {
+            Self::Ready(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+/// A device's access to memory.
+///
+/// An implementation owes its callers this: an invalidation of a translation returns only when no access with the old translation is
+/// running. Where translations can go away, one call therefore moves what it can move in one step under the lock that
+/// invalidations take, at most to the end of the page, and says how far it came.
+pub trait MemoryPort {
+    /// Loads the aligned word that makes a record valid. Acquire: pairs with the host's release store of that word, so later reads see the
+    /// whole record.
+    fn observe(&self, space: AddressSpace, address: u64) -> Access<u64>;
+
+    /// Reads from `address` to the start of `into`, and says how many bytes: at least one, unless `into` is empty. A fault names the
+    /// first byte that could not be read, which is `address` itself.
+    fn read(&self, space: AddressSpace, address: u64, into: &mut [u8]) -> Access<usize>;
+
+    /// Writes from the start of `from` to `address`, and says how many bytes: at least one, unless `from` is empty. A fault names
+    /// `address`.
+    fn write(&self, space: AddressSpace, address: u64, from: &[u8]) -> Access<usize>;
+
+    /// Stores the aligned word that makes a record valid. Release: pairs with the host's acquire load of that word, which then sees all
+    /// that was written before, the job's data included.
+    fn publish(&self, space: AddressSpace, address: u64, value: u64) -> Access<()>;
+
+    /// Reads `N` aligned words of a record whose publication was observed.
+    #[inline]
+    fn words<const N: usize>(&self, space: AddressSpace, address: u64) -> Access<[u64; N]> {
+        let mut words = [0; N];
+        for (word, address) in words.iter_mut().zip((address..).step_by(8)) {
+            let mut bytes = [0; 8];
+            let mut done = 0;
+            while done < bytes.len() {
+                match self.read(space, address.wrapping_add(done as u64), &mut bytes[done..]) {
+                    Access::Ready(count) => done += count,
+                    Access::Fault(fault) => return Access::Fault(fault),
+                    Access::Pending(request) => return Access::Pending(request),
+                }
+            }
+            *word = u64::from_le_bytes(bytes);
+        }
+        Access::Ready(words)
+    }
+
+    /// Writes an aligned word of a record that is published later.
+    #[inline]
+    fn put(&self, space: AddressSpace, address: u64, value: u64) -> Access<()> {
+        // An aligned word does not straddle a page, so a port moves it in one step.
+        self.write(space, address, &value.to_le_bytes()).map(|_| ())
+    }
+
+    /// Whether rings may lie at `span`. A port that knows what was set aside for rings says no to anything else.
+    fn ring(&self, space: AddressSpace, span: Span) -> bool {
+        let _ = space;
+        span.end().is_some()
+    }
+
+    /// The start of the ring memory handed out last, for reporting that the queue's own registers make no sense; `None` if the port does
+    /// not know.
+    fn home(&self, space: AddressSpace) -> Option<u64> {
+        let _ = space;
+        None
+    }
+
+    /// Memory that the host vouched for, to be read in place; `None` if it is to be copied. Only asked for jobs that carry the host's promise.
+    #[inline]
+    fn source_in_place(&self, space: AddressSpace, span: Span) -> Option<SourceWindow> {
+        let _ = (space, span);
+        None
+    }
+
+    /// Memory that the host vouched for, to be written in place; `None` if it is to be copied. `initialised` says whether it holds
+    /// proper bytes now.
+    #[inline]
+    fn target_in_place(&self, space: AddressSpace, span: Span, initialised: bool) -> Option<TargetWindow> {
+        let _ = (space, span, initialised);
+        None
+    }
+}

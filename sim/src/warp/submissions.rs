@@ -1,0 +1,159 @@
+//! The half of a Warp queue that takes jobs.
+
+use uaccel_queue::{Outcome, Status};
+use uaccel_warp_abi::{Command, Descriptor, DescriptorFlags, Geometry};
+
+use super::decode::decode;
+use super::ring::Ring;
+use super::sessions::Sessions;
+use crate::stages::Stage;
+use crate::{Access, AddressSpace, Budget, Fetch, MemoryPort, PageRequest, Span, Taken, WorkItem};
+
+/// The half of a Warp queue that takes jobs: the consumer of the submission ring, and the sessions.
+#[derive(Debug)]
+pub struct Submissions {
+    pub(super) space: AddressSpace,
+    pub(super) ring: Option<Ring>,
+    pub(super) sessions: Sessions,
+    /// How many descriptors were taken since the queue was started.
+    head: u64,
+}
+
+/// What became of a descriptor.
+enum Taking {
+    /// It is the last of the taken items.
+    Taken,
+    Blocked(PageRequest),
+    Failed,
+}
+
+impl Submissions {
+    pub(super) fn new(space: AddressSpace) -> Self {
+        Self { space, ring: None, sessions: Sessions::default(), head: 0 }
+    }
+
+    /// Starts to take descriptors from the first line of `ring`.
+    pub(super) fn start(&mut self, ring: Ring) {
+        *self = Self { ring: Some(ring), sessions: Sessions::new(ring.geometry.sessions()), ..Self::new(self.space) };
+    }
+
+    #[inline]
+    pub(super) fn fetch<P: MemoryPort>(
+        &mut self,
+        port: &P,
+        taken: &mut Taken,
+        mut budget: Budget,
+        max_transfer: u32,
+    ) -> Fetch {
+        let Some(ring) = self.ring else { return Fetch::Dry };
+        while budget.is_open() {
+            let line = ring.at(ring.geometry.submission(self.head));
+            // Acquire, pairs with the driver's release store of the control word: the other seven words are then the descriptor's.
+            let control = match port.observe(self.space, line + Descriptor::CONTROL as u64) {
+                Access::Ready(control) => control,
+                Access::Pending(request) => return Fetch::Blocked(request),
+                Access::Fault(_) => return Fetch::Failed,
+            };
+            if (control & Descriptor::PHASE != 0) != ring.geometry.phase(self.head) {
+                return Fetch::Dry;
+            }
+            let words = match port.words::<7>(self.space, line) {
+                Access::Ready([a, b, c, d, e, f, g]) => [a, b, c, d, e, f, g, control],
+                Access::Pending(request) => return Fetch::Blocked(request),
+                Access::Fault(_) => return Fetch::Failed,
+            };
+            match self.take(port, &ring, &words, taken, max_transfer) {
+                Taking::Taken => {
+                    if !budget.take(taken.items.last().map_or(0, WorkItem::cost)) {
+                        // Read again by the next fetch: a worker of its own shall do it. Answers are free, so nothing is carried out twice.
+                        taken.items.pop();
+                        return Fetch::More;
+                    }
+                    self.head += 1;
+                }
+                Taking::Blocked(request) => return Fetch::Blocked(request),
+                Taking::Failed => return Fetch::Failed,
+            }
+        }
+        Fetch::More
+    }
+
+    #[inline]
+    fn take<P: MemoryPort>(
+        &mut self,
+        port: &P,
+        ring: &Ring,
+        words: &[u64; 8],
+        taken: &mut Taken,
+        max_transfer: u32,
+    ) -> Taking {
+        let token = Descriptor::token_of(words[7]);
+        // The low half of the count is enough to find line and phase again.
+        let cookie = u64::from(token) | self.head << 32;
+        let space = self.space;
+        let descriptor = match Descriptor::decode(words) {
+            // Chains and state are features this engine does not offer, so what asks for them is reserved.
+            Ok(descriptor) if descriptor.context == 0 && !descriptor.flags.contains(DescriptorFlags::CHAINED) => {
+                descriptor
+            }
+            _ => return answer(taken, cookie, space, Status::InvalidJob),
+        };
+        match Command::from_opcode(descriptor.opcode) {
+            None => {
+                decode(&descriptor, cookie, space, &self.sessions, max_transfer, &mut taken.items);
+                Taking::Taken
+            }
+            Some(Command::OpenSession) => match self.open_session(port, ring, descriptor.session) {
+                Access::Ready(status) => answer(taken, cookie, space, status),
+                Access::Pending(request) => Taking::Blocked(request),
+                Access::Fault(_) => Taking::Failed,
+            },
+            Some(Command::CloseSession) => {
+                let status = self.sessions.close(descriptor.session).err().unwrap_or(Status::Ok);
+                answer(taken, cookie, space, status)
+            }
+            Some(Command::Cancel) => {
+                let [a, b, c, d, ..] = descriptor.operand;
+                cancel(taken, u64::from(u32::from_le_bytes([a, b, c, d])));
+                answer(taken, cookie, space, Status::Ok)
+            }
+        }
+    }
+
+    fn open_session<P: MemoryPort>(&mut self, port: &P, ring: &Ring, id: u16) -> Access<Status> {
+        if let Err(status) = self.sessions.admits(id) {
+            return Access::Ready(status);
+        }
+        let entry = ring.at(ring.geometry.session(id));
+        port.words(self.space, entry).map(|words| self.sessions.open(id, words).err().unwrap_or(Status::Ok))
+    }
+
+    /// Writes a word of the queue's status.
+    pub(super) fn tell<P: MemoryPort>(&self, port: &P, offset: usize, value: u64) {
+        if let Some(ring) = self.ring {
+            // A status nobody can be told is lost; there is no other way to the user.
+            let _ = port.publish(self.space, ring.at(offset), value);
+        }
+    }
+
+    /// Whether the rings `geometry` describes fit in at `base`.
+    pub(super) fn admits<P: MemoryPort>(&self, port: &P, base: u64, geometry: Geometry) -> bool {
+        base.is_multiple_of(Descriptor::SIZE as u64) && port.ring(self.space, Span::new(base, geometry.size()))
+    }
+}
+
+/// Answers a descriptor at once.
+fn answer(taken: &mut Taken, cookie: u64, space: AddressSpace, status: Status) -> Taking {
+    // The low half of a cookie is the token.
+    let tag = cookie & u64::from(u32::MAX);
+    taken.items.push(WorkItem::answered(cookie, tag, space, Outcome::failed(status)));
+    Taking::Taken
+}
+
+/// Cancels a job of the same batch, or asks the host to look among those it holds.
+fn cancel(taken: &mut Taken, tag: u64) {
+    match taken.items.iter_mut().find(|item| item.tag == tag && item.stage() == Stage::Gather) {
+        Some(item) => item.cancel(),
+        None => taken.cancels.push(tag),
+    }
+}
