@@ -120,17 +120,9 @@ impl Builder {
         let reactor = Arc::new(reactor);
         let dropped = Arc::new(DroppedSessions::default());
         let open = |candidate: choice::Candidate| {
-            Device::open(DeviceCore {
-                info: candidate.info,
-                bus: candidate.bus,
-                driver: candidate.driver,
-                request: QueueRequest::new(self.depth),
-                options: Options { deadline: self.deadline, on_lost: self.on_lost, queues: self.queues },
-                dropped: dropped.clone(),
-                fork: fork.clone(),
-                reactor: reactor.clone(),
-                tally: Default::default(),
-            })
+            let options = Options { deadline: self.deadline, on_lost: self.on_lost, queues: self.queues };
+            let request = QueueRequest::new(self.depth);
+            Device::open(DeviceCore::new(candidate, request, options, dropped.clone(), fork.clone(), reactor.clone()))
         };
         let is_software = chosen.info.name == SOFTWARE;
         // The null device does nothing, so nothing may be compared with it or stand in for it.

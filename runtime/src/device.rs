@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use uaccel_queue::{Bus, Capabilities, Cells, DeviceInfo, Driver, Outcome, QueueRequest};
 
+use crate::choice::Candidate;
 use crate::counters::{Counters, Tally};
 use crate::pair::Pair;
 use crate::policy::OnLost;
@@ -32,6 +33,8 @@ pub(crate) struct DeviceCore {
     pub(crate) reactor: Arc<Reactor>,
     /// Counts what is not counted per queue.
     pub(crate) tally: Tally,
+    /// The most bytes a job may write, as the first queue was granted it.
+    limit: OnceLock<u64>,
 }
 
 /// What the builder was told.
@@ -43,6 +46,24 @@ pub(crate) struct Options {
 }
 
 impl DeviceCore {
+    pub(crate) fn new(
+        candidate: Candidate,
+        request: QueueRequest,
+        options: Options,
+        dropped: Arc<DroppedSessions>,
+        fork: Arc<ForkMark>,
+        reactor: Arc<Reactor>,
+    ) -> Self {
+        let Candidate { info, bus, driver } = candidate;
+        let (tally, limit) = (Tally::default(), OnceLock::new());
+        Self { info, bus, driver, request, options, dropped, fork, reactor, tally, limit }
+    }
+
+    /// The most bytes a job may write.
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit.get().copied().unwrap_or(u64::MAX)
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.info.name
     }
@@ -69,6 +90,7 @@ impl Device {
             Home::Here(pair) => pair.granted.clone(),
             _ => core.driver.advertised(&core.info),
         };
+        core.limit.get_or_init(|| granted.max_transfer);
         let queues: Box<[OnceLock<_>]> = (0..core.options.queues * PLACES_PER_QUEUE).map(|_| OnceLock::new()).collect();
         if let Some(place) = queues.first() {
             place.get_or_init(|| first);
@@ -154,8 +176,31 @@ impl Device {
         Ok(result)
     }
 
+    /// Runs one job to its end on a queue that has room for it.
     pub(crate) fn run(&self, work: &RawWork<'_>) -> Result<Outcome, Error> {
-        self.with_scope(|scope| scope.run_one(work))?
+        match self.with_scope(|scope| scope.run_one(work))? {
+            Err(Error::QueueFull) => self.run_on_another(work),
+            result => result,
+        }
+    }
+
+    /// The thread's own queue is full of jobs whose results nobody has fetched: any other one will do.
+    #[cold]
+    fn run_on_another(&self, work: &RawWork<'_>) -> Result<Outcome, Error> {
+        loop {
+            for core in self.queues() {
+                let Some(mut home) = core.try_home() else { continue };
+                let Home::Here(pair) = &mut *home else { continue };
+                let result = scope::run(core, pair, |scope| scope.run_one(work));
+                settle(core, &mut home);
+                if !matches!(result, Err(Error::QueueFull)) {
+                    return result;
+                }
+            }
+            if self.queues().count() >= self.core.options.queues || !self.open_another()? {
+                return Err(Error::QueueFull);
+            }
+        }
     }
 
     pub(crate) fn counters(&self) -> Counters {

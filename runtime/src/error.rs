@@ -176,9 +176,11 @@ impl Error {
         )
     }
 
-    /// The error of an outcome that is not good.
-    pub(crate) fn of_outcome(device: &str, operation: Operation, outcome: &Outcome, room: u64) -> Self {
+    /// The error of an outcome that is not good, where the caller had `room` and the device writes at most `limit` bytes of it.
+    pub(crate) fn of_outcome(device: &str, operation: Operation, outcome: &Outcome, room: u64, limit: u64) -> Self {
         match outcome.status {
+            // It is the device that is too small, whatever the caller's buffer is.
+            Status::OutputTooSmall if room > limit => Self::TooLarge { operation, len: room, limit },
             Status::OutputTooSmall => {
                 Self::OutputTooSmall { operation, needed: Some(outcome.produced).filter(|needed| *needed > room), room }
             }

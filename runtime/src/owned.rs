@@ -88,6 +88,12 @@ impl<S: ReadBuf, D: WriteBuf> OwnedWork<S, D> {
 }
 
 impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> OwnedWork<S, D, A> {
+    /// Source, destination and aux, for those who do not want to submit the job any more.
+    #[must_use]
+    pub fn into_buffers(self) -> (S, D, A) {
+        (self.source, self.destination, self.aux)
+    }
+
     pub(crate) fn source_len(&self) -> u64 {
         self.source.bytes().1 as u64
     }
@@ -440,10 +446,9 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
                 let buffers = unsafe { owned.parked.take::<Buffers<S, D, A>>() };
                 drop(owned);
                 // SAFETY: answered, and the slot is not handed back before the next line.
-                let job = unsafe { core.cells.job(slot) };
-                let (operation, room) = (job.operation, job.destination_len as u64);
+                let operation = unsafe { core.cells.job(slot) }.operation;
                 core.free_owned(slot);
-                let finished = finish(core, operation, room, result, buffers);
+                let finished = finish(core, operation, result, buffers);
                 self.core = None;
                 Some(finished)
             }
@@ -465,14 +470,14 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
 fn finish<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
     core: &QueueCore,
     operation: Operation,
-    room: u64,
     result: Result<Outcome, Error>,
     buffers: Buffers<S, D, A>,
 ) -> Finished<S, D, A> {
     let Buffers { source, mut destination, aux, secret, .. } = buffers;
+    let room = destination.room().len as u64;
     let result = result.and_then(|outcome| match outcome.status {
         Status::Ok => Ok(outcome),
-        _ => Err(Error::of_outcome(core.device.name(), operation, &outcome, room)),
+        _ => Err(Error::of_outcome(core.device.name(), operation, &outcome, room, core.device.limit())),
     });
     match &result {
         Ok(outcome) if operation != Operation::Compare => {

@@ -16,7 +16,6 @@ use crate::pair::Pair;
 use crate::parked::Parked;
 use crate::recover;
 use crate::session::SessionTable;
-use crate::slot_list::SlotList;
 use crate::{Error, patience};
 
 const BORROWED: u8 = 0;
@@ -158,6 +157,11 @@ impl QueueCore {
         pair.free.pop().map(|slot| slot as usize)
     }
 
+    /// How many slots are free.
+    pub(crate) fn free_slots(&self, pair: &Pair) -> usize {
+        pair.free.len() + self.freed.len()
+    }
+
     /// Counts a job that owns its buffers in; the caller has filled `owned_job` and submits it next.
     pub(crate) fn begin_owned(&self, slot: usize) {
         // Relaxed: read by whoever holds the pair, after the answer.
@@ -230,11 +234,10 @@ impl QueueCore {
         // half done.
         let Pair { sessions, free, answered, borrowed: in_flight, .. } = pair;
         *in_flight -= answered.len();
+        // Nobody builds a job while the pair is borrowed here, so answers stay what they are until they were handed out.
+        free.extend(answered);
         let mut books = Books::new(self, sessions, answered);
-        let mut free = Freeing { free, answered: answered.iter() };
-        while let Some(()) = free.next()
-            && let Some((token, outcome)) = books.next()
-        {
+        while let Some((token, outcome)) = books.next() {
             borrowed(token, outcome);
         }
     }
@@ -330,30 +333,10 @@ impl QueueCore {
     }
 }
 
-/// Goes through the slots of borrowed jobs just answered and frees them. Dropped early, it frees the rest.
-struct Freeing<'a> {
-    free: &'a mut SlotList,
-    answered: std::slice::Iter<'a, u32>,
-}
-
-impl Freeing<'_> {
-    #[inline]
-    fn next(&mut self) -> Option<()> {
-        self.free.push(*self.answered.next()?);
-        Some(())
-    }
-}
-
-impl Drop for Freeing<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        while self.next().is_some() {}
-    }
-}
-
 /// Goes through jobs just answered and keeps the books: sessions left, jobs and bytes counted. Dropped early, it goes through the rest.
 struct Books<'a> {
-    core: &'a QueueCore,
+    cells: &'a Cells,
+    tally: &'a Tally,
     sessions: &'a mut SessionTable,
     answered: std::slice::Iter<'a, u32>,
     jobs: u64,
@@ -366,7 +349,7 @@ impl<'a> Books<'a> {
     #[inline]
     fn new(core: &'a QueueCore, sessions: &'a mut SessionTable, answered: &'a [u32]) -> Self {
         let jobs = answered.len() as u64;
-        Self { core, sessions, answered: answered.iter(), jobs, failures: 0, bytes_in: 0, bytes_out: 0 }
+        Self { cells: &core.cells, tally: &core.tally, sessions, answered: answered.iter(), jobs, failures: 0, bytes_in: 0, bytes_out: 0 }
     }
 
     #[inline]
@@ -374,7 +357,7 @@ impl<'a> Books<'a> {
         let slot = *self.answered.next()?;
         // SAFETY: the slot was answered. It may be on the free list, but nobody builds it while the pair is borrowed here; that of an
         // owned job is built again only after its future has freed it.
-        let (job, outcome) = unsafe { self.core.cells.answer(slot as usize) };
+        let (job, outcome) = unsafe { self.cells.answer(slot as usize) };
         if job.operation.needs_session() {
             self.sessions.leave(job.session);
         }
@@ -389,7 +372,7 @@ impl Drop for Books<'_> {
     #[inline]
     fn drop(&mut self) {
         while self.next().is_some() {}
-        let tally = &self.core.tally;
+        let tally = self.tally;
         tally.jobs.add_alone(self.jobs);
         tally.bytes_in.add_alone(self.bytes_in);
         tally.bytes_out.add_alone(self.bytes_out);

@@ -148,7 +148,7 @@ impl Runtime {
         }
         match inner.device.run(work) {
             // The job was answered, or taken back with the device proven quiet: a lost one never gets here.
-            Err(error) if error.is_device_failure() => {
+            Err(error) if error.is_device_failure() || matches!(error, Error::QueueFull) => {
                 tracing::debug!(device = self.device(), %error, "falling back to the CPU");
                 self.fall_back(software, work)
             }

@@ -81,7 +81,8 @@ impl Answer<'_> {
             _ => {
                 // SAFETY: the slot was just answered, and nobody builds it while the answer is handed out.
                 let job = unsafe { self.core.cells.job(self.ticket.0.slot()) };
-                Error::of_outcome(device, job.operation, self.outcome, job.destination_len as u64)
+                let limit = self.core.device.limit();
+                Error::of_outcome(device, job.operation, self.outcome, job.destination_len as u64, limit)
             }
         }
     }
@@ -251,6 +252,11 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         }
     }
 
+    /// How many more jobs can be built before answers have to be handed out.
+    pub fn room(&mut self) -> usize {
+        self.core.free_slots(self.pair)
+    }
+
     /// Passes what was built to the device, as far as it takes it, and says how many jobs it took. The others stay built.
     ///
     /// # Errors
@@ -372,9 +378,12 @@ impl<'scope, 'env> Scope<'scope, 'env> {
                 self.take_back(Some(cause), each);
                 patience.found();
             }
-            let count = self.poll(&mut *each);
-            submitted = self.submit();
-            moved = count != 0 || matches!(submitted, Ok(1..));
+            moved = self.poll(&mut *each) != 0;
+            // Most of the time there is nothing left to submit: the loop stays short.
+            if !self.pair.staged.is_empty() {
+                submitted = self.submit();
+                moved |= matches!(submitted, Ok(1..));
+            }
         }
     }
 
@@ -384,15 +393,10 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         let mut result = None;
         self.finish(|answer| result = Some(answer.outcome()))?;
         match result {
-            // Room was clamped to the device's limit: it is the device that is too small, not the buffer.
-            Some(Err(Error::OutputTooSmall { operation, .. }))
-                if work.destination_len as u64 > self.pair.granted.max_transfer =>
-            {
-                Err(Error::TooLarge {
-                    operation,
-                    len: work.destination_len as u64,
-                    limit: self.pair.granted.max_transfer,
-                })
+            // The room was clamped: it is the device that is too small, not the caller's buffer.
+            Some(Err(Error::OutputTooSmall { operation, .. })) if work.destination_len as u64 > self.core.device.limit() => {
+                let limit = self.core.device.limit();
+                Err(Error::TooLarge { operation, len: work.destination_len as u64, limit })
             }
             Some(result) => result,
             None => Err(Error::device_failed(self.core.device.name(), "a job ended without an answer")),

@@ -41,6 +41,13 @@ impl SlotList {
         self.len += 1;
     }
 
+    /// Appends slots, for which there is room as in [`push`](Self::push).
+    #[inline]
+    pub(crate) fn extend(&mut self, slots: &[u32]) {
+        // Slot by slot: there is often but one, and then a copy in one go costs more.
+        slots.iter().for_each(|slot| self.push(*slot));
+    }
+
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<u32> {
         let last = self.len.checked_sub(1)?;

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use device::{DEADLINE, Tracked, engine, eventually, simulated};
-use uaccel_runtime::{Error, OwnedWork, Work};
+use uaccel_runtime::{Error, Fallback, OwnedWork, Work};
 use uaccel_sim::{Mishap, Plan, WarpConfig, When};
 
 /// Long enough for the engine to do what it must not do.
@@ -196,8 +196,9 @@ fn a_runtime_dropped_with_a_deaf_engine_leaks() {
     plan.hold();
     plan.deafen(true);
     let (destination, dropped) = Tracked::new(vec![0; 4096]);
-    std::mem::forget(runtime.submit(OwnedWork::copy(vec![7; 4096], destination)).unwrap());
+    drop(runtime.submit(OwnedWork::copy(vec![7; 4096], destination)).unwrap());
     drop(runtime);
+    // The queue is closed by the reactor, which gives the stop its second.
     std::thread::sleep(Duration::from_secs(2));
     assert!(!dropped.load(Ordering::SeqCst), "freed although the engine may still write");
 }
@@ -241,6 +242,23 @@ impl Wake for Woken {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::SeqCst);
     }
+}
+
+#[test]
+fn a_borrowed_call_beside_a_queue_full_of_futures_takes_another_queue_or_the_cpu() {
+    let (builder, plan) = simulated(WarpConfig::default());
+    let runtime = builder.clone().depth(2).queues(2).deadline(device::PATIENCE).build().unwrap();
+    let jobs: Vec<_> = (0..2).map(|_| runtime.submit(OwnedWork::nop()).unwrap()).collect();
+    runtime.run(Work::nop()).expect("another queue has room");
+
+    let runtime = builder.depth(2).queues(1).fallback(Fallback::OnError).deadline(device::PATIENCE).build().unwrap();
+    plan.hold();
+    let held: Vec<_> = (0..2).map(|_| runtime.submit(OwnedWork::nop()).unwrap()).collect();
+    let mut destination = [0; 4];
+    runtime.run(Work::copy(&[1; 4], &mut destination)).expect("the CPU has room");
+    assert_eq!((destination, runtime.counters().fallbacks), ([1; 4], 1));
+    plan.release();
+    assert!(jobs.into_iter().chain(held).all(|job| job.wait().result.is_ok()));
 }
 
 #[test]

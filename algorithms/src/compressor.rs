@@ -1,0 +1,183 @@
+//! Compression of whole buffers.
+
+use uaccel_runtime::{
+    Error, JobFuture, Outcome, OwnedWork, ReadBuf, Rejected, Runtime, Session, SessionSpec, Work, WriteBuf,
+};
+
+use crate::batch::{self, Item};
+use crate::member::{self, member_len, written};
+use crate::{Format, Level};
+
+/// Compresses whole buffers to one format at one level. Cheap to clone.
+///
+/// ```
+/// # fn main() -> Result<(), uaccel_algorithms::Error> {
+/// use uaccel_algorithms::{Compressor, Format, Level};
+/// use uaccel_runtime::Runtime;
+///
+/// let runtime = Runtime::new()?;
+/// let zstd = Compressor::new(&runtime, Format::Zstd, Level::Best)?;
+/// assert!(zstd.compress(&[7; 10_000])?.len() < 100);
+///
+/// // Many at once, the queue kept full.
+/// let packed = zstd.compress_batch(&[b"one", b"two", b"three"]);
+/// assert!(packed.iter().all(Result::is_ok));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Texts that are larger than the device takes become several gzip members, or are done by the CPU: see the
+/// [crate's page](crate#inputs-that-are-larger-than-the-device-takes).
+#[derive(Clone, Debug)]
+pub struct Compressor {
+    runtime: Runtime,
+    session: Session,
+    format: Format,
+    /// Gzip only: the text of one member at most.
+    member_len: usize,
+}
+
+impl Compressor {
+    /// A compressor.
+    ///
+    /// # Errors
+    /// [`Error::Session`] if the format has no such level, [`Error::UnsupportedAlgorithm`] if nothing offers the format.
+    pub fn new(runtime: &Runtime, format: Format, level: impl Into<Level>) -> Result<Self, Error> {
+        let session = runtime.session(level.into().session(format)?)?;
+        let member_len = if format == Format::Gzip { member_len(runtime) } else { usize::MAX };
+        Ok(Self { runtime: runtime.clone(), session, format, member_len })
+    }
+
+    /// The format.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The level, as a number of the format's scale; 0 where it has none.
+    #[must_use]
+    pub fn level(&self) -> u8 {
+        self.session.spec().level()
+    }
+
+    pub(crate) fn spec(&self) -> &SessionSpec {
+        self.session.spec()
+    }
+
+    /// The room that is enough for any text of `len` bytes. `None` if that is more than there are addresses.
+    #[must_use]
+    pub fn bound(&self, len: usize) -> Option<usize> {
+        if len > self.member_len {
+            return member::bound_of_all(len, self.member_len);
+        }
+        uaccel_units::bound(self.format.algorithm(), len as u64).and_then(|most| usize::try_from(most).ok())
+    }
+
+    /// Compresses `text`.
+    ///
+    /// # Errors
+    /// See [`Error`]. [`Error::TooLarge`] only with [`Fallback::Never`](uaccel_runtime::Fallback::Never).
+    pub fn compress(&self, text: &[u8]) -> Result<Vec<u8>, Error> {
+        if text.len() > self.member_len {
+            return member::compress_all(&self.runtime, &self.session, text, self.member_len);
+        }
+        let mut packing = Packing::new(self, text);
+        let result = self.runtime.run(packing.work());
+        packing.finish(result)
+    }
+
+    /// Compresses `text` into the start of `destination`, and says how much was written.
+    ///
+    /// # Errors
+    /// [`Error::OutputTooSmall`], with a room that would surely be enough. See [`Error`] for others.
+    pub fn compress_into(&self, text: &[u8], destination: &mut [u8]) -> Result<usize, Error> {
+        if text.len() > self.member_len {
+            return member::compress_each(&self.runtime, &self.session, text, self.member_len, destination);
+        }
+        self.runtime.run(Work::session(&self.session, text, destination)).map(|outcome| written(&outcome))
+    }
+
+    /// Compresses many texts, with the queue kept full. The results come in the order of the texts.
+    ///
+    /// Quicker than one call after the other where the device works beside the CPU; no slower where it is the CPU.
+    #[must_use = "each text has its own result"]
+    pub fn compress_batch(&self, texts: &[&[u8]]) -> Vec<Result<Vec<u8>, Error>> {
+        let (small, large): (Vec<_>, Vec<_>) =
+            texts.iter().enumerate().partition(|(_, text)| text.len() <= self.member_len);
+        let mut packings: Vec<_> = small.iter().map(|(_, text)| Packing::new(self, text)).collect();
+        let answers = batch::run_all(&self.runtime, &mut packings);
+        let finished = packings.into_iter().zip(answers).map(|(packing, answer)| packing.finish(answer));
+        let mut finished: Vec<_> = small.iter().map(|(index, _)| *index).zip(finished).collect();
+        // A large text fills the queue by itself.
+        finished.extend(large.iter().map(|(index, text)| (*index, self.compress(text))));
+        finished.sort_unstable_by_key(|(index, _)| *index);
+        finished.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// Submits one job that owns its buffers; they come back with the result. The room of a `Vec<u8>` is its capacity:
+    /// [`bound`](Self::bound) is always enough.
+    ///
+    /// It is one job, so it makes one member or stream. What the device refuses at once goes to the CPU, as the policy says; what it fails at later is an error
+    /// in the result, with the buffers.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use uaccel_algorithms::{Compressor, Format, Level};
+    /// # let runtime = uaccel_runtime::Runtime::new()?;
+    /// let gzip = Compressor::new(&runtime, Format::Gzip, Level::Fast)?;
+    /// let text = vec![1u8; 5000];
+    /// let room = Vec::with_capacity(gzip.bound(text.len()).unwrap());
+    /// let job = gzip.submit(text, room)?;
+    /// let (outcome, packed) = job.wait().into_output()?; // or `job.await`
+    /// assert_eq!(outcome.produced, packed.len() as u64);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Rejected`] with the buffers. [`Error::QueueFull`] passes: await earlier jobs, then give `rejected.work` to [`Runtime::submit`].
+    pub fn submit<S: ReadBuf, D: WriteBuf>(&self, text: S, room: D) -> Result<JobFuture<S, D>, Rejected<S, D>> {
+        self.runtime.submit(OwnedWork::session(&self.session, text, room))
+    }
+}
+
+/// One text with the room for its packed form.
+struct Packing<'a> {
+    compressor: &'a Compressor,
+    text: &'a [u8],
+    room: Vec<u8>,
+}
+
+impl<'a> Packing<'a> {
+    fn new(compressor: &'a Compressor, text: &'a [u8]) -> Self {
+        // A text whose worst case has no address has no room either, and is told so.
+        let room = vec![0; compressor.bound(text.len()).unwrap_or(0)];
+        Self { compressor, text, room }
+    }
+
+    /// What has become of it. A device that packs worse than any known compressor gets more room.
+    fn finish(mut self, mut result: Result<Outcome, Error>) -> Result<Vec<u8>, Error> {
+        while let Err(Error::OutputTooSmall { .. }) = result
+            && self.room.len() < self.text.len().saturating_mul(4).saturating_add(4096)
+        {
+            self.room = vec![0; self.room.len().saturating_mul(2).max(64)];
+            result = self.compressor.runtime.run(self.work());
+        }
+        self.room.truncate(written(&result?));
+        Ok(self.room)
+    }
+}
+
+impl Item for Packing<'_> {
+    fn work(&mut self) -> Work<'_> {
+        Work::session(&self.compressor.session, self.text, &mut self.room)
+    }
+
+    fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    fn room(&self) -> usize {
+        self.room.len()
+    }
+}

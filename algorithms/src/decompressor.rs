@@ -1,0 +1,228 @@
+//! Decompression of whole buffers.
+
+use uaccel_runtime::{
+    Direction, Error, JobFuture, Operation, OwnedWork, ReadBuf, Rejected, Runtime, Session, SessionSpec, Work, WriteBuf,
+};
+use uaccel_units::stream::State;
+
+use crate::Format;
+use crate::detour::{Detour, max_transfer};
+use crate::growth::{Growth, Source};
+use crate::inflate;
+use crate::member::written;
+
+/// The least that a job gets to read of what may be several members.
+const LEAST_WINDOW: usize = 8 << 10;
+
+/// Decompresses whole buffers of one format. Cheap to clone.
+///
+/// ```
+/// # fn main() -> Result<(), uaccel_algorithms::Error> {
+/// use uaccel_algorithms::{Compressor, Decompressor, Error, Format};
+/// use uaccel_runtime::Runtime;
+///
+/// let runtime = Runtime::new()?;
+/// let zlib = Decompressor::new(&runtime, Format::Zlib)?;
+/// let packed = Compressor::new(&runtime, Format::Zlib, 6)?.compress(&[b'a'; 50])?;
+/// assert_eq!(zlib.decompress(&packed, 1000)?, [b'a'; 50]);
+///
+/// // The limit is a promise: not one byte more, whatever the stream holds.
+/// assert!(matches!(zlib.decompress(&packed, 49), Err(Error::OutputTooSmall { room: 49, .. })));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Decompressor {
+    runtime: Runtime,
+    session: Session,
+    format: Format,
+}
+
+/// How far the decompression of one stream came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of the source that the stream took; what follows is not part of it.
+    pub consumed: usize,
+    /// Bytes of text.
+    pub produced: usize,
+}
+
+impl Decompressor {
+    /// A decompressor.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedAlgorithm`] if nothing offers the format.
+    pub fn new(runtime: &Runtime, format: Format) -> Result<Self, Error> {
+        let spec = SessionSpec::compression(format.algorithm(), Direction::Inverse, None)?;
+        Ok(Self { runtime: runtime.clone(), session: runtime.session(spec)?, format })
+    }
+
+    /// The format.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Decompresses all of `source`, to a text of at most `limit` bytes.
+    ///
+    /// Memory is taken as needed: to begin with, what the stream says of itself or four times its length; never more than
+    /// `limit`, whatever it says.
+    ///
+    /// All of `source` has to be meaningful. Gzip may have several members, and Zstandard several frames, the texts of which are joined; after the last
+    /// gzip member there may be zeros, as tapes and block devices leave them. Anything else that follows is [`Error::Corrupt`],
+    /// as it is for flate2's `MultiGzDecoder`; `gzip -d` warns and ignores it. For streams with something behind them there is
+    /// [`decompress_into`](Self::decompress_into).
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Truncated`] (also for an empty source), [`Error::OutputTooSmall`] if the text is longer than `limit`. See [`Error`] for others.
+    pub fn decompress(&self, source: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
+        let mut text = Text { bytes: Vec::new(), len: 0, limit };
+        let mut rest = source;
+        let mut window = usize::MAX;
+        loop {
+            let used = self.decompress_one(rest, window, &mut text)?;
+            rest = &rest[used..];
+            // The next member is probably not much longer than this one: a device that takes a copy should not copy all that follows.
+            window = used.saturating_mul(2).max(LEAST_WINDOW);
+            if rest.is_empty() || self.format == Format::Gzip && rest.iter().all(|byte| *byte == 0) {
+                text.bytes.truncate(text.len);
+                return Ok(text.bytes);
+            }
+            if !matches!(self.format, Format::Gzip | Format::Zstd) {
+                return Err(Error::Corrupt(Operation::Decompress));
+            }
+        }
+    }
+
+    /// Decompresses the one stream, member, frame or block at the start of `source` into the start of `destination`. An LZ4 block has no end mark: it is all of
+    /// `source`.
+    ///
+    /// # Errors
+    /// As [`decompress`](Self::decompress). [`Error::OutputTooSmall`] says how much is needed where the format does.
+    pub fn decompress_into(&self, source: &[u8], destination: &mut [u8]) -> Result<Progress, Error> {
+        let window = self.window(source, usize::MAX);
+        let outcome = match self.runtime.run(Work::session(&self.session, window, destination)) {
+            Err(Error::Truncated(_)) if window.len() < source.len() => {
+                self.runtime.run(Work::session(&self.session, source, destination))?
+            }
+            result => result?,
+        };
+        Ok(Progress { consumed: consumed(outcome.consumed, source), produced: written(&outcome) })
+    }
+
+    /// Submits one job that owns its buffers; they come back with the result. The room of a `Vec<u8>` is its capacity.
+    ///
+    /// It is one job: it reads one stream, member, frame or block. What the device refuses at once goes to the CPU, as the policy says; what it
+    /// fails at later is an error in the result, with the buffers.
+    ///
+    /// # Errors
+    /// [`Rejected`] with the buffers. [`Error::QueueFull`] passes: await earlier jobs, then give `rejected.work` to [`Runtime::submit`].
+    pub fn submit<S: ReadBuf, D: WriteBuf>(&self, source: S, room: D) -> Result<JobFuture<S, D>, Rejected<S, D>> {
+        self.runtime.submit(OwnedWork::session(&self.session, source, room))
+    }
+
+    /// Appends the text of the stream at the start of `source`, which is probably in its first `window` bytes, and says how long the stream was.
+    fn decompress_one(&self, source: &[u8], window: usize, text: &mut Text) -> Result<usize, Error> {
+        let mut window = self.window(source, window);
+        let whole = if window.len() == source.len() { Source::Whole(window) } else { Source::Beginning(window) };
+        let mut growth = Growth::new(self.format, whole, max_transfer(&self.runtime), text.left());
+        // What the CPU could do in pieces is not worth a job that cannot end well.
+        while !self.streams() || growth.room() <= max_transfer(&self.runtime) {
+            let room = text.room(growth.room());
+            match self.runtime.run(Work::session(&self.session, window, room)) {
+                Ok(outcome) => {
+                    text.len += written(&outcome);
+                    return Ok(consumed(outcome.consumed, source));
+                }
+                Err(Error::OutputTooSmall { operation, needed, .. }) => {
+                    if !growth.grow(needed) {
+                        let needed = needed.map(|needed| needed.saturating_add(text.len as u64));
+                        return Err(Error::OutputTooSmall { operation, needed, room: text.limit as u64 });
+                    }
+                }
+                Err(Error::Truncated(_)) if window.len() < source.len() => {
+                    let wider = self.window(source, window.len().saturating_mul(4));
+                    window = match wider.len() > window.len() {
+                        true => wider,
+                        false if self.streams() => break,
+                        // A job that is too large, which the runtime gives to the CPU or refuses.
+                        false => source,
+                    };
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.decompress_in_pieces(source, text)
+    }
+
+    /// What of `source` a job gets to read: no more than a device takes. A stream ends somewhere, and need not see all that follows.
+    fn window<'a>(&self, source: &'a [u8], len: usize) -> &'a [u8] {
+        match self.format {
+            // A block has no end mark.
+            Format::Lz4Block => source,
+            _ => &source[..source.len().min(len).min(max_transfer(&self.runtime))],
+        }
+    }
+
+    /// Whether the CPU can do the format in pieces.
+    fn streams(&self) -> bool {
+        matches!(self.format, Format::Deflate | Format::Zlib | Format::Gzip)
+    }
+
+    /// One pass over a stream that is larger than a job may be, with the room growing on the way.
+    fn decompress_in_pieces(&self, source: &[u8], text: &mut Text) -> Result<usize, Error> {
+        let operation = Operation::Decompress;
+        let mut detour = Detour::begin(&self.runtime, operation, source.len() as u64)?;
+        let mut stream = inflate::stream(self.session.spec())?;
+        let before = text.len;
+        let mut used = 0;
+        loop {
+            let room = text.room((text.len - before).max(source.len() - used).max(4096));
+            let at_limit = room.is_empty();
+            let mut beyond = [0];
+            let room = if at_limit { &mut beyond } else { room };
+            let step = stream.process(&source[used..], room, true).map_err(inflate::error)?;
+            used += step.consumed;
+            detour.worked_on(step.consumed);
+            if at_limit && step.produced != 0 {
+                return Err(Error::OutputTooSmall { operation, needed: None, room: text.limit as u64 });
+            }
+            text.len += step.produced;
+            if step.state == State::End {
+                return Ok(used);
+            }
+        }
+    }
+}
+
+/// Text that grows.
+struct Text {
+    bytes: Vec<u8>,
+    /// Bytes that are text; the others are room.
+    len: usize,
+    limit: usize,
+}
+
+impl Text {
+    fn left(&self) -> usize {
+        self.limit - self.len
+    }
+
+    /// Room for `len` more bytes, or for as many as the limit leaves.
+    fn room(&mut self, len: usize) -> &mut [u8] {
+        let end = self.len + len.min(self.left());
+        if self.len == 0 {
+            // Fresh zeros are cheaper than grown ones: untouched pages stay untouched.
+            if self.bytes.len() != end {
+                self.bytes = vec![0; end];
+            }
+        } else {
+            self.bytes.resize(end, 0);
+        }
+        &mut self.bytes[self.len..]
+    }
+}
+
+fn consumed(consumed: u64, source: &[u8]) -> usize {
+    usize::try_from(consumed).unwrap_or(usize::MAX).min(source.len())
+}

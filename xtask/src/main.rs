@@ -1,0 +1,76 @@
+//! Tasks of the repository. `cargo xtask test` runs every test there is; `cargo xtask test --only NAME` one kind of them.
+
+mod step;
+mod steps;
+
+use std::process::ExitCode;
+
+use step::{Outcome, Step};
+
+const USAGE: &str = "\
+Usage: cargo xtask <task>
+
+Tasks:
+  test [--only NAME]...   every test there is, or the named kinds
+  lint                    formatting, clippy and documentation, warnings denied
+  list                    the kinds of test, with what they prove";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["list"] => {
+            for step in steps::TESTS.iter().chain(steps::LINTS) {
+                println!("{:<14} {}", step.name, step.proves);
+            }
+            ExitCode::SUCCESS
+        }
+        ["lint"] => run(steps::LINTS.iter().collect()),
+        ["test"] => run(steps::TESTS.iter().collect()),
+        ["test", options @ ..] => match chosen(options) {
+            Ok(steps) => run(steps),
+            Err(message) => usage(&message),
+        },
+        [] => usage("a task is missing"),
+        [other, ..] => usage(&format!("there is no task '{other}'")),
+    }
+}
+
+fn usage(message: &str) -> ExitCode {
+    eprintln!("{message}\n\n{USAGE}");
+    ExitCode::from(2)
+}
+
+fn chosen(options: &[&str]) -> Result<Vec<&'static Step>, String> {
+    let (pairs, rest) = options.as_chunks::<2>();
+    if let [odd] = rest {
+        return Err(format!("'{odd}' stands alone"));
+    }
+    pairs
+        .iter()
+        .map(|[option, name]| {
+            if *option != "--only" {
+                return Err(format!("there is no option '{option}'"));
+            }
+            steps::TESTS
+                .iter()
+                .find(|step| step.name == *name)
+                .ok_or_else(|| format!("there is no kind of test '{name}'; see `cargo xtask list`"))
+        })
+        .collect()
+}
+
+/// Runs all steps, also after a failure, and says at the end what came of each.
+fn run(steps: Vec<&'static Step>) -> ExitCode {
+    let results: Vec<_> = steps.into_iter().map(|step| (step, step.run())).collect();
+    println!("\n{:-<72}", "");
+    for (step, result) in &results {
+        println!("{:<14} {result}", step.name);
+    }
+    let count = |wanted: fn(&Outcome) -> bool| results.iter().filter(|(_, result)| wanted(&result.outcome)).count();
+    let passed = count(|outcome| matches!(outcome, Outcome::Passed));
+    let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
+    let skipped = count(|outcome| matches!(outcome, Outcome::Skipped(_)));
+    println!("steps: {passed} passed, {failed} failed, {skipped} skipped");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

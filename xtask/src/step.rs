@@ -1,0 +1,82 @@
+//! One kind of test: commands, run one after the other.
+
+use std::fmt;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// One kind of test.
+pub(crate) struct Step {
+    /// What users call it.
+    pub(crate) name: &'static str,
+    /// What it proves.
+    pub(crate) proves: &'static str,
+    /// What it runs.
+    pub(crate) commands: &'static [Call],
+    /// Says why it cannot run here, if so.
+    pub(crate) missing: fn() -> Option<String>,
+}
+
+/// A call of cargo.
+pub(crate) struct Call {
+    /// Its arguments.
+    pub(crate) arguments: &'static [&'static str],
+    /// Variables beside those of the environment.
+    pub(crate) environment: &'static [(&'static str, &'static str)],
+}
+
+/// A call of cargo with nothing special.
+pub(crate) const fn cargo(arguments: &'static [&'static str]) -> Call {
+    Call { arguments, environment: &[] }
+}
+
+/// What came of a step.
+pub(crate) enum Outcome {
+    Passed,
+    Failed(String),
+    Skipped(String),
+}
+
+/// What came of a step, and how long it took.
+pub(crate) struct Report {
+    pub(crate) outcome: Outcome,
+    took: Duration,
+}
+
+impl Step {
+    pub(crate) fn run(&self) -> Report {
+        println!("\n==== {}: {}", self.name, self.proves);
+        let begun = Instant::now();
+        let outcome = match (self.missing)() {
+            Some(reason) => {
+                println!("SKIPPED: {reason}");
+                Outcome::Skipped(reason)
+            }
+            None => self.commands.iter().find_map(|call| call.run().err()).map_or(Outcome::Passed, Outcome::Failed),
+        };
+        Report { outcome, took: begun.elapsed() }
+    }
+}
+
+impl Call {
+    fn run(&self) -> Result<(), String> {
+        println!("+ cargo {}", self.arguments.join(" "));
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let status = Command::new(cargo)
+            .args(self.arguments)
+            .envs(self.environment.iter().copied())
+            .status()
+            .map_err(|error| format!("cargo cannot be started: {error}"))?;
+        if status.success() { Ok(()) } else { Err(format!("cargo {}: {status}", self.arguments.join(" "))) }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.took.as_secs();
+        match &self.outcome {
+            Outcome::Passed => write!(f, "passed  {seconds:>4} s"),
+            Outcome::Failed(reason) => write!(f, "FAILED  {seconds:>4} s  {reason}"),
+            Outcome::Skipped(reason) => write!(f, "SKIPPED         {reason}"),
+        }
+    }
+}
