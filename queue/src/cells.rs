@@ -327,6 +327,41 @@ impl<'a> Done<'a> {
         result
     }
 
+    /// As [`complete_each`](Self::complete_each), for a device that is this process itself: the lengths in an outcome were
+    /// made here, so nobody looks at them again.
+    ///
+    /// # Safety
+    /// An outcome claims no more than its job offered: what [`complete`](Self::complete) would refuse, `outcome` does not
+    /// return.
+    ///
+    /// # Errors
+    /// [`DeviceError::UnknownToken`]. The answers before hold, that one is lost, those behind were not taken.
+    #[inline]
+    pub unsafe fn complete_own<T>(
+        &mut self,
+        answers: impl Iterator<Item = (Token, T)>,
+        mut outcome: impl FnMut(&Job, T) -> Outcome,
+    ) -> Result<(), DeviceError> {
+        let cells = self.cells;
+        let mut unknown = None;
+        let mut len = 0;
+        for (place, (token, answer)) in self.slots.spare_capacity_mut().iter_mut().zip(answers) {
+            let Some(cell) = live(cells, token) else {
+                unknown = Some(token);
+                break;
+            };
+            // SAFETY: the slot is in flight, so nobody writes the job.
+            let job = cell.job.with(|job| unsafe { &*job });
+            let outcome = outcome(job, answer);
+            debug_assert!(fits(job, &outcome), "more than the job offered");
+            place.write(end(cell, token, outcome));
+            len += 1;
+        }
+        // SAFETY: `len` places behind the old length were written.
+        unsafe { self.slots.set_len(self.slots.len() + len) };
+        unknown.map_or(Ok(()), |token| Err(DeviceError::UnknownToken(token)))
+    }
+
     /// The slots answered so far.
     #[inline]
     #[must_use]
@@ -358,12 +393,21 @@ fn record(
     if !fits(job, &outcome) {
         return Err(DeviceError::Overrun { token, consumed: outcome.consumed, produced: outcome.produced });
     }
+    Ok(end(cell, token, outcome))
+}
+
+/// Ends the flight of the job under `token`, which is that of `cell`, and returns its slot. For whoever holds the only
+/// [`Done`] of the table.
+#[inline]
+fn end(cell: &Cell, token: Token, outcome: Outcome) -> u32 {
     // Relaxed: whoever builds the slot again got it from the caller, whose business that hand-over is.
     cell.live.store(idle(token), Ordering::Relaxed);
     // SAFETY: the slot was in flight and is now the completer's, which `Done::new`'s caller holds alone.
     cell.outcome.with_mut(|cell| unsafe { *cell = outcome });
     #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
-    Ok(token.slot() as u32)
+    {
+        token.slot() as u32
+    }
 }
 
 /// Whether a device's lengths are possible for the job.

@@ -34,4 +34,5 @@ impl<T> SharedCell<T> {
 }
 
 #[cfg(loom)]
+#[allow(clippy::unsafe_removed_from_name, reason = "its accesses are closures here; the unsafe part is in them")]
 pub use loom::cell::UnsafeCell as SharedCell;

@@ -113,7 +113,7 @@ impl Builder {
     /// [`Error::NoDevice`] with a report, [`Error::Open`], [`Error::System`].
     pub fn build(self) -> Result<Runtime, Error> {
         let (chosen, report) = self.choose();
-        let Some(chosen) = chosen else { return Err(Error::NoDevice(report)) };
+        let Some(chosen) = chosen else { return Err(Error::NoDevice(Box::new(report))) };
         let fork = ForkMark::new().map_err(|source| Error::System { call: "mmap of the fork mark", source })?;
         let fork = Arc::new(fork);
         let reactor = Reactor::new(fork.clone()).map_err(|source| Error::System { call: "eventfd", source })?;

@@ -77,6 +77,8 @@ pub(crate) struct Device {
     pub(crate) core: Arc<DeviceCore>,
     pub(crate) granted: Capabilities,
     queues: Box<[OnceLock<Arc<QueueCore>>]>,
+    /// How many places are taken.
+    opened: AtomicUsize,
     /// Held while a queue is opened.
     opening: Mutex<()>,
 }
@@ -95,7 +97,7 @@ impl Device {
         if let Some(place) = queues.first() {
             place.get_or_init(|| first);
         }
-        Ok(Self { core, granted, queues, opening: Mutex::new(()) })
+        Ok(Self { core, granted, queues, opened: AtomicUsize::new(1), opening: Mutex::new(()) })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -216,8 +218,11 @@ impl Device {
         self.queues.iter().map_while(OnceLock::get)
     }
 
+    /// The queue that a thread tries first.
     fn queue(&self, thread: usize) -> Option<&Arc<QueueCore>> {
-        self.queues.get(thread % self.core.options.queues)?.get()
+        // Relaxed: the number only spreads threads over queues; a queue's place has its own ordering.
+        let open = self.opened.load(Ordering::Relaxed);
+        self.queues.get(thread % open.max(1))?.get()
     }
 
     /// Opens one more queue; `false` if every place is taken, or the device has no more and others can be waited for.
@@ -227,6 +232,7 @@ impl Device {
         match open_queue(&self.core) {
             Ok(core) => {
                 place.get_or_init(|| core);
+                self.opened.fetch_add(1, Ordering::Relaxed);
                 Ok(true)
             }
             Err(error) => {
@@ -248,7 +254,8 @@ fn open_queue(core: &Arc<DeviceCore>) -> Result<Arc<QueueCore>, Error> {
     Ok(Arc::new(QueueCore::new(core.clone(), cells, pair)))
 }
 
-/// Looks after a queue that was used in place: buries it if it is finished, has owned jobs watched.
+/// Looks after a queue that was used in place: buries it if it is finished. Owned jobs in flight are watched from when their futures are first
+/// polled, or dropped.
 #[inline]
 pub(crate) fn settle(core: &Arc<QueueCore>, home: &mut Home) {
     if let Home::Here(pair) = home
@@ -257,7 +264,6 @@ pub(crate) fn settle(core: &Arc<QueueCore>, home: &mut Home) {
     {
         retire(core, pair);
     }
-    core.leave_to_reactor();
 }
 
 /// Brings a pair back after use, or buries its queue.
@@ -268,7 +274,6 @@ pub(crate) fn give_back(core: &Arc<QueueCore>, pair: Box<Pair>) {
         core.bury("the queue did not come back after a stop");
         retire(core, pair);
     }
-    core.leave_to_reactor();
 }
 
 /// Lets go of the halves of a queue that is finished.

@@ -132,7 +132,7 @@ pub enum Error {
     },
     /// No device can be used as asked. The report says why, device by device.
     #[error("{0}")]
-    NoDevice(Report),
+    NoDevice(Box<Report>),
     /// This process is a child of the one that opened the runtime. Queues belong to their process: build a runtime here.
     #[error("this runtime belongs to the parent process; a child builds its own")]
     Forked,

@@ -230,15 +230,40 @@ impl QueueCore {
         if self.owned_in_flight() != 0 {
             self.answer_owned_jobs(pair, cause);
         }
-        // The books are closed first, and the rest by `Books` however the loop ends: a panic in the caller's closure leaves nothing
-        // half done.
+        // The books are closed first: a panic in the caller's closure leaves nothing half done.
         let Pair { sessions, free, answered, borrowed: in_flight, .. } = pair;
         *in_flight -= answered.len();
         // Nobody builds a job while the pair is borrowed here, so answers stay what they are until they were handed out.
         free.extend(answered);
-        let mut books = Books::new(self, sessions, answered);
-        while let Some((token, outcome)) = books.next() {
-            borrowed(token, outcome);
+        self.keep_books(sessions, answered);
+        for slot in answered.iter() {
+            // SAFETY: the slot was answered. It is on the free list, but nobody builds it while the pair is borrowed here.
+            let (job, outcome) = unsafe { self.cells.answer(*slot as usize) };
+            borrowed(job.token, outcome);
+        }
+    }
+
+    /// Goes through jobs just answered and keeps the books: sessions left, jobs and bytes counted.
+    #[inline]
+    fn keep_books(&self, sessions: &mut SessionTable, answered: &[u32]) {
+        let (mut failures, mut bytes_in, mut bytes_out) = (0, 0_u64, 0_u64);
+        for slot in answered {
+            // SAFETY: the slot was answered, and nobody builds it while the pair is borrowed here; that of an owned job is built
+            // again only after its future has freed it.
+            let (job, outcome) = unsafe { self.cells.answer(*slot as usize) };
+            if job.operation.needs_session() {
+                sessions.leave(job.session);
+            }
+            failures += u64::from(outcome.status != Status::Ok);
+            // Wrapping: a statistic, which must not fail between an answer and its hand-out.
+            bytes_in = bytes_in.wrapping_add(outcome.consumed);
+            bytes_out = bytes_out.wrapping_add(outcome.produced);
+        }
+        self.tally.jobs.add_alone(answered.len() as u64);
+        self.tally.bytes_in.add_alone(bytes_in);
+        self.tally.bytes_out.add_alone(bytes_out);
+        if failures != 0 {
+            self.tally.failures.add_alone(failures);
         }
     }
 
@@ -252,9 +277,7 @@ impl QueueCore {
             if owned {
                 // SAFETY: the slot was answered, and is built again only after its future has freed it.
                 let outcome = unsafe { self.cells.outcome(at) };
-                let mut books = Books::new(self, &mut pair.sessions, std::slice::from_ref(slot));
-                books.next();
-                drop(books);
+                self.keep_books(&mut pair.sessions, std::slice::from_ref(slot));
                 self.answer_owned(at, outcome, cause);
             }
             !owned
@@ -329,55 +352,6 @@ impl QueueCore {
     pub(crate) fn leave_to_reactor(self: &Arc<Self>) {
         if self.owned_in_flight() != 0 {
             self.device.reactor.watch(self);
-        }
-    }
-}
-
-/// Goes through jobs just answered and keeps the books: sessions left, jobs and bytes counted. Dropped early, it goes through the rest.
-struct Books<'a> {
-    cells: &'a Cells,
-    tally: &'a Tally,
-    sessions: &'a mut SessionTable,
-    answered: std::slice::Iter<'a, u32>,
-    jobs: u64,
-    failures: u64,
-    bytes_in: u64,
-    bytes_out: u64,
-}
-
-impl<'a> Books<'a> {
-    #[inline]
-    fn new(core: &'a QueueCore, sessions: &'a mut SessionTable, answered: &'a [u32]) -> Self {
-        let jobs = answered.len() as u64;
-        Self { cells: &core.cells, tally: &core.tally, sessions, answered: answered.iter(), jobs, failures: 0, bytes_in: 0, bytes_out: 0 }
-    }
-
-    #[inline]
-    fn next(&mut self) -> Option<(Token, &'a Outcome)> {
-        let slot = *self.answered.next()?;
-        // SAFETY: the slot was answered. It may be on the free list, but nobody builds it while the pair is borrowed here; that of an
-        // owned job is built again only after its future has freed it.
-        let (job, outcome) = unsafe { self.cells.answer(slot as usize) };
-        if job.operation.needs_session() {
-            self.sessions.leave(job.session);
-        }
-        self.failures += u64::from(outcome.status != Status::Ok);
-        self.bytes_in += outcome.consumed;
-        self.bytes_out += outcome.produced;
-        Some((job.token, outcome))
-    }
-}
-
-impl Drop for Books<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        while self.next().is_some() {}
-        let tally = self.tally;
-        tally.jobs.add_alone(self.jobs);
-        tally.bytes_in.add_alone(self.bytes_in);
-        tally.bytes_out.add_alone(self.bytes_out);
-        if self.failures != 0 {
-            tally.failures.add_alone(self.failures);
         }
     }
 }

@@ -394,7 +394,9 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         self.finish(|answer| result = Some(answer.outcome()))?;
         match result {
             // The room was clamped: it is the device that is too small, not the caller's buffer.
-            Some(Err(Error::OutputTooSmall { operation, .. })) if work.destination_len as u64 > self.core.device.limit() => {
+            Some(Err(Error::OutputTooSmall { operation, .. }))
+                if work.destination_len as u64 > self.core.device.limit() =>
+            {
                 let limit = self.core.device.limit();
                 Err(Error::TooLarge { operation, len: work.destination_len as u64, limit })
             }

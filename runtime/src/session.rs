@@ -58,6 +58,9 @@ impl Drop for Inner {
     }
 }
 
+/// Sessions a queue keeps open at most; more of them take turns.
+const MOST: u16 = 1024;
+
 /// The sessions open on one queue.
 #[derive(Debug)]
 pub(crate) struct SessionTable {
@@ -74,7 +77,10 @@ struct Entry {
 }
 
 impl SessionTable {
-    pub(crate) fn new(size: u16, dropped: Arc<DroppedSessions>) -> Self {
+    /// A table for at most `granted` sessions.
+    pub(crate) fn new(granted: u16, dropped: Arc<DroppedSessions>) -> Self {
+        // A power of two, so that a session's own place is found without a division; and no more than anybody has at a time.
+        let size = if granted == 0 { 0 } else { 1 << granted.min(MOST).ilog2() };
         let dropped_seen = dropped.0.load(Ordering::Relaxed);
         Self { entries: (0..size).map(|_| None).collect(), dropped, dropped_seen }
     }
@@ -158,9 +164,11 @@ impl SessionTable {
         }
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "the remainder is below a u16")]
+    /// The place a session takes if it can.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "masked to the table")]
     fn home(&self, serial: u64) -> usize {
-        (serial % self.entries.len().max(1) as u64) as usize
+        serial as usize & self.entries.len().wrapping_sub(1)
     }
 }
 

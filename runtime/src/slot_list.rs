@@ -45,7 +45,13 @@ impl SlotList {
     #[inline]
     pub(crate) fn extend(&mut self, slots: &[u32]) {
         // Slot by slot: there is often but one, and then a copy in one go costs more.
-        slots.iter().for_each(|slot| self.push(*slot));
+        let (places, mut len) = (&mut *self.slots, self.len);
+        for slot in slots {
+            debug_assert!(len < MAX_DEPTH, "a slot is in one list at a time");
+            places[len % MAX_DEPTH] = *slot;
+            len += 1;
+        }
+        self.len = len;
     }
 
     #[inline]

@@ -16,10 +16,7 @@ fn main() -> ExitCode {
         }
     };
     println!("{placement}; ns per operation, min / median / max of 9");
-    for entry in catalogue()
-        .into_iter()
-        .filter(|entry| entry.name().contains(&wanted))
-    {
+    for entry in catalogue().into_iter().filter(|entry| entry.name().contains(&wanted)) {
         match row(&entry, placement) {
             Ok(row) => println!("{row}"),
             Err(e) => println!("{:<32} {e}", entry.name()),
@@ -35,12 +32,6 @@ fn row(entry: &Entry, placement: Placement) -> Result<String, RawError> {
     for figure in &mut figures {
         *figure = limit.measure(operations)?;
     }
-    let spread = Spread::of(&mut figures)
-        .map(|spread| spread.to_string())
-        .unwrap_or_default();
-    Ok(format!(
-        "{:<32} {spread:>32}   {}",
-        entry.name(),
-        limit.explanation()
-    ))
+    let spread = Spread::of(&mut figures).map(|spread| spread.to_string()).unwrap_or_default();
+    Ok(format!("{:<32} {spread:>32}   {}", entry.name(), limit.explanation()))
 }

@@ -50,68 +50,31 @@ fn boxed(limit: impl Limit + 'static) -> Box<dyn Limit> {
 /// All limits in the order in which a reader wants them: signalling, null devices, one thread, sleeping, memory.
 #[must_use]
 pub fn catalogue() -> Vec<Entry> {
-    let across = |name, open| Entry {
-        name,
-        two_cpus: true,
-        open,
-    };
-    let alone = |name, open| Entry {
-        name,
-        two_cpus: false,
-        open,
-    };
+    let across = |name, open| Entry { name, two_cpus: true, open };
+    let alone = |name, open| Entry { name, two_cpus: false, open };
     vec![
-        across("pingpong/one-line", |p| {
-            PingPong::new(p, Lines::One).map(boxed)
-        }),
-        across("pingpong/two-lines", |p| {
-            PingPong::new(p, Lines::Two).map(boxed)
-        }),
+        across("pingpong/one-line", |p| PingPong::new(p, Lines::One).map(boxed)),
+        across("pingpong/two-lines", |p| PingPong::new(p, Lines::Two).map(boxed)),
         across("mailbox/depth-1", |p| Mailbox::new(p, 1).map(boxed)),
-        across("mailbox/depth-1-of-256", |p| {
-            Mailbox::in_row(p, 1, 256).map(boxed)
-        }),
+        across("mailbox/depth-1-of-256", |p| Mailbox::in_row(p, 1, 256).map(boxed)),
         across("mailbox/depth-4", |p| Mailbox::new(p, 4).map(boxed)),
         across("mailbox/depth-32", |p| Mailbox::new(p, 32).map(boxed)),
-        across("rings/depth-128-burst-32-by-8", |p| {
-            Rings::new(p, RingShape::default()).map(boxed)
-        }),
+        across("rings/depth-128-burst-32-by-8", |p| Rings::new(p, RingShape::default()).map(boxed)),
         across("rings/depth-256-burst-32-by-8", |p| {
-            Rings::new(
-                p,
-                RingShape {
-                    depth: 256,
-                    ..RingShape::default()
-                },
-            )
-            .map(boxed)
+            Rings::new(p, RingShape { depth: 256, ..RingShape::default() }).map(boxed)
         }),
         alone("dynqueue/burst-1", |p| DynQueue::new(p, 1).map(boxed)),
         alone("dynqueue/burst-4", |p| DynQueue::new(p, 4).map(boxed)),
         alone("dynqueue/burst-32", |p| DynQueue::new(p, 32).map(boxed)),
-        across("wake/futex-two-cpus", |p| {
-            Wake::across(p, Bell::Futex).map(boxed)
-        }),
-        alone("wake/futex-one-cpu", |p| {
-            Wake::on_one_cpu(p, Bell::Futex).map(boxed)
-        }),
-        across("wake/eventfd-two-cpus", |p| {
-            Wake::across(p, Bell::EventFd).map(boxed)
-        }),
-        alone("wake/eventfd-one-cpu", |p| {
-            Wake::on_one_cpu(p, Bell::EventFd).map(boxed)
-        }),
+        across("wake/futex-two-cpus", |p| Wake::across(p, Bell::Futex).map(boxed)),
+        alone("wake/futex-one-cpu", |p| Wake::on_one_cpu(p, Bell::Futex).map(boxed)),
+        across("wake/eventfd-two-cpus", |p| Wake::across(p, Bell::EventFd).map(boxed)),
+        alone("wake/eventfd-one-cpu", |p| Wake::on_one_cpu(p, Bell::EventFd).map(boxed)),
         alone("memory/copy-4KiB", |p| CopyHot::new(p, 4 << 10).map(boxed)),
-        alone("memory/copy-64KiB", |p| {
-            CopyHot::new(p, 64 << 10).map(boxed)
-        }),
-        alone("memory/process-vm-readv-4KiB", |p| {
-            ReadOwnProcess::new(p, 4 << 10).map(boxed)
-        }),
+        alone("memory/copy-64KiB", |p| CopyHot::new(p, 64 << 10).map(boxed)),
+        alone("memory/process-vm-readv-4KiB", |p| ReadOwnProcess::new(p, 4 << 10).map(boxed)),
         alone("memory/clock", |p| Ok(boxed(Clock::new(p)))),
-        alone("memory/compare-and-swap", |p| {
-            Ok(boxed(CompareAndSwap::new(p)))
-        }),
+        alone("memory/compare-and-swap", |p| Ok(boxed(CompareAndSwap::new(p)))),
     ]
 }
 
@@ -125,31 +88,21 @@ mod tests {
         let placement = Placement::detect().expect("placement");
         for entry in catalogue() {
             let mut limit = match entry.open(placement) {
-                Err(RawError::NeedsTwoCpus { .. })
-                    if entry.needs_two_cpus() && placement.engine().is_none() =>
-                {
+                Err(RawError::NeedsTwoCpus { .. }) if entry.needs_two_cpus() && placement.engine().is_none() => {
                     continue;
                 }
                 // A sandbox may filter the call; that is what the error is for.
-                Err(RawError::Os {
-                    call: "process_vm_readv",
-                    ..
-                }) => continue,
+                Err(RawError::Os { call: "process_vm_readv", .. }) => continue,
                 other => other.unwrap_or_else(|e| panic!("{}: {e}", entry.name())),
             };
             assert_eq!(limit.name(), entry.name());
             assert!(!limit.explanation().is_empty());
             assert!(limit.suggested_operations() > 0);
             for operations in [1, 5, 20] {
-                let ns = limit
-                    .measure(operations)
-                    .unwrap_or_else(|e| panic!("{}: {e}", entry.name()));
+                let ns = limit.measure(operations).unwrap_or_else(|e| panic!("{}: {e}", entry.name()));
                 assert!(ns.is_finite() && ns > 0.0, "{}: {ns}", entry.name());
             }
-            assert!(matches!(
-                limit.measure(0),
-                Err(RawError::BadParameter { .. })
-            ));
+            assert!(matches!(limit.measure(0), Err(RawError::BadParameter { .. })));
         }
     }
 
@@ -163,10 +116,7 @@ mod tests {
                     assert!(entry.needs_two_cpus());
                     assert_eq!((limit.as_str(), only), (entry.name(), cpu));
                 }
-                Err(RawError::Os {
-                    call: "process_vm_readv",
-                    ..
-                }) => {}
+                Err(RawError::Os { call: "process_vm_readv", .. }) => {}
                 other => {
                     assert!(!entry.needs_two_cpus(), "{} did not notice", entry.name());
                     other.unwrap_or_else(|e| panic!("{}: {e}", entry.name()));

@@ -117,14 +117,7 @@ impl Jobs {
             handle_alloc_error(Self::LAYOUT)
         };
         for i in 0..JOBS {
-            let job = Job {
-                source: 0,
-                destination: 0,
-                length: 0,
-                operation: 0,
-                status: NEW,
-                token: i as u64,
-            };
+            let job = Job { source: 0, destination: 0, length: 0, operation: 0, status: NEW, token: i as u64 };
             // SAFETY: `i` is inside the allocation, which is aligned for a job.
             unsafe { first.add(i).write(job) };
         }
@@ -155,18 +148,8 @@ impl DynQueue {
         within("the burst", burst as u64, 1, JOBS as u64)?;
         let jobs = Jobs::new();
         let ring = Box::new([jobs.first; PLACES]);
-        let queue: Box<dyn Queue + Send> = Box::new(NullQueue {
-            ring,
-            head: 0,
-            tail: 0,
-        });
-        Ok(Self {
-            name: format!("dynqueue/burst-{burst}"),
-            placement,
-            burst,
-            jobs,
-            queue: Opaque(black_box(queue)),
-        })
+        let queue: Box<dyn Queue + Send> = Box::new(NullQueue { ring, head: 0, tail: 0 });
+        Ok(Self { name: format!("dynqueue/burst-{burst}"), placement, burst, jobs, queue: Opaque(black_box(queue)) })
     }
 }
 
@@ -216,13 +199,7 @@ impl Limit for DynQueue {
             }
             Ok(())
         })?;
-        if in_order {
-            Ok(ns)
-        } else {
-            Err(RawError::OutOfOrder {
-                limit: self.name.clone(),
-            })
-        }
+        if in_order { Ok(ns) } else { Err(RawError::OutOfOrder { limit: self.name.clone() }) }
     }
 }
 

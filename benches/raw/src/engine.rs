@@ -31,10 +31,7 @@ impl Gate {
 
     /// A spin loop of the engine that looks at the gate now and then.
     pub(crate) fn idle(&self) -> Idle<'_> {
-        Idle {
-            gate: self,
-            rounds: 0,
-        }
+        Idle { gate: self, rounds: 0 }
     }
 }
 
@@ -98,10 +95,7 @@ pub(crate) struct Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine")
-            .field("limit", &self.limit)
-            .field("shared", &self.shared)
-            .finish_non_exhaustive()
+        f.debug_struct("Engine").field("limit", &self.limit).field("shared", &self.shared).finish_non_exhaustive()
     }
 }
 
@@ -139,16 +133,8 @@ impl Engine {
                 // What the body owns goes before the farewell.
                 drop(body);
             })
-            .map_err(|source| RawError::Spawn {
-                limit: limit.to_owned(),
-                source,
-            })?;
-        let engine = Self {
-            limit: limit.to_owned(),
-            shared,
-            kick: Box::new(kick),
-            thread: Some(thread),
-        };
+            .map_err(|source| RawError::Spawn { limit: limit.to_owned(), source })?;
+        let engine = Self { limit: limit.to_owned(), shared, kick: Box::new(kick), thread: Some(thread) };
         // On an error `engine` is dropped here, which joins the thread.
         place.recv().unwrap_or_else(|_| Err(engine.gone()))?;
         Ok(engine)
@@ -179,18 +165,12 @@ impl Engine {
     /// Whether the body runs, in a session.
     #[cold]
     fn check(&self) -> Result<(), RawError> {
-        if self.shared.turn().1 == State::Running {
-            Ok(())
-        } else {
-            Err(self.gone())
-        }
+        if self.shared.turn().1 == State::Running { Ok(()) } else { Err(self.gone()) }
     }
 
     /// The error that says that the thread has ended.
     fn gone(&self) -> RawError {
-        RawError::EngineGone {
-            limit: self.limit.clone(),
-        }
+        RawError::EngineGone { limit: self.limit.clone() }
     }
 
     /// Closes the gate and waits until the body has returned.
@@ -207,9 +187,7 @@ impl Engine {
             (turn, _) = self
                 .shared
                 .changed
-                .wait_timeout_while(self.shared.turn(), Duration::from_millis(1), |turn| {
-                    turn.1 == State::Running
-                })
+                .wait_timeout_while(self.shared.turn(), Duration::from_millis(1), |turn| turn.1 == State::Running)
                 .unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -268,10 +246,7 @@ pub(crate) struct Session<'a> {
 impl Session<'_> {
     /// A spin loop of the caller that finds out when the engine has died.
     pub(crate) fn patience(&self) -> Patience<'_> {
-        Patience {
-            engine: self.engine,
-            rounds: 0,
-        }
+        Patience { engine: self.engine, rounds: 0 }
     }
 
     /// Whether the body still runs; for callers that sleep rather than spin.
@@ -299,11 +274,7 @@ impl Patience<'_> {
     pub(crate) fn round(&mut self) -> Result<(), RawError> {
         self.rounds = self.rounds.wrapping_add(1);
         spin_loop();
-        if self.rounds.is_multiple_of(ROUNDS * 256) {
-            self.engine.check()
-        } else {
-            Ok(())
-        }
+        if self.rounds.is_multiple_of(ROUNDS * 256) { self.engine.check() } else { Ok(()) }
     }
 }
 
@@ -342,11 +313,7 @@ mod tests {
         assert_eq!(token.load(Ordering::Relaxed), 2);
         assert_eq!(Arc::strong_count(&token), 2);
         drop(engine);
-        assert_eq!(
-            Arc::strong_count(&token),
-            1,
-            "the thread still holds its share"
-        );
+        assert_eq!(Arc::strong_count(&token), 1, "the thread still holds its share");
     }
 
     #[test]
@@ -373,13 +340,7 @@ mod tests {
 
     #[test]
     fn a_dead_engine_is_an_error_for_all_who_wait() {
-        let engine = Engine::start(
-            "dying",
-            cpu(),
-            || (),
-            |_| std::panic::resume_unwind(Box::new(())),
-        )
-        .expect("engine");
+        let engine = Engine::start("dying", cpu(), || (), |_| std::panic::resume_unwind(Box::new(()))).expect("engine");
         // The engine may die before or after the session has begun; both must come to an end.
         if let Ok(session) = engine.session() {
             let mut patience = session.patience();
@@ -410,12 +371,7 @@ mod tests {
     fn an_engine_that_cannot_be_placed_is_an_error_and_leaves_no_thread() {
         let token = Arc::new(());
         let held = Arc::clone(&token);
-        let refused = Engine::start(
-            "nowhere",
-            usize::MAX,
-            || (),
-            move |_| drop(Arc::clone(&held)),
-        );
+        let refused = Engine::start("nowhere", usize::MAX, || (), move |_| drop(Arc::clone(&held)));
         assert!(matches!(refused, Err(RawError::Pin { .. })));
         assert_eq!(Arc::strong_count(&token), 1);
     }

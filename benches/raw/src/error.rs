@@ -96,20 +96,6 @@ pub enum RawError {
 }
 
 /// `Ok` when `given` lies in `least..=most`.
-pub(crate) fn within(
-    what: &'static str,
-    given: u64,
-    least: u64,
-    most: u64,
-) -> Result<(), RawError> {
-    if (least..=most).contains(&given) {
-        Ok(())
-    } else {
-        Err(RawError::BadParameter {
-            what,
-            least,
-            most,
-            given,
-        })
-    }
+pub(crate) fn within(what: &'static str, given: u64, least: u64, most: u64) -> Result<(), RawError> {
+    if (least..=most).contains(&given) { Ok(()) } else { Err(RawError::BadParameter { what, least, most, given }) }
 }

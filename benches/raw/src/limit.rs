@@ -31,10 +31,7 @@ pub trait Limit: Send {
 const MOST_WARM_UP: u64 = 50_000;
 
 /// Runs `body(few)` untimed, then `body(operations)` timed; nanoseconds per operation.
-pub(crate) fn timed(
-    operations: u64,
-    mut body: impl FnMut(u64) -> Result<(), RawError>,
-) -> Result<f64, RawError> {
+pub(crate) fn timed(operations: u64, mut body: impl FnMut(u64) -> Result<(), RawError>) -> Result<f64, RawError> {
     within("the number of operations", operations, 1, 1 << 40)?;
     body((operations / 8 + 1).min(MOST_WARM_UP))?;
     let start = Instant::now();
@@ -48,8 +45,7 @@ pub(crate) fn timed(
 #[cfg(test)]
 pub(crate) fn alone() -> std::sync::MutexGuard<'static, ()> {
     static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    TURN.lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -70,9 +66,6 @@ mod tests {
 
     #[test]
     fn no_operations_is_an_error_and_not_a_division_by_zero() {
-        assert!(matches!(
-            timed(0, |_| Ok(())),
-            Err(RawError::BadParameter { given: 0, .. })
-        ));
+        assert!(matches!(timed(0, |_| Ok(())), Err(RawError::BadParameter { given: 0, .. })));
     }
 }

@@ -49,12 +49,7 @@ impl Mailbox {
     /// [`RawError::BadParameter`], [`RawError::NeedsTwoCpus`], [`RawError::Pin`], [`RawError::Spawn`].
     pub fn new(placement: Placement, depth: usize) -> Result<Self, RawError> {
         within("the depth", depth as u64, 1, MOST as u64)?;
-        Self::start(
-            placement,
-            depth,
-            depth.next_power_of_two(),
-            format!("mailbox/depth-{depth}"),
-        )
+        Self::start(placement, depth, depth.next_power_of_two(), format!("mailbox/depth-{depth}"))
     }
 
     /// As [`Mailbox::new`], but the jobs walk through a row of `lines` lines (a power of two, `depth` to 4096), as they
@@ -68,32 +63,14 @@ impl Mailbox {
     /// As for [`Mailbox::new`].
     pub fn in_row(placement: Placement, depth: usize, lines: usize) -> Result<Self, RawError> {
         within("the depth", depth as u64, 1, MOST as u64)?;
-        within(
-            "the number of lines",
-            lines as u64,
-            depth.next_power_of_two() as u64,
-            MOST as u64,
-        )?;
+        within("the number of lines", lines as u64, depth.next_power_of_two() as u64, MOST as u64)?;
         if !lines.is_power_of_two() {
-            return Err(RawError::NotPowerOfTwo {
-                what: "the number of lines",
-                given: lines as u64,
-            });
+            return Err(RawError::NotPowerOfTwo { what: "the number of lines", given: lines as u64 });
         }
-        Self::start(
-            placement,
-            depth,
-            lines,
-            format!("mailbox/depth-{depth}-of-{lines}"),
-        )
+        Self::start(placement, depth, lines, format!("mailbox/depth-{depth}-of-{lines}"))
     }
 
-    fn start(
-        placement: Placement,
-        depth: usize,
-        lines: usize,
-        name: String,
-    ) -> Result<Self, RawError> {
+    fn start(placement: Placement, depth: usize, lines: usize, name: String) -> Result<Self, RawError> {
         let cpu = placement.engine_for(&name)?;
         let slots = slots(lines);
         let theirs = Arc::clone(&slots);
@@ -123,15 +100,7 @@ impl Mailbox {
                 }
             },
         )?;
-        Ok(Self {
-            name,
-            placement,
-            slots,
-            depth: depth as u64,
-            submitted: 0,
-            completed: 0,
-            engine,
-        })
+        Ok(Self { name, placement, slots, depth: depth as u64, submitted: 0, completed: 0, engine })
     }
 }
 
@@ -199,13 +168,7 @@ impl Limit for Mailbox {
             (*submitted, *completed) = (sub, done);
             Ok(())
         })?;
-        if wrong == 0 {
-            Ok(ns)
-        } else {
-            Err(RawError::OutOfOrder {
-                limit: self.name.clone(),
-            })
-        }
+        if wrong == 0 { Ok(ns) } else { Err(RawError::OutOfOrder { limit: self.name.clone() }) }
     }
 }
 
@@ -234,22 +197,10 @@ mod tests {
     #[test]
     fn rows_that_cannot_be_are_refused() {
         let one = Placement::on_one_cpu(0);
-        assert!(matches!(
-            Mailbox::new(one, 0),
-            Err(RawError::BadParameter { .. })
-        ));
-        assert!(matches!(
-            Mailbox::new(one, 4097),
-            Err(RawError::BadParameter { .. })
-        ));
-        assert!(matches!(
-            Mailbox::in_row(one, 5, 4),
-            Err(RawError::BadParameter { least: 8, .. })
-        ));
-        assert!(matches!(
-            Mailbox::in_row(one, 1, 48),
-            Err(RawError::NotPowerOfTwo { given: 48, .. })
-        ));
+        assert!(matches!(Mailbox::new(one, 0), Err(RawError::BadParameter { .. })));
+        assert!(matches!(Mailbox::new(one, 4097), Err(RawError::BadParameter { .. })));
+        assert!(matches!(Mailbox::in_row(one, 5, 4), Err(RawError::BadParameter { least: 8, .. })));
+        assert!(matches!(Mailbox::in_row(one, 1, 48), Err(RawError::NotPowerOfTwo { given: 48, .. })));
     }
 
     #[test]

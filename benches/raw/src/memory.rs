@@ -23,11 +23,7 @@ fn copies(bytes: usize) -> u64 {
 
 /// `4096` → `4KiB`.
 fn size(bytes: usize) -> String {
-    if bytes >= 1024 && bytes.is_multiple_of(1024) {
-        format!("{}KiB", bytes / 1024)
-    } else {
-        format!("{bytes}B")
-    }
+    if bytes >= 1024 && bytes.is_multiple_of(1024) { format!("{}KiB", bytes / 1024) } else { format!("{bytes}B") }
 }
 
 /// Bytes that begin at a page, whatever the allocator does.
@@ -47,11 +43,7 @@ impl Pages {
     fn filled(value: u8, length: usize) -> Self {
         let memory = vec![value; length + Self::SIZE];
         let start = memory.as_ptr().addr().next_multiple_of(Self::SIZE) - memory.as_ptr().addr();
-        Self {
-            memory,
-            start,
-            length,
-        }
+        Self { memory, start, length }
     }
 
     fn bytes(&self) -> &[u8] {
@@ -89,12 +81,7 @@ impl CopyHot {
     pub fn new(placement: Placement, bytes: usize) -> Result<Self, RawError> {
         within("the size in bytes", bytes as u64, 1, MOST_BYTES)?;
         let name = format!("memory/copy-{}", size(bytes));
-        Ok(Self {
-            name,
-            placement,
-            source: Pages::filled(1, bytes),
-            destination: Pages::filled(2, bytes),
-        })
+        Ok(Self { name, placement, source: Pages::filled(1, bytes), destination: Pages::filled(2, bytes) })
     }
 }
 
@@ -145,47 +132,21 @@ impl ReadOwnProcess {
     pub fn new(placement: Placement, bytes: usize) -> Result<Self, RawError> {
         within("the size in bytes", bytes as u64, 1, MOST_BYTES)?;
         let name = format!("memory/process-vm-readv-{}", size(bytes));
-        let mut limit = Self {
-            name,
-            placement,
-            source: Pages::filled(1, bytes),
-            destination: Pages::filled(2, bytes),
-        };
-        limit.read(Pid::this()).map_err(|source| RawError::Os {
-            call: "process_vm_readv",
-            source,
-        })?;
+        let mut limit = Self { name, placement, source: Pages::filled(1, bytes), destination: Pages::filled(2, bytes) };
+        limit.read(Pid::this()).map_err(|source| RawError::Os { call: "process_vm_readv", source })?;
         Ok(limit)
     }
 
     fn read(&mut self, process: Pid) -> io::Result<()> {
         let bytes = self.source.length;
-        let local = libc::iovec {
-            iov_base: self.destination.bytes_mut().as_mut_ptr().cast(),
-            iov_len: bytes,
-        };
-        let remote = libc::iovec {
-            iov_base: self.source.bytes().as_ptr().cast_mut().cast(),
-            iov_len: bytes,
-        };
+        let local = libc::iovec { iov_base: self.destination.bytes_mut().as_mut_ptr().cast(), iov_len: bytes };
+        let remote = libc::iovec { iov_base: self.source.bytes().as_ptr().cast_mut().cast(), iov_len: bytes };
         // SAFETY: both vectors describe live buffers of that length, which do not overlap; the kernel writes to the
         // first, which is borrowed mutably, and reads the second.
-        let got = unsafe {
-            libc::process_vm_readv(
-                process.as_raw(),
-                &raw const local,
-                1,
-                &raw const remote,
-                1,
-                0,
-            )
-        };
+        let got = unsafe { libc::process_vm_readv(process.as_raw(), &raw const local, 1, &raw const remote, 1, 0) };
         match usize::try_from(got) {
             Ok(got) if got == bytes => Ok(()),
-            Ok(got) => Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                format!("{got} of {bytes} bytes"),
-            )),
+            Ok(got) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{got} of {bytes} bytes"))),
             Err(_) => Err(io::Error::last_os_error()),
         }
     }
@@ -210,10 +171,7 @@ impl Limit for ReadOwnProcess {
         let process = Pid::this();
         timed(operations, |n| {
             for _ in 0..n {
-                self.read(process).map_err(|source| RawError::Os {
-                    call: "process_vm_readv",
-                    source,
-                })?;
+                self.read(process).map_err(|source| RawError::Os { call: "process_vm_readv", source })?;
             }
             Ok(())
         })
@@ -269,10 +227,7 @@ impl CompareAndSwap {
     /// Nothing to set up.
     #[must_use]
     pub fn new(placement: Placement) -> Self {
-        Self {
-            placement,
-            word: Line::default(),
-        }
+        Self { placement, word: Line::default() }
     }
 }
 
@@ -301,9 +256,7 @@ impl Limit for CompareAndSwap {
                 match word.compare_exchange(value, value + 1, Ordering::AcqRel, Ordering::Relaxed) {
                     Ok(_) => value += 1,
                     Err(_) => {
-                        return Err(RawError::OutOfOrder {
-                            limit: self.name().to_owned(),
-                        });
+                        return Err(RawError::OutOfOrder { limit: self.name().to_owned() });
                     }
                 }
             }
@@ -336,13 +289,7 @@ mod tests {
             // The first call has been made already.
             Ok(read) => assert!(read.destination.bytes().iter().all(|&byte| byte == 1)),
             // A sandbox may filter it.
-            Err(e) => assert!(matches!(
-                e,
-                RawError::Os {
-                    call: "process_vm_readv",
-                    ..
-                }
-            )),
+            Err(e) => assert!(matches!(e, RawError::Os { call: "process_vm_readv", .. })),
         }
         assert!(CopyHot::new(placement, 0).is_err());
         assert!(ReadOwnProcess::new(placement, 0).is_err());

@@ -21,11 +21,8 @@ impl Spread {
         figures.sort_by(f64::total_cmp);
         let (min, max) = (*figures.first()?, *figures.last()?);
         let middle = figures.len() / 2;
-        let median = if figures.len() % 2 == 1 {
-            figures[middle]
-        } else {
-            f64::midpoint(figures[middle - 1], figures[middle])
-        };
+        let median =
+            if figures.len() % 2 == 1 { figures[middle] } else { f64::midpoint(figures[middle - 1], figures[middle]) };
         Some(Self { min, median, max })
     }
 }
@@ -34,11 +31,7 @@ impl fmt::Display for Spread {
     /// `min / median / max`, with the formatter's precision or two decimals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = f.precision().unwrap_or(2);
-        write!(
-            f,
-            "{:.digits$} / {:.digits$} / {:.digits$}",
-            self.min, self.median, self.max
-        )
+        write!(f, "{:.digits$} / {:.digits$} / {:.digits$}", self.min, self.median, self.max)
     }
 }
 
@@ -63,12 +56,7 @@ impl Pairs {
     ///
     /// [`RawError::BadParameter`] below [`Pairs::LEAST`] or above a million.
     pub fn new(count: usize) -> Result<Self, RawError> {
-        within(
-            "the number of pairs",
-            count as u64,
-            Self::LEAST as u64,
-            1_000_000,
-        )?;
+        within("the number of pairs", count as u64, Self::LEAST as u64, 1_000_000)?;
         Ok(Self(count))
     }
 
@@ -107,31 +95,18 @@ impl Pairs {
             of_b.push(figure_b);
             ratios.push(figure_a / figure_b);
         }
-        Ok(PairReport {
-            pairs: self.0,
-            a: spread(of_a),
-            b: spread(of_b),
-            ratio: spread(ratios),
-        })
+        Ok(PairReport { pairs: self.0, a: spread(of_a), b: spread(of_b), ratio: spread(ratios) })
     }
 }
 
 /// The figure, if a ratio can be made from it.
 fn usable(figure: f64) -> Result<f64, RawError> {
-    if figure.is_finite() && figure > 0.0 {
-        Ok(figure)
-    } else {
-        Err(RawError::BadFigure { figure })
-    }
+    if figure.is_finite() && figure > 0.0 { Ok(figure) } else { Err(RawError::BadFigure { figure }) }
 }
 
 /// Spread of at least [`Pairs::LEAST`] figures.
 fn spread(mut figures: Vec<f64>) -> Spread {
-    Spread::of(&mut figures).unwrap_or(Spread {
-        min: f64::NAN,
-        median: f64::NAN,
-        max: f64::NAN,
-    })
+    Spread::of(&mut figures).unwrap_or(Spread { min: f64::NAN, median: f64::NAN, max: f64::NAN })
 }
 
 /// Outcome of a comparison.
@@ -165,30 +140,9 @@ mod tests {
     #[test]
     fn medians_of_odd_and_even_counts() {
         assert_eq!(Spread::of(&mut []), None);
-        assert_eq!(
-            Spread::of(&mut [3.0]),
-            Some(Spread {
-                min: 3.0,
-                median: 3.0,
-                max: 3.0
-            })
-        );
-        assert_eq!(
-            Spread::of(&mut [9.0, 1.0, 2.0]),
-            Some(Spread {
-                min: 1.0,
-                median: 2.0,
-                max: 9.0
-            })
-        );
-        assert_eq!(
-            Spread::of(&mut [4.0, 1.0, 9.0, 2.0]),
-            Some(Spread {
-                min: 1.0,
-                median: 3.0,
-                max: 9.0
-            })
-        );
+        assert_eq!(Spread::of(&mut [3.0]), Some(Spread { min: 3.0, median: 3.0, max: 3.0 }));
+        assert_eq!(Spread::of(&mut [9.0, 1.0, 2.0]), Some(Spread { min: 1.0, median: 2.0, max: 9.0 }));
+        assert_eq!(Spread::of(&mut [4.0, 1.0, 9.0, 2.0]), Some(Spread { min: 1.0, median: 3.0, max: 9.0 }));
     }
 
     #[test]
@@ -201,59 +155,26 @@ mod tests {
                 || {
                     order.borrow_mut().push('a');
                     at_a += 1;
-                    Ok::<_, RawError>(if at_a == 4 {
-                        1e6
-                    } else {
-                        20.0 * f64::from(at_a)
-                    })
+                    Ok::<_, RawError>(if at_a == 4 { 1e6 } else { 20.0 * f64::from(at_a) })
                 },
                 || {
                     order.borrow_mut().push('b');
                     at_b += 1;
-                    Ok(if at_b == 7 {
-                        1e6
-                    } else {
-                        10.0 * f64::from(at_b)
-                    })
+                    Ok(if at_b == 7 { 1e6 } else { 10.0 * f64::from(at_b) })
                 },
             )
             .expect("good figures");
         assert_eq!(*order.borrow(), "ababbaabbaabbaabbaab");
         assert_eq!(report.pairs, 9);
         assert_eq!(report.ratio.median, 2.0);
-        assert_eq!(
-            report.a,
-            Spread {
-                min: 40.0,
-                median: 140.0,
-                max: 1e6
-            }
-        );
-        assert_eq!(
-            report.b,
-            Spread {
-                min: 20.0,
-                median: 60.0,
-                max: 1e6
-            }
-        );
-        assert!(
-            report
-                .to_string()
-                .starts_with("A / B = 2.000 (median of 9 pairs")
-        );
+        assert_eq!(report.a, Spread { min: 40.0, median: 140.0, max: 1e6 });
+        assert_eq!(report.b, Spread { min: 20.0, median: 60.0, max: 1e6 });
+        assert!(report.to_string().starts_with("A / B = 2.000 (median of 9 pairs"));
     }
 
     #[test]
     fn too_few_pairs_and_useless_figures_are_errors() {
-        assert!(matches!(
-            Pairs::new(8),
-            Err(RawError::BadParameter {
-                least: 9,
-                given: 8,
-                ..
-            })
-        ));
+        assert!(matches!(Pairs::new(8), Err(RawError::BadParameter { least: 9, given: 8, .. })));
         assert_eq!(Pairs::new(11).expect("enough").count(), 11);
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             let result = Pairs::default().run(|| Ok::<_, RawError>(1.0), || Ok(bad));

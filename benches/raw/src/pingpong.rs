@@ -75,14 +75,7 @@ impl PingPong {
                 }
             },
         )?;
-        Ok(Self {
-            name,
-            lines,
-            placement,
-            words,
-            last: 0,
-            engine,
-        })
+        Ok(Self { name, lines, placement, words, last: 0, engine })
     }
 }
 
@@ -93,12 +86,8 @@ impl Limit for PingPong {
 
     fn explanation(&self) -> &'static str {
         match self.lines {
-            Lines::One => {
-                "round trip of one word between two spinning CPUs, answered in the same cache line"
-            }
-            Lines::Two => {
-                "round trip of one word between two spinning CPUs, a cache line for each way"
-            }
+            Lines::One => "round trip of one word between two spinning CPUs, answered in the same cache line",
+            Lines::Two => "round trip of one word between two spinning CPUs, a cache line for each way",
         }
     }
 

@@ -25,9 +25,7 @@ fn affinity() -> Result<CpuSet, RawError> {
 }
 
 fn numbers(set: &CpuSet) -> Vec<usize> {
-    (0..CpuSet::count())
-        .filter(|&cpu| set.is_set(cpu) == Ok(true))
-        .collect()
+    (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu) == Ok(true)).collect()
 }
 
 /// Keeps the calling thread on one CPU until it is dropped, then gives the thread its former CPU set back.
@@ -48,21 +46,14 @@ pub struct Pin {
 ///
 /// [`RawError::Pin`] if the kernel refuses; the thread then stays where it was.
 pub fn pin(cpu: usize) -> Result<Pin, RawError> {
-    let refused = |e: nix::Error| RawError::Pin {
-        cpu,
-        source: e.into(),
-    };
+    let refused = |e: nix::Error| RawError::Pin { cpu, source: e.into() };
     let before = affinity()?;
     let mut only = CpuSet::new();
     only.set(cpu).map_err(refused)?;
     if before != only {
         sched_setaffinity(Pid::from_raw(0), &only).map_err(refused)?;
     }
-    Ok(Pin {
-        cpu,
-        before,
-        thread: PhantomData,
-    })
+    Ok(Pin { cpu, before, thread: PhantomData })
 }
 
 impl Pin {
@@ -100,9 +91,9 @@ impl Placement {
     /// [`RawError::UsableCpus`].
     pub fn detect() -> Result<Self, RawError> {
         let cpus = usable_cpus()?;
-        let (&caller, others) = cpus.split_first().ok_or_else(|| {
-            RawError::UsableCpus(io::Error::other("the set of usable CPUs is empty"))
-        })?;
+        let (&caller, others) = cpus
+            .split_first()
+            .ok_or_else(|| RawError::UsableCpus(io::Error::other("the set of usable CPUs is empty")))?;
         let own_core = core_of(caller);
         let engine = others
             .iter()
@@ -117,19 +108,13 @@ impl Placement {
     /// Whether the CPUs are usable is found out when a thread is pinned to them.
     #[must_use]
     pub fn between(caller: usize, engine: usize) -> Self {
-        Self {
-            caller,
-            engine: (caller != engine).then_some(engine),
-        }
+        Self { caller, engine: (caller != engine).then_some(engine) }
     }
 
     /// A placement with no CPU for an engine.
     #[must_use]
     pub fn on_one_cpu(caller: usize) -> Self {
-        Self {
-            caller,
-            engine: None,
-        }
+        Self { caller, engine: None }
     }
 
     /// CPU of the calling thread.
@@ -146,10 +131,7 @@ impl Placement {
 
     /// The engine's CPU, for a limit that cannot do without.
     pub(crate) fn engine_for(&self, limit: &str) -> Result<usize, RawError> {
-        self.engine.ok_or_else(|| RawError::NeedsTwoCpus {
-            limit: limit.to_owned(),
-            only: self.caller,
-        })
+        self.engine.ok_or_else(|| RawError::NeedsTwoCpus { limit: limit.to_owned(), only: self.caller })
     }
 }
 
@@ -164,11 +146,7 @@ impl fmt::Display for Placement {
             (Some(_), Some(_)) => "two packages",
             _ => "relation unknown",
         };
-        write!(
-            f,
-            "caller on CPU {}, engine on CPU {engine} ({relation})",
-            self.caller
-        )
+        write!(f, "caller on CPU {}, engine on CPU {engine} ({relation})", self.caller)
     }
 }
 
@@ -181,16 +159,9 @@ struct Core {
 
 fn core_of(cpu: usize) -> Option<Core> {
     let read = |what: &str| {
-        std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu{cpu}/topology/{what}"))
-            .ok()?
-            .trim()
-            .parse()
-            .ok()
+        std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu{cpu}/topology/{what}")).ok()?.trim().parse().ok()
     };
-    Some(Core {
-        package: read("physical_package_id")?,
-        core: read("core_id")?,
-    })
+    Some(Core { package: read("physical_package_id")?, core: read("core_id")? })
 }
 
 #[cfg(test)]
@@ -233,20 +204,13 @@ mod tests {
             assert!(cpus.contains(&engine));
             assert_ne!(engine, placement.caller());
         }
-        assert!(
-            placement
-                .to_string()
-                .contains(&format!("CPU {}", placement.caller()))
-        );
+        assert!(placement.to_string().contains(&format!("CPU {}", placement.caller())));
     }
 
     #[test]
     fn the_same_cpu_twice_is_one_cpu() {
         assert_eq!(Placement::between(3, 3), Placement::on_one_cpu(3));
-        assert!(matches!(
-            Placement::between(3, 3).engine_for("x"),
-            Err(RawError::NeedsTwoCpus { only: 3, .. })
-        ));
+        assert!(matches!(Placement::between(3, 3).engine_for("x"), Err(RawError::NeedsTwoCpus { only: 3, .. })));
         assert_eq!(Placement::between(0, 1).engine(), Some(1));
     }
 }

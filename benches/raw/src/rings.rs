@@ -26,11 +26,7 @@ pub struct RingShape {
 impl Default for RingShape {
     /// Depth 128, burst 32, published in eights: the steadiest fast shape.
     fn default() -> Self {
-        Self {
-            depth: 128,
-            burst: 32,
-            publish_every: 8,
-        }
+        Self { depth: 128, burst: 32, publish_every: 8 }
     }
 }
 
@@ -77,16 +73,8 @@ impl Rings {
     pub fn new(placement: Placement, shape: RingShape) -> Result<Self, RawError> {
         within("the depth", shape.depth as u64, 1, MOST)?;
         within("the burst", shape.burst as u64, 1, MOST)?;
-        within(
-            "the number of completions published together",
-            shape.publish_every as u64,
-            1,
-            MOST,
-        )?;
-        let name = format!(
-            "rings/depth-{}-burst-{}-by-{}",
-            shape.depth, shape.burst, shape.publish_every
-        );
+        within("the number of completions published together", shape.publish_every as u64, 1, MOST)?;
+        let name = format!("rings/depth-{}-burst-{}-by-{}", shape.depth, shape.burst, shape.publish_every);
         let cpu = placement.engine_for(&name)?;
         let count = shape.depth.next_power_of_two();
         let rings = Arc::new(Memory {
@@ -108,9 +96,7 @@ impl Rings {
                     for serial in from..to {
                         // Pairs with the caller's acquire load: it sees the token, and the engine's reading of the
                         // submission slot is over before the caller writes there again.
-                        records[index(serial, mask)]
-                            .sequence
-                            .store(serial + 1, Ordering::Release);
+                        records[index(serial, mask)].sequence.store(serial + 1, Ordering::Release);
                     }
                 };
                 let mut idle = gate.idle();
@@ -132,9 +118,7 @@ impl Rings {
                     // it has seen the completion, which is published later.
                     let token = unsafe { slot.take() };
                     // Relaxed: the release store of the sequence word in `publish` carries it.
-                    records[index(taken, mask)]
-                        .token
-                        .store(token, Ordering::Relaxed);
+                    records[index(taken, mask)].token.store(token, Ordering::Relaxed);
                     taken += 1;
                     if taken - published == publish_every {
                         publish(published, taken);
@@ -143,15 +127,7 @@ impl Rings {
                 }
             },
         )?;
-        Ok(Self {
-            name,
-            placement,
-            shape,
-            rings,
-            submitted: 0,
-            completed: 0,
-            engine,
-        })
+        Ok(Self { name, placement, shape, rings, submitted: 0, completed: 0, engine })
     }
 
     /// The parameters.
@@ -171,11 +147,7 @@ impl Limit for Rings {
     }
 
     fn suggested_operations(&self) -> u64 {
-        if self.shape.depth < 8 {
-            100_000
-        } else {
-            1_000_000
-        }
+        if self.shape.depth < 8 { 100_000 } else { 1_000_000 }
     }
 
     fn measure(&mut self, operations: u64) -> Result<f64, RawError> {
@@ -220,13 +192,7 @@ impl Limit for Rings {
             (*submitted, *completed) = (sub, done);
             Ok(())
         })?;
-        if wrong == 0 {
-            Ok(ns)
-        } else {
-            Err(RawError::OutOfOrder {
-                limit: self.name.clone(),
-            })
-        }
+        if wrong == 0 { Ok(ns) } else { Err(RawError::OutOfOrder { limit: self.name.clone() }) }
     }
 }
 
@@ -240,22 +206,8 @@ mod tests {
     fn each_job_is_served_once_and_comes_back_in_order() {
         let _alone = crate::limit::alone();
         let placement = Placement::detect().expect("placement");
-        for (depth, burst, publish_every) in [
-            (1, 1, 1),
-            (1, 1, 8),
-            (3, 2, 2),
-            (5, 32, 8),
-            (128, 32, 8),
-            (8, 3, 64),
-        ] {
-            let mut rings = match Rings::new(
-                placement,
-                RingShape {
-                    depth,
-                    burst,
-                    publish_every,
-                },
-            ) {
+        for (depth, burst, publish_every) in [(1, 1, 1), (1, 1, 8), (3, 2, 2), (5, 32, 8), (128, 32, 8), (8, 3, 64)] {
+            let mut rings = match Rings::new(placement, RingShape { depth, burst, publish_every }) {
                 Err(RawError::NeedsTwoCpus { .. }) => return,
                 other => other.expect("rings"),
             };
@@ -275,14 +227,7 @@ mod tests {
     fn a_wrong_token_is_found() {
         let _alone = crate::limit::alone();
         let placement = Placement::detect().expect("placement");
-        let Ok(mut rings) = Rings::new(
-            placement,
-            RingShape {
-                depth: 4,
-                burst: 4,
-                publish_every: 8,
-            },
-        ) else {
+        let Ok(mut rings) = Rings::new(placement, RingShape { depth: 4, burst: 4, publish_every: 8 }) else {
             return;
         };
         rings.measure(4).expect("in order");
@@ -298,27 +243,12 @@ mod tests {
     fn shapes_out_of_range_are_refused() {
         let placement = Placement::on_one_cpu(0);
         for shape in [
-            RingShape {
-                depth: 0,
-                ..RingShape::default()
-            },
-            RingShape {
-                burst: 4097,
-                ..RingShape::default()
-            },
-            RingShape {
-                publish_every: 0,
-                ..RingShape::default()
-            },
+            RingShape { depth: 0, ..RingShape::default() },
+            RingShape { burst: 4097, ..RingShape::default() },
+            RingShape { publish_every: 0, ..RingShape::default() },
         ] {
-            assert!(matches!(
-                Rings::new(placement, shape),
-                Err(RawError::BadParameter { .. })
-            ));
+            assert!(matches!(Rings::new(placement, shape), Err(RawError::BadParameter { .. })));
         }
-        assert!(matches!(
-            Rings::new(placement, RingShape::default()),
-            Err(RawError::NeedsTwoCpus { only: 0, .. })
-        ));
+        assert!(matches!(Rings::new(placement, RingShape::default()), Err(RawError::NeedsTwoCpus { only: 0, .. })));
     }
 }

@@ -35,19 +35,10 @@ pub struct Wake {
 }
 
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one, behind an Arc; the size is that of lines kept apart"
-)]
+#[expect(clippy::large_enum_variant, reason = "there is one, behind an Arc; the size is that of lines kept apart")]
 enum Bells {
-    Futex {
-        there: Line<AtomicU32>,
-        back: Line<AtomicU32>,
-    },
-    EventFd {
-        there: EventFd,
-        back: EventFd,
-    },
+    Futex { there: Line<AtomicU32>, back: Line<AtomicU32> },
+    EventFd { there: EventFd, back: EventFd },
 }
 
 impl Wake {
@@ -77,27 +68,13 @@ impl Wake {
         Self::start(name, placement.caller(), placement.caller(), bell)
     }
 
-    fn start(
-        name: &'static str,
-        caller: usize,
-        partner: usize,
-        bell: Bell,
-    ) -> Result<Self, RawError> {
+    fn start(name: &'static str, caller: usize, partner: usize, bell: Bell) -> Result<Self, RawError> {
         let eventfd = || {
-            EventFd::from_flags(EfdFlags::EFD_CLOEXEC).map_err(|e| RawError::Os {
-                call: "eventfd",
-                source: e.into(),
-            })
+            EventFd::from_flags(EfdFlags::EFD_CLOEXEC).map_err(|e| RawError::Os { call: "eventfd", source: e.into() })
         };
         let bells = Arc::new(match bell {
-            Bell::Futex => Bells::Futex {
-                there: Line::default(),
-                back: Line::default(),
-            },
-            Bell::EventFd => Bells::EventFd {
-                there: eventfd()?,
-                back: eventfd()?,
-            },
+            Bell::Futex => Bells::Futex { there: Line::default(), back: Line::default() },
+            Bell::EventFd => Bells::EventFd { there: eventfd()?, back: eventfd()? },
         });
         // A sandbox that filters the calls is found out here, before a thread depends on them.
         match &*bells {
@@ -106,10 +83,7 @@ impl Wake {
                 // Not the value that the word has: the call returns at once.
                 futex_wait(&there.0, value.wrapping_add(1))
                     .and_then(|()| futex_wake(&there.0))
-                    .map_err(|source| RawError::Os {
-                        call: "futex",
-                        source,
-                    })?;
+                    .map_err(|source| RawError::Os { call: "futex", source })?;
             }
             Bells::EventFd { there, .. } => drain(there)?,
         }
@@ -153,13 +127,7 @@ impl Wake {
                 },
             }
         })?;
-        Ok(Self {
-            name,
-            caller,
-            same_cpu: caller == partner,
-            bells,
-            engine,
-        })
+        Ok(Self { name, caller, same_cpu: caller == partner, bells, engine })
     }
 }
 
@@ -170,18 +138,10 @@ impl Limit for Wake {
 
     fn explanation(&self) -> &'static str {
         match (&*self.bells, self.same_cpu) {
-            (Bells::Futex { .. }, false) => {
-                "round trip by futex between two sleeping threads on two CPUs"
-            }
-            (Bells::Futex { .. }, true) => {
-                "round trip by futex between two sleeping threads on one CPU"
-            }
-            (Bells::EventFd { .. }, false) => {
-                "round trip by eventfd between two sleeping threads on two CPUs"
-            }
-            (Bells::EventFd { .. }, true) => {
-                "round trip by eventfd between two sleeping threads on one CPU"
-            }
+            (Bells::Futex { .. }, false) => "round trip by futex between two sleeping threads on two CPUs",
+            (Bells::Futex { .. }, true) => "round trip by futex between two sleeping threads on one CPU",
+            (Bells::EventFd { .. }, false) => "round trip by eventfd between two sleeping threads on two CPUs",
+            (Bells::EventFd { .. }, true) => "round trip by eventfd between two sleeping threads on one CPU",
         }
     }
 
@@ -237,13 +197,7 @@ impl Limit for Wake {
 
 /// Sets an eventfd's count to zero. Never blocks, as it adds one before it reads.
 fn drain(bell: &EventFd) -> Result<(), RawError> {
-    bell.write(1)
-        .and_then(|_| bell.read())
-        .map(|_| ())
-        .map_err(|e| RawError::Os {
-            call: "eventfd",
-            source: e.into(),
-        })
+    bell.write(1).and_then(|_| bell.read()).map(|_| ()).map_err(|e| RawError::Os { call: "eventfd", source: e.into() })
 }
 
 /// Sets the word and wakes who sleeps on it.
@@ -259,13 +213,7 @@ fn futex_wait(word: &AtomicU32, expected: u32) -> io::Result<()> {
     let forever = std::ptr::null::<libc::timespec>();
     // SAFETY: the word is live and aligned for the length of the call; the kernel only reads it.
     let result = unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word.as_ptr(),
-            libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
-            expected,
-            forever,
-        )
+        libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG, expected, forever)
     };
     if result == 0 {
         return Ok(());
@@ -280,17 +228,7 @@ fn futex_wait(word: &AtomicU32, expected: u32) -> io::Result<()> {
 /// Wakes one sleeper, if there is one.
 fn futex_wake(word: &AtomicU32) -> io::Result<()> {
     // SAFETY: the word is live for the length of the call; the kernel uses its address only.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word.as_ptr(),
-            libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
-            1,
-        )
-    };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    let result =
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -14,7 +14,8 @@ unsafe impl Completer for NullCompleter {
     fn poll(&mut self, done: &mut Done<'_>) -> Result<(), DeviceError> {
         #[allow(clippy::cast_possible_truncation, reason = "a token of 32 bits was put in")]
         let answers = self.answers.take(done.room()).map(|[token]| (Token::from_raw(token as u32), ()));
-        done.complete_each(answers, |job, ()| Ok(outcome(job)))
+        // SAFETY: no byte is said to be produced, and no more consumed than the job's source has.
+        unsafe { done.complete_own(answers, |job, ()| outcome(job)) }
     }
 
     fn arm(&mut self) {

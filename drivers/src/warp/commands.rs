@@ -101,11 +101,12 @@ mod tests {
     fn an_entry_is_written_only_when_it_was_wiped() {
         loom::model(|| {
             let commands = Arc::new(Commands::default());
-            let entry = Arc::new(loom::cell::UnsafeCell::new(0_u64));
+            let entry = loom::sync::Arc::new(loom::cell::UnsafeCell::new(0_u64));
             let published = Arc::new(AtomicU32::new(u32::MAX));
             let session = SessionId(3);
             let completer = {
-                let (commands, entry, published) = (Arc::clone(&commands), Arc::clone(&entry), Arc::clone(&published));
+                let (commands, entry, published) =
+                    (Arc::clone(&commands), loom::sync::Arc::clone(&entry), Arc::clone(&published));
                 loom::thread::spawn(move || {
                     while published.load(Ordering::Acquire) == u32::MAX {
                         loom::thread::yield_now();

@@ -133,7 +133,10 @@ unsafe impl Completer for WarpCompleter {
         if self.drain(done)? > 0 || done.room() == 0 {
             return Ok(());
         }
-        // Nothing there: the only time when it is worth asking whether anything can still come.
+        // Nothing there: the only time when it is worth asking whether anything can still come. Acquire: as in `ended`.
+        if self.shared.memory.observe(Geometry::STATE) == State::Ready.encode() {
+            return Ok(());
+        }
         let Some(error) = self.ended() else {
             return Ok(());
         };

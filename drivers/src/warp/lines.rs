@@ -80,9 +80,9 @@ mod tests {
     fn a_line_is_written_only_when_its_answer_was_read() {
         loom::model(|| {
             let lines = Arc::new(Lines::new(1));
-            let memory = Arc::new(loom::cell::UnsafeCell::new(0_u64));
+            let memory = loom::sync::Arc::new(loom::cell::UnsafeCell::new(0_u64));
             let completer = {
-                let (lines, memory) = (Arc::clone(&lines), Arc::clone(&memory));
+                let (lines, memory) = (Arc::clone(&lines), loom::sync::Arc::clone(&memory));
                 loom::thread::spawn(move || {
                     for index in 0..3 {
                         while lines.submitted() <= index {

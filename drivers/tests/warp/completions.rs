@@ -3,7 +3,7 @@
 use std::ptr;
 
 use uaccel_queue::{DeviceError, Fault, FaultKind, Job, Operation, Outcome, SessionId, Status, Token};
-use uaccel_warp_abi::{Answer, State};
+use uaccel_warp_abi::{Answer, Geometry, State};
 
 use crate::fake::Queue;
 
@@ -151,6 +151,31 @@ fn a_stopped_device_is_reported_after_its_last_answers() {
         queue.state(state);
         assert_eq!(queue.poll().expect("one answer").len(), 1);
         assert!(matches!(queue.poll(), Err(DeviceError::Stopped(told)) if told == reason), "{state:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_comes_right_before_the_stop_is_not_lost() {
+    for round in 0..400 {
+        let mut queue = Queue::new(16);
+        let token = queue.send(0, job(Operation::Copy)).raw();
+        let (memory, geometry) = (queue.memory.clone(), queue.geometry);
+        let device = std::thread::spawn(move || {
+            // The driver is to be caught between its look at the ring and its look at the state.
+            for _ in 0..round % 50 {
+                std::hint::spin_loop();
+            }
+            let place = geometry.completion(0);
+            memory.write(place, 100 | 100 << 32);
+            memory.publish(place + 8, u64::from(token) | 1 << 63);
+            memory.publish(Geometry::STATE, State::Stopped.encode());
+        });
+        let mut answers = 0;
+        while let Ok(found) = queue.poll() {
+            answers += found.len();
+        }
+        device.join().expect("no panic inside");
+        assert_eq!(answers, 1, "round {round}");
     }
 }
 

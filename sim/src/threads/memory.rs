@@ -44,6 +44,17 @@ impl RingBlock {
         Ok(unsafe { RingMemory::new(host, self.address(), self.len(), self.clone()) })
     }
 
+    /// The `N` words at `offset`, if they are aligned and lie inside.
+    #[inline]
+    pub(super) fn record<const N: usize>(&self, offset: u64) -> Option<&[AtomicU64; N]> {
+        let offset = usize::try_from(offset).ok()?;
+        if !offset.is_multiple_of(8) || offset >= self.0.len() || self.0.len() - offset < N * 8 {
+            return None;
+        }
+        // SAFETY: aligned and inside, as just checked; mapped while `self` lives; everybody accesses this memory atomically.
+        Some(unsafe { &*self.0.as_mut_ptr().add(offset).cast() })
+    }
+
     /// The word at `offset`, if it is aligned and lies inside.
     #[inline]
     pub(super) fn word(&self, offset: u64) -> Option<&AtomicU64> {

@@ -97,15 +97,12 @@ impl MemoryPort for ThreadPort {
     #[inline]
     fn words<const N: usize>(&self, _: AddressSpace, address: u64) -> Access<[u64; N]> {
         let Some((ring, offset)) = self.ring_at(address) else { return unreadable(address) };
-        let mut words = [0; N];
-        for (word, offset) in words.iter_mut().zip((offset..).step_by(8)) {
-            match ring.word(offset) {
-                // Relaxed: ordered by the acquire load that observed the record's publication.
-                Some(there) => *word = there.load(Ordering::Relaxed),
-                None => return unreadable(ring.address() + offset),
-            }
+        match ring.record(offset) {
+            // Relaxed: ordered by the acquire load that observed the record's publication.
+            Some(words) => Access::Ready(words.each_ref().map(|word| word.load(Ordering::Relaxed))),
+            // Rings are looked at when the queue is started, so a record that is not wholly inside is none of them.
+            None => unreadable(address),
         }
-        Access::Ready(words)
     }
 
     #[inline]

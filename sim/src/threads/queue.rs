@@ -1,7 +1,7 @@
 //! One open queue.
 
 use core::fmt;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -22,6 +22,8 @@ pub(super) struct Queue<M: DeviceModel> {
     pub(super) rings: Mutex<Vec<Arc<RingBlock>>>,
     fetch: Mutex<FetchSide<M>>,
     complete: Mutex<CompleteSide<M>>,
+    /// How many wait for the fetch side. Who keeps it from one batch to the next looks here.
+    wanted: AtomicUsize,
     /// Jobs that a plan keeps from beginning.
     pub(super) held: Mutex<Vec<WorkItem>>,
     /// Whether jobs that have not begun are to be dropped.
@@ -64,6 +66,7 @@ impl<M: DeviceModel> Queue<M> {
             rings: Mutex::default(),
             fetch: Mutex::new(FetchSide { submissions, port: ThreadPort::new(Vec::new()), running: false }),
             complete: Mutex::new(CompleteSide { completions, port: ThreadPort::new(Vec::new()), late: Vec::new() }),
+            wanted: AtomicUsize::new(0),
             held: Mutex::default(),
             stopping: AtomicBool::new(false),
             owes_stopped: AtomicBool::new(false),
@@ -84,7 +87,17 @@ impl<M: DeviceModel> Queue<M> {
     }
 
     pub(super) fn fetch_side(&self) -> MutexGuard<'_, FetchSide<M>> {
-        self.fetch.lock().unwrap_or_else(PoisonError::into_inner)
+        // Relaxed, both: a hint, and the lock orders the rest.
+        self.wanted.fetch_add(1, Ordering::Relaxed);
+        let side = self.fetch.lock().unwrap_or_else(PoisonError::into_inner);
+        self.wanted.fetch_sub(1, Ordering::Relaxed);
+        side
+    }
+
+    /// Whether somebody waits for the fetch side.
+    #[inline]
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) != 0
     }
 
     #[inline]

@@ -24,12 +24,20 @@ const BATCH: usize = 32;
 const BATCH_COST: u64 = 20_000;
 /// Estimated nanoseconds from which on somebody else shall poll meanwhile. A wake-up costs about as much.
 const LONG: u64 = 15_000;
-/// How long an idle worker polls: about the cost of being woken.
-const SPIN: Duration = Duration::from_micros(50);
+/// How long an idle worker polls. Clearly longer than being woken takes, which is 50 to 100 µs on virtual machines: a client that our answer has just
+/// woken must find us awake with its next job, or both would sleep over every single one.
+const SPIN: Duration = Duration::from_micros(300);
 /// A time that is up this soon is waited for awake: sleeping is not more precise.
 const SOON: Duration = Duration::from_micros(200);
 /// How often a ring that is the only one is looked at before its lock is let go.
 const LOOKS: usize = 16;
+/// The same where nobody else wants it: one worker, and a CPU for it.
+const LONG_LOOKS: usize = 64;
+/// Batches done without letting the locks of a queue go: other queues wait, and signals for this one.
+const KEPT: usize = 16;
+/// Empty looks after which it is asked whether somebody sleeps over an answer. The fence for it has little left to wait for by then, and
+/// where jobs come without a pause it is not on their way.
+const SETTLED: usize = 8;
 /// Empty polls between two looks at the clock.
 const POLLS_PER_LOOK: u32 = 8;
 
@@ -102,10 +110,15 @@ impl<M: DeviceModel> Worker<M> {
             self.queues.rotate_left(first);
         }
         let queues = mem::take(&mut self.queues);
-        let looks = if queues.len() == 1 { LOOKS } else { 1 };
+        let alone = self.shared.serving.len() == 1;
+        let looks = match queues.len() {
+            1 if alone && self.spare => LONG_LOOKS,
+            1 => LOOKS,
+            _ => 1,
+        };
         let mut found = false;
         for queue in &queues {
-            found |= self.serve(queue, looks);
+            found |= if alone { self.serve_alone(queue, looks) } else { self.serve(queue, looks) };
         }
         if self.shared.plan.is_active() {
             found |= self.serve_plan(&queues);
@@ -148,6 +161,97 @@ impl<M: DeviceModel> Worker<M> {
         }
         self.end_serving(queue);
         true
+    }
+
+    /// Serves a queue as the only worker there is: keeps both locks from one batch to the next.
+    ///
+    /// Nothing is done meanwhile that could take long, or touches memory other than the rings, so that somebody who wants a lock gets it at
+    /// once, and whoever has the fetch lock knows that this worker is not at the queue. For other jobs the locks are let go.
+    #[inline]
+    fn serve_alone(&mut self, queue: &Arc<Queue<M>>, looks: usize) -> bool {
+        let Some(mut fetch_side) = queue.try_fetch_side() else { return false };
+        if !fetch_side.running {
+            return false;
+        }
+        let mut complete_side = queue.complete_side();
+        let mut kept = 0;
+        let mut empty = 0;
+        // Whether something was published and nobody has looked yet who sleeps over it.
+        let mut unsignalled = false;
+        let fetch = loop {
+            let side = &mut *fetch_side;
+            let budget = Budget::new(BATCH, BATCH_COST);
+            let fetch =
+                self.shared.model.fetch(&mut side.submissions, &side.port, &queue.page, &mut self.taken, budget);
+            if self.taken.is_empty() {
+                empty += 1;
+                if fetch != Fetch::Dry || empty >= looks || queue.is_wanted() {
+                    break fetch;
+                }
+                if unsignalled && empty == SETTLED {
+                    unsignalled = false;
+                    self.signal(queue, &mut complete_side);
+                }
+                core::hint::spin_loop();
+                continue;
+            }
+            // The plan is asked about after the jobs were seen, as always.
+            if fetch == Fetch::Failed
+                || self.shared.plan.is_active()
+                || !self.taken.cancels.is_empty()
+                || !self.taken.items.iter().all(WorkItem::is_trivial)
+            {
+                break fetch;
+            }
+            empty = 0;
+            unsignalled |= self.answer_trivial(queue, &mut complete_side);
+            kept += 1;
+            if kept == KEPT || queue.is_wanted() {
+                break Fetch::More;
+            }
+        };
+        if unsignalled {
+            self.signal(queue, &mut complete_side);
+        }
+        drop(complete_side);
+        if fetch == Fetch::Failed {
+            fetch_side.running = false;
+            queue.failed.store(true, Ordering::Relaxed);
+            queue.signal();
+        }
+        if self.taken.is_empty() {
+            drop(fetch_side);
+            if queue.is_wanted() {
+                // Who waits for the lock may sleep by now: give it the time to wake.
+                thread::yield_now();
+            }
+            return kept != 0;
+        }
+        self.shared.serving[self.index].begin(queue.id);
+        drop(fetch_side);
+        if self.shared.plan.is_active() {
+            self.work_to_plan(queue);
+        } else {
+            self.work(queue);
+        }
+        self.end_serving(queue);
+        true
+    }
+
+    /// Answers a batch of jobs that need no work, and says whether an answer was published. The books are kept afterwards.
+    #[inline]
+    fn answer_trivial(&mut self, queue: &Queue<M>, side: &mut CompleteSide<M>) -> bool {
+        let model = &self.shared.model;
+        for item in &mut self.taken.items {
+            item.pass();
+            model.complete(&mut side.completions, &side.port, item);
+        }
+        let published = model.flush(&mut side.completions, &side.port).published;
+        queue.counters.jobs.add(self.taken.items.len() as u64);
+        // Jobs that cannot be may name bytes; they never came to a bad address.
+        queue.counters.bytes.add(self.taken.items.iter().map(WorkItem::bytes).sum());
+        self.taken.items.clear();
+        published
     }
 
     fn end_serving(&self, queue: &Queue<M>) {
@@ -345,9 +449,14 @@ impl<M: DeviceModel> Worker<M> {
 
     #[inline]
     fn publish(&self, queue: &Queue<M>, side: &mut CompleteSide<M>) {
-        if !self.shared.model.flush(&mut side.completions, &side.port).published {
-            return;
+        if self.shared.model.flush(&mut side.completions, &side.port).published {
+            self.signal(queue, side);
         }
+    }
+
+    /// Signals to a user who sleeps over an answer that was published.
+    #[inline]
+    fn signal(&self, queue: &Queue<M>, side: &mut CompleteSide<M>) {
         // Full fence between publishing completions and reading what the user armed. Pairs with the user's, between arming and polling once
         // more: one of us sees the other, so that nobody sleeps over an answer.
         fence(Ordering::SeqCst);

@@ -105,7 +105,11 @@ impl Completions {
             }
             done += 1;
         }
-        self.waiting.drain(..done);
+        if done == self.waiting.len() {
+            self.waiting.clear();
+        } else {
+            self.waiting.drain(..done);
+        }
         blocked
     }
 }

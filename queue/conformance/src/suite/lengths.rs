@@ -108,6 +108,20 @@ pub fn leftovers_are_not_read(backend: &dyn Backend) {
         });
         rig.wait(token).expect(Status::Ok);
     }
+    // Of those with a session, only the ciphers have a second source.
+    if rig.algorithms(Family::Digest).contains(&Algorithm::Sha256) {
+        let session = rig.session(&SessionSpec::digest(Algorithm::Sha256, &[]).expect("no key"));
+        let token = rig.submit_raw(|job| {
+            job.operation = Operation::Digest;
+            job.flags = JobFlags::VOUCHED;
+            job.session = session;
+            (job.source, job.source_len) = (from, 64);
+            (job.destination, job.destination_len) = (to, 64);
+            (job.aux, job.aux_len) = (wild, usize::MAX);
+            job.immediate = [0x77; 16];
+        });
+        rig.wait(token).expect(Status::Ok);
+    }
 }
 
 /// Lengths that do not belong together, and flags that were not granted, end the job, not the queue.
