@@ -1,6 +1,6 @@
 //! What the framework itself costs: jobs that do nothing, on the null device and on the simulated engine.
 //!
-//! `accel-bench promises` measures the same beside the machine's limits; here are criterion's statistics and its comparison with an earlier run.
+//! `accel-bench raw --beside` measures the same beside the machine's limits; here are criterion's statistics and its comparison with an earlier run.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use uaccel::{Lease, OwnedWork, Runtime};

@@ -1,8 +1,8 @@
 //! The CPU through the framework, beside the same library called directly with key and state reused.
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use crc_fast::CrcAlgorithm::Crc32Iscsi;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use uaccel::{Algorithm, Direction, Runtime, SessionSpec, Work};
 
 const LEN: usize = 4096;
@@ -21,7 +21,8 @@ fn aes_gcm(criterion: &mut Criterion) {
     let spec = SessionSpec::keyed(Algorithm::Aes128Gcm, Direction::Forward, &[1; 16]).expect("the key has its length");
     let session = runtime.session(spec).expect("the CPU offers it");
     group.bench_function("uaccel", |bencher| {
-        bencher.iter(|| runtime.run(Work::session(&session, &text, &mut sealed).with_nonce([2; 12], b"")).expect("seals"));
+        bencher
+            .iter(|| runtime.run(Work::session(&session, &text, &mut sealed).with_nonce([2; 12], b"")).expect("seals"));
     });
 
     let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &[1; 16]).expect("the key has its length"));

@@ -1,0 +1,255 @@
+//! The command line.
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand};
+
+use crate::exit::{self, Failure};
+use crate::size::ByteSize;
+use crate::style::{self, Color};
+use crate::verify::Verify;
+use crate::workload::{Directions, Workload};
+use crate::{Interrupt, demo, inventory, list, promises, raw, run};
+
+/// Measures accelerators beside the CPU, verifies every result with other libraries, and tests the framework's promises.
+///
+/// Without a command: a short, complete demonstration on real data.
+#[derive(Debug, Parser)]
+#[command(name = "accel-bench", version, max_term_width = 100, after_long_help = EXIT_CODES, after_help = "Exit codes and examples: --help")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// When to use colours; NO_COLOR and CLICOLOR_FORCE are obeyed.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+
+    /// Show no progress bar (there is one on terminals only).
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the devices there are, and why each is usable or not.
+    List(ListArguments),
+    /// Measure algorithms at several sizes, devices side by side, every result verified.
+    Run(RunArguments),
+    /// Measure what the machine can do at best, with no framework in the way, and the framework beside it.
+    Raw(RawArguments),
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done, and every verified result was right
+  1    a job failed, or a result was wrong
+  2    the command line is wrong, or a file cannot be read
+  3    a device that was asked for cannot be used
+  4    a promise was missed (raw --fail-if-missed)
+  130  stopped with Ctrl-C; what was measured until then was printed
+
+Examples:
+  accel-bench                                          the demonstration
+  accel-bench list                                     devices, and reasons
+  accel-bench run --algorithms gzip --sizes 4k,64k,1m  one algorithm, three sizes
+  accel-bench run --file /var/log/syslog --json        your own data, for a program
+  accel-bench raw --beside                             every promise beside its limit";
+
+/// `list`
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Look for accelerators below this directory instead of /sys.
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub sysfs: Option<PathBuf>,
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  accel-bench run                                            all algorithms, about a minute
+  accel-bench run -a gzip,zstd -s 4k,64k,1m --level 1        compression at level 1
+  accel-bench run -a aes-128-gcm --depth 32 --devices sim    one device, 32 jobs in flight
+  accel-bench run -a zlib --profile hisilicon-zip            simulated times of published hardware
+  accel-bench run --file data.bin --seconds 1 --json         your own data, for a program
+
+A row is one algorithm at one size on one device. MB/s count the text: what goes into a compressor, what comes
+out of a decompressor. Latency is from before the doorbell to after the answer was seen. CPU is that of the
+submitting threads, and of the whole process, where a simulated engine's work is part of it.";
+
+/// `run`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+pub struct RunArguments {
+    /// Algorithms, separated by commas; all if not given.
+    #[arg(short, long, value_delimiter = ',', value_name = "NAME", value_parser = PossibleValuesParser::new(Workload::names()))]
+    pub algorithms: Vec<String>,
+
+    /// Directions to measure, of algorithms that have two.
+    #[arg(long, value_enum, default_value_t)]
+    pub directions: Directions,
+
+    /// Job sizes in bytes of text, separated by commas, with suffix k, m or g.
+    #[arg(short, long, value_delimiter = ',', value_name = "SIZE", default_value = "4k,64k")]
+    pub sizes: Vec<ByteSize>,
+
+    /// Devices, separated by commas; see `accel-bench list`.
+    #[arg(short, long, value_delimiter = ',', value_name = "NAME", default_value = "sim,software,null")]
+    pub devices: Vec<String>,
+
+    /// Jobs each thread keeps in flight, up to 4096.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub depth: u16,
+
+    /// Threads, each with a queue of its own.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub threads: u16,
+
+    /// Seconds to measure each row.
+    #[arg(long, value_name = "TIME", default_value = "0.2", value_parser = seconds)]
+    pub seconds: f64,
+
+    /// Stop a row after so many jobs, if that is earlier.
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+
+    /// How many results to verify: none, the first round and a sample after it, or all.
+    #[arg(long, value_enum, default_value_t)]
+    pub verify: Verify,
+
+    /// Compression level; each format takes its nearest.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=22))]
+    pub level: Option<u8>,
+
+    /// Files to work on instead of generated data; may be given several times.
+    #[arg(short, long, value_name = "PATH", num_args = 1..)]
+    pub file: Vec<PathBuf>,
+
+    /// Where chance begins: in generated data, keys and nonces.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub seed: u64,
+
+    /// How long jobs take on the simulator: a built-in profile (hisilicon-zip) or a file; without it, as long as the work takes.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub profile: Option<String>,
+
+    /// Print one JSON object instead of a table; its shape is in report.schema.json.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Flip one bit of one result before it is verified, to see that verification notices.
+    #[arg(long, hide = true)]
+    pub corrupt_a_result: bool,
+}
+
+const RAW_EXAMPLES: &str = "\
+Examples:
+  accel-bench raw                                   the limits of this machine
+  accel-bench raw --beside                          the framework beside them, as ratios
+  accel-bench raw --beside --fail-if-missed --json  for continuous integration
+
+Ratios are medians over pairs: framework and limit are timed in turn, on the same two CPUs. Times alone change
+from run to run on shared machines; the ratios are what counts.";
+
+/// `raw`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = RAW_EXAMPLES)]
+pub struct RawArguments {
+    /// Measure the framework beside its limits, and say which promises it keeps.
+    #[arg(long)]
+    pub beside: bool,
+
+    /// End with exit code 4 if a promise was missed.
+    #[arg(long, requires = "beside")]
+    pub fail_if_missed: bool,
+
+    /// Promises to measure, separated by commas; all if not given.
+    #[arg(long, requires = "beside", value_delimiter = ',', value_name = "NAME", value_parser = promise_names())]
+    pub only: Vec<String>,
+
+    /// Pairs of each comparison, at least 9.
+    #[arg(long, value_name = "N", default_value = "31", value_parser = clap::value_parser!(u16).range(9..=999))]
+    pub pairs: u16,
+
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn promise_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(promises::all().iter().map(|promise| promise.name))
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let number = text
+        .trim_end_matches('s')
+        .parse::<f64>()
+        .map_err(|_| "not a number of seconds, such as 0.5 or 2s".to_owned())?;
+    if (0.001..=3600.0).contains(&number) { Ok(number) } else { Err("from 0.001 to 3600 seconds".to_owned()) }
+}
+
+/// Does what the command line says, and returns the exit code.
+#[must_use]
+pub fn execute(cli: &Cli, interrupt: &Interrupt) -> u8 {
+    let mut out = cli.color.stdout();
+    let progress = !cli.no_progress;
+    let result = match &cli.command {
+        None => demo::demo(&mut out, interrupt, progress),
+        Some(Command::List(arguments)) => {
+            let report = list::collect(&arguments.sysfs.clone().unwrap_or_else(inventory::sysfs));
+            let written = if arguments.json { report.write(&mut out) } else { list::write(&report, &mut out) };
+            written.map(|()| exit::DONE).map_err(Failure::from)
+        }
+        Some(Command::Run(arguments)) => run::run(arguments, &mut out, interrupt, progress),
+        Some(Command::Raw(arguments)) => raw::raw(arguments, &mut out, interrupt, progress),
+    };
+    let code = result.and_then(|code| out.flush().map(|()| code).map_err(Failure::from));
+    code.unwrap_or_else(|failure| {
+        if !failure.is_silent() {
+            let bad = style::BAD;
+            // If nobody can be told, the exit code still can.
+            let _ = writeln!(anstream::stderr(), "{bad}error:{bad:#} {failure}");
+        }
+        failure.code()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn lists_and_suffixes_are_understood() {
+        let cli = Cli::try_parse_from(["accel-bench", "run", "-a", "gzip,copy", "-s", "4k,1m", "--seconds", "2s"])
+            .expect("valid");
+        let Some(Command::Run(run)) = cli.command else { panic!("another command") };
+        assert_eq!(
+            (run.algorithms, run.sizes, run.seconds),
+            (vec!["gzip".into(), "copy".into()], vec![ByteSize(4096), ByteSize(1 << 20)], 2.0)
+        );
+        for wrong in [
+            &["-a", "gzib"][..],
+            &["-s", "4x"],
+            &["--seconds", "0"],
+            &["--depth", "0"],
+            &["--threads", "65"],
+            &["--seconds", "NaN"],
+        ] {
+            assert!(Cli::try_parse_from(["accel-bench", "run"].iter().chain(wrong)).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! A device that is measured.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uaccel_runtime::{Error, Runtime, SIMULATOR, SimulatorBus};
+use uaccel_sim::{Plan, Profile, ThreadHostConfig, WarpConfig};
+
+use crate::exit::Failure;
+
+/// An open device, with what the tables say about it.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// Its name.
+    pub name: String,
+    /// Its runtime. The CPU stands in only for jobs that are larger than the device takes.
+    pub runtime: Runtime,
+    /// Whether it is a model of hardware: its figures say nothing about any hardware.
+    pub simulated: bool,
+    /// Whether its jobs take effect. Those of the null device do not.
+    pub effective: bool,
+    /// Who drives it.
+    pub driver: String,
+}
+
+/// How devices are opened.
+#[derive(Clone, Debug)]
+pub struct DeviceOptions {
+    /// Jobs in flight per queue.
+    pub depth: usize,
+    /// Queues.
+    pub queues: usize,
+    /// How long jobs take on the simulator; `None` means as long as the work takes.
+    pub profile: Option<Profile>,
+    /// The CPU that the simulator's only worker is bound to; `None` leaves number and place of workers to the simulator.
+    pub engine_cpu: Option<usize>,
+}
+
+impl Default for DeviceOptions {
+    fn default() -> Self {
+        Self { depth: 1, queues: 1, profile: None, engine_cpu: None }
+    }
+}
+
+/// How long one job may take.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+impl Device {
+    /// Opens the device with this name.
+    ///
+    /// # Errors
+    /// [`Failure::NoDevice`] with the report on every device there is.
+    pub fn open(name: &str, options: &DeviceOptions) -> Result<Self, Failure> {
+        let mut builder =
+            Runtime::builder().device(name).depth(options.depth).queues(options.queues.max(1)).deadline(DEADLINE);
+        if name == SIMULATOR {
+            let threads = match options.engine_cpu {
+                Some(cpu) => ThreadHostConfig { workers: Some(1), pin: Some(cpu), ..ThreadHostConfig::default() },
+                None => ThreadHostConfig::default(),
+            };
+            let plan = options.profile.as_ref().map_or_else(Plan::default, |profile| Plan::timed(profile.timing));
+            builder = builder.bus(Arc::new(SimulatorBus::new(WarpConfig::default(), threads, plan)));
+        }
+        let runtime = builder.build().map_err(|error| Failure::NoDevice(with_sources(&error)))?;
+        let entry = runtime.report().chosen();
+        let effective = runtime.granted().effective;
+        Ok(Self {
+            name: name.to_owned(),
+            simulated: effective && entry.is_some_and(|entry| entry.info.simulated),
+            effective,
+            driver: entry.and_then(|entry| entry.driver.clone()).unwrap_or_default(),
+            runtime,
+        })
+    }
+
+    /// The name, with what must be said about the figures.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match (self.effective, self.simulated) {
+            (false, _) => format!("{} (no effect)", self.name),
+            (true, true) => format!("{} (simulated)", self.name),
+            (true, false) => self.name.clone(),
+        }
+    }
+}
+
+/// An error with what caused it, in one line.
+#[must_use]
+pub fn with_sources(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

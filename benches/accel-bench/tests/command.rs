@@ -1,0 +1,249 @@
+//! The program as its users see it: output, exit codes, manners. Nothing here depends on how fast anything is.
+
+mod support;
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use support::{Folder, json, program, run, stderr, stdout};
+
+/// A run that is over soon.
+const SHORT: [&str; 9] =
+    ["run", "-s", "4k", "--seconds", "0.02", "--jobs", "40", "-a", "copy,gzip,aes-128-gcm,sha-256,crc-32c"];
+
+fn short<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    SHORT.iter().chain(more).copied().collect()
+}
+
+#[test]
+fn a_short_run_is_verified_and_ends_well() {
+    let output = run(&short(&[]));
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{}{text}", stderr(&output));
+    for part in [
+        "gzip compress",
+        "gzip decompress",
+        "sim, simulated",
+        "software",
+        "null, no effect",
+        "all right",
+        "nothing about hardware",
+    ] {
+        assert!(text.contains(part), "no '{part}' in:\n{text}");
+    }
+    assert!(text.contains("verified: ") && !text.contains("WRONG"), "{text}");
+    assert!(
+        text.lines().all(|line| line.starts_with("note: ") || line.chars().count() <= 100),
+        "wider than 100 columns:\n{text}"
+    );
+    assert!(!text.contains('\u{1b}'), "colours in a pipe");
+    assert_eq!(stderr(&output), "", "standard error is for errors and progress");
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes a minute without optimisation")]
+fn the_demonstration_is_verified_and_says_what_to_try_next() {
+    let output = run(&[]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{}{text}", stderr(&output));
+    for part in [
+        "back end: sim",
+        "larger than one job",
+        "verified: ",
+        "all right",
+        "try next",
+        "accel-bench run",
+        "nothing about hardware",
+    ] {
+        assert!(text.contains(part), "no '{part}' in:\n{text}");
+    }
+}
+
+#[test]
+fn every_algorithm_runs_on_every_device_in_both_directions() {
+    let report = json(&["run", "-s", "100,5k", "--seconds", "0.005", "--jobs", "20", "--json"], 0);
+    let rows = report["rows"].as_array().expect("rows");
+    // Ten algorithms in one direction, eight in two, each at two sizes on three devices; an empty job has no size.
+    assert_eq!(rows.len(), 3 * (1 + 2 * (8 + 2 * 8)));
+    for row in rows {
+        assert!(row["jobs"].as_u64().is_some_and(|jobs| jobs > 0), "{row}");
+        let (effective, checked) = (row["effective"] == true, row["verification"]["checked"].as_u64());
+        assert_eq!(checked.is_some_and(|checked| checked > 0), effective, "{row}");
+    }
+}
+
+#[test]
+fn threads_and_depth_lose_no_job() {
+    let report = json(&short(&["--threads", "3", "--depth", "16", "--devices", "sim", "--json"]), 0);
+    let rows = report["rows"].as_array().expect("rows");
+    assert!(rows.iter().all(|row| row["failed"] == 0 && row["verification"]["wrong"] == 0));
+    assert!(rows.iter().all(|row| row["jobs"].as_u64().is_some_and(|jobs| jobs >= 3)));
+    assert_eq!(report["options"]["depth"], 16);
+}
+
+#[test]
+fn json_has_the_shape_of_the_schema() {
+    let run = json(&short(&["--json"]), 0);
+    assert_eq!((&run["command"], &run["ok"]), (&"run".into(), &true.into()));
+    assert!(run["metrics"]["gzip.compress.4k.sim.mb_per_second"].is_number());
+    let list = json(&["list", "--json"], 0);
+    assert!(
+        list["devices"].as_array().is_some_and(|devices| devices.iter().any(|device| device["name"] == "software"))
+    );
+    let raw = json(&["raw", "--json"], 0);
+    assert!(raw["limits"].as_array().is_some_and(|limits| limits.len() > 10));
+    let promises = json(&["raw", "--beside", "--pairs", "9", "--json"], 0);
+    assert!(
+        promises["promises"]
+            .as_array()
+            .is_some_and(|promises| promises.len() >= 9 && promises.iter().all(|one| one["error"].is_null()))
+    );
+}
+
+#[test]
+fn jobs_larger_than_the_device_takes_are_counted_where_they_go() {
+    let report =
+        json(&["run", "-a", "sha-256", "-s", "5m", "--jobs", "1", "--seconds", "0.001", "-d", "sim", "--json"], 0);
+    assert!(report["rows"][0]["fallbacks"].as_u64().is_some_and(|fallbacks| fallbacks > 0));
+}
+
+#[test]
+fn files_are_read_and_what_cannot_be_read_is_named() {
+    let folder = Folder::new("files");
+    let path = folder.0.join("text");
+    std::fs::write(&path, b"some text that is not very long ".repeat(300)).expect("a file");
+    let name = path.to_str().expect("text");
+    let output = run(&["run", "-a", "zlib", "-s", "4k", "--jobs", "5", "-d", "software", "-f", name]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stdout(&output).contains("of 1 file"));
+    let output = run(&["run", "-f", "/nowhere/to/be/found"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("/nowhere/to/be/found"));
+}
+
+#[test]
+fn a_profile_slows_the_simulator_down_and_is_named() {
+    let folder = Folder::new("profile");
+    let path = folder.0.join("slow");
+    std::fs::write(&path, "name = slow\nsource = invented for a test\nbase-ns = 2000000").expect("a file");
+    let arguments =
+        ["run", "-a", "copy", "-s", "1k", "--jobs", "2", "--seconds", "0.004", "-d", "sim", "--json", "--profile"];
+    let arguments: Vec<_> = arguments.into_iter().chain(path.to_str()).collect();
+    let report = json(&arguments, 0);
+    assert!(report["rows"][0]["latency_us"]["min"].as_f64().is_some_and(|least| least >= 2000.0), "{report}");
+    assert!(report["notes"].to_string().contains("invented for a test"));
+    let output = run(&["run", "--profile", "hisilicon-zap"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("hisilicon-zip"));
+}
+
+#[test]
+fn wrong_use_is_explained() {
+    for (arguments, hint) in [
+        (&["run", "-a", "gzib"][..], "'gzip'"),
+        (&["rum"], "'run'"),
+        (&["run", "--dept", "4"], "'--depth'"),
+        (&["run", "--sizes", "4x"], "sizes look like"),
+        (&["raw", "--fail-if-missed"], "--beside"),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr(&output).contains(hint), "{arguments:?}: {}", stderr(&output));
+        assert_eq!(stdout(&output), "");
+    }
+}
+
+#[test]
+fn help_is_short_and_long_and_names_the_exit_codes() {
+    let (short, long) = (run(&["-h"]), run(&["--help"]));
+    assert_eq!((short.status.code(), long.status.code()), (Some(0), Some(0)));
+    assert!(stdout(&long).contains("Exit codes:") && stdout(&long).contains("130"));
+    assert!(stdout(&short).lines().count() < stdout(&long).lines().count());
+    assert!(stdout(&run(&["run", "--help"])).contains("Examples:"));
+}
+
+#[test]
+fn an_unknown_device_ends_with_the_report_on_all() {
+    let output = run(&short(&["-d", "sin"]));
+    assert_eq!(output.status.code(), Some(3));
+    let text = stderr(&output);
+    assert!(text.contains("there is no device 'sin'") && text.contains("software") && text.contains("sim"), "{text}");
+}
+
+#[test]
+fn a_wrong_result_is_found_and_is_exit_code_1() {
+    for algorithm in ["copy", "gzip", "zstd", "lz4", "aes-128-gcm", "sha-512", "fill"] {
+        let output = run(&["run", "-a", algorithm, "-s", "4k", "--jobs", "5", "-d", "software", "--corrupt-a-result"]);
+        let text = stdout(&output);
+        assert_eq!(output.status.code(), Some(1), "{algorithm}: {text}");
+        assert!(text.contains("WRONG") && text.contains("wrong, by "), "{text}");
+    }
+    let report =
+        json(&["run", "-a", "copy", "-s", "4k", "--jobs", "5", "-d", "sim", "--corrupt-a-result", "--json"], 1);
+    assert_eq!((&report["ok"], &report["rows"][0]["verification"]["wrong"]), (&false.into(), &1.into()));
+    // With verification off nobody notices, which is why it is on.
+    let output = run(&[
+        "run",
+        "-a",
+        "copy",
+        "-s",
+        "4k",
+        "--jobs",
+        "5",
+        "-d",
+        "software",
+        "--corrupt-a-result",
+        "--verify",
+        "none",
+    ]);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn colours_come_when_asked_for_and_go_with_no_color() {
+    let colours = |arguments: &[&str], variable: Option<(&str, &str)>| {
+        let output = program().arg("list").args(arguments).envs(variable).output().expect("the program starts");
+        stdout(&output).contains('\u{1b}')
+    };
+    assert!(!colours(&[], None), "into a pipe");
+    assert!(colours(&["--color", "always"], None));
+    assert!(!colours(&["--color", "never"], None));
+    assert!(colours(&[], Some(("CLICOLOR_FORCE", "1"))));
+    assert!(!colours(&[], Some(("NO_COLOR", "1"))));
+    let both =
+        program().arg("list").env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1").output().expect("the program starts");
+    assert!(!stdout(&both).contains('\u{1b}'), "NO_COLOR is stronger");
+}
+
+#[test]
+fn ctrl_c_prints_what_was_measured() {
+    let mut child = program()
+        .args(["run", "-a", "copy,crc-32c", "-s", "4k", "--seconds", "30", "-d", "software"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut out = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    // The column heads come after everything is set up, and before the first row.
+    while !line.contains("jobs/s") {
+        line.clear();
+        assert_ne!(out.read_line(&mut line).expect("readable"), 0, "ended early");
+    }
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    kill(Pid::from_raw(i32::try_from(child.id()).expect("a process id")), Signal::SIGINT).expect("the program runs");
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).expect("readable");
+    assert_eq!(child.wait().expect("ends").code(), Some(130));
+    assert!(rest.contains("copy") && rest.contains("stopped early") && !rest.contains("crc-32c"), "{rest}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let mut child =
+        program().args(short(&[])).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("ends");
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+}

@@ -1,0 +1,65 @@
+//! Accelerators without a driver are found and named, on a made-up machine.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use accel_bench::inventory::find;
+use support::{Folder, json, run, stdout};
+
+fn device(sysfs: &Path, address: &str, vendor: &str, id: &str, driver: Option<&str>, node: &str) {
+    let folder = sysfs.join("bus/pci/devices").join(address);
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("vendor"), format!("{vendor}\n")).expect("a file");
+    fs::write(folder.join("device"), format!("{id}\n")).expect("a file");
+    fs::write(folder.join("numa_node"), format!("{node}\n")).expect("a file");
+    if let Some(driver) = driver {
+        symlink(Path::new("../../../bus/pci/drivers").join(driver), folder.join("driver")).expect("a link");
+    }
+}
+
+#[test]
+fn known_accelerators_are_named_and_others_are_not() {
+    let folder = Folder::new("sysfs");
+    device(&folder.0, "0000:75:00.0", "0x19e5", "0xa250", Some("hisi_zip"), "1");
+    device(&folder.0, "0000:6a:01.0", "0x8086", "0x0b25", Some("idxd"), "0");
+    device(&folder.0, "0000:6a:02.0", "0x8086", "0x0cfe", None, "-1");
+    device(&folder.0, "0000:6b:00.0", "0x8086", "0x4940", Some("4xxx"), "0");
+    device(&folder.0, "0000:00:0b.0", "0x8086", "0x643e", Some("intel_vpu"), "-1");
+    device(&folder.0, "0000:c4:00.1", "0x1022", "0x17f0", None, "-1");
+    // A network card, and a number that another vendor uses for an accelerator.
+    device(&folder.0, "0000:01:00.0", "0x8086", "0x1521", Some("igb"), "0");
+    device(&folder.0, "0000:02:00.0", "0x1234", "0xa250", None, "0");
+    fs::create_dir_all(folder.0.join("bus/pci/devices/0000:03:00.0")).expect("a folder without files");
+
+    let found = find(&folder.0);
+    let names: Vec<_> = found.iter().map(|found| (found.address.as_str(), found.name.as_str())).collect();
+    assert_eq!(
+        names,
+        [
+            ("0000:00:0b.0", "Intel NPU"),
+            ("0000:6a:01.0", "Intel Data Streaming Accelerator"),
+            ("0000:6a:02.0", "Intel In-Memory Analytics Accelerator"),
+            ("0000:6b:00.0", "Intel QuickAssist"),
+            ("0000:75:00.0", "HiSilicon ZIP engine"),
+            ("0000:c4:00.1", "AMD XDNA NPU"),
+        ]
+    );
+    assert!(found[0].reason.contains("neural networks"));
+    assert!(found[1].reason.contains("no driver for it") && found[1].reason.contains("'idxd'"));
+    assert_eq!((found[2].kernel_driver.clone(), found[2].numa_node), (None, None));
+    assert_eq!((found[4].id.as_str(), found[4].numa_node), ("19e5:a250", Some(1)));
+
+    let root = folder.0.to_str().expect("text");
+    let text = stdout(&run(&["list", "--sysfs", root]));
+    assert!(text.contains("HiSilicon ZIP engine (19e5:a250)"), "{text}");
+    assert_eq!(json(&["list", "--json", "--sysfs", root], 0)["undriven"].as_array().map(Vec::len), Some(6));
+}
+
+#[test]
+fn a_machine_without_a_bus_has_none() {
+    let folder = Folder::new("no-bus");
+    assert!(find(&folder.0).is_empty());
+}
