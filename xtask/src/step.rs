@@ -18,7 +18,9 @@ pub(crate) struct Step {
 
 /// A call of cargo.
 pub(crate) struct Call {
-    /// Its arguments.
+    /// The first arguments, where several calls share them.
+    pub(crate) before: &'static [&'static str],
+    /// The other arguments.
     pub(crate) arguments: &'static [&'static str],
     /// Variables beside those of the environment.
     pub(crate) environment: &'static [(&'static str, &'static str)],
@@ -26,7 +28,7 @@ pub(crate) struct Call {
 
 /// A call of cargo with nothing special.
 pub(crate) const fn cargo(arguments: &'static [&'static str]) -> Call {
-    Call { arguments, environment: &[] }
+    Call { before: &[], arguments, environment: &[] }
 }
 
 /// What came of a step.
@@ -59,14 +61,16 @@ impl Step {
 
 impl Call {
     fn run(&self) -> Result<(), String> {
-        println!("+ cargo {}", self.arguments.join(" "));
+        let line = [self.before, self.arguments].concat().join(" ");
+        println!("+ cargo {line}");
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
         let status = Command::new(cargo)
+            .args(self.before)
             .args(self.arguments)
             .envs(self.environment.iter().copied())
             .status()
             .map_err(|error| format!("cargo cannot be started: {error}"))?;
-        if status.success() { Ok(()) } else { Err(format!("cargo {}: {status}", self.arguments.join(" "))) }
+        if status.success() { Ok(()) } else { Err(format!("cargo {line}: {status}")) }
     }
 }
 
