@@ -141,9 +141,10 @@ impl Runtime {
     fn run_checked(&self, work: &RawWork<'_>) -> Result<Outcome, Error> {
         let inner = &*self.inner;
         let Some(software) = &inner.software else { return inner.device.run(work) };
-        if let Fallback::Auto { below } = inner.fallback
-            && (work.len() as u64) < below
-        {
+        let len = work.len() as u64;
+        // What is too large need not wait for a queue to be told so.
+        let too_large = len > inner.device.granted.max_transfer;
+        if too_large || matches!(inner.fallback, Fallback::Auto { below } if len < below) {
             return self.fall_back(software, work);
         }
         match inner.device.run(work) {

@@ -72,6 +72,20 @@ fn what_is_too_large_for_the_device_goes_to_the_cpu_or_is_refused_with_the_limit
 }
 
 #[test]
+fn what_is_too_large_does_not_wait_for_a_queue() {
+    let small = WarpConfig { max_transfer: 4096, ..WarpConfig::default() };
+    let (builder, _plan) = simulated(small);
+    let runtime = builder.fallback(Fallback::OnError).queues(1).deadline(PATIENCE).build().unwrap();
+    let _the_only_queue = runtime.lease().unwrap();
+    let source = vec![9; 4097];
+    let mut destination = vec![0; 4097];
+    let begun = std::time::Instant::now();
+    runtime.run(Work::copy(&source, &mut destination)).unwrap();
+    assert_eq!(source, destination);
+    assert!(begun.elapsed() < PATIENCE, "waited for the queue that is leased out");
+}
+
+#[test]
 fn an_output_beyond_the_device_is_not_mistaken_for_a_small_buffer() {
     let small = WarpConfig { max_transfer: 4096, ..WarpConfig::default() };
     let text = vec![0u8; 100_000];
