@@ -9,7 +9,7 @@ use uaccel_queue::{AddressMode, Bus, Capabilities, DeviceInfo, Driver};
 pub const DEVICE_VARIABLE: &str = "UACCEL_DEVICE";
 
 /// Every device that was found, with what was decided about it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Report {
     asked: Option<String>,
     entries: Vec<Entry>,
@@ -59,6 +59,13 @@ impl Report {
     #[must_use]
     pub fn chosen(&self) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.verdict == Verdict::Chosen)
+    }
+}
+
+/// As for people: a `main` that returns the error prints it in this form.
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
