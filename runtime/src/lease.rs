@@ -80,6 +80,7 @@ impl Lease {
     ///
     /// # Errors
     /// See [`Error`].
+    #[inline]
     pub fn run(&mut self, work: Work<'_>) -> Result<Outcome, Error> {
         self.scope(|scope| scope.run_one(&work.raw))?
     }

@@ -178,6 +178,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         self.push_checked(work)
     }
 
+    #[inline]
     pub(crate) fn push_checked(&mut self, work: &RawWork<'_>) -> Result<Ticket, Error> {
         work.check(self.core.device.name(), &self.pair.granted)?;
         let session = match work.session {
@@ -201,6 +202,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         Ok(self.stage(slot, token))
     }
 
+    #[inline]
     fn enter(&mut self, session: &Session) -> Result<uaccel_queue::SessionId, Error> {
         let Pair { sessions, submitter, .. } = &mut *self.pair;
         match sessions.enter(session, &mut **submitter, || self.core.tally.sessions.add(1)) {
@@ -388,6 +390,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     }
 
     /// Runs one job to its end.
+    #[inline]
     pub(crate) fn run_one(&mut self, work: &RawWork<'_>) -> Result<Outcome, Error> {
         self.push_checked(work)?;
         let mut result = None;

@@ -25,23 +25,27 @@ pub struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
+    #[inline]
     fn new(operation: Operation) -> Self {
         Self { raw: RawWork { flags: JobFlags::VOUCHED, ..RawWork::new(operation) }, _memory: PhantomData }
     }
 
     /// Does nothing, and completes.
+    #[inline]
     #[must_use]
     pub fn nop() -> Self {
         Self::new(Operation::Nop)
     }
 
     /// Copies `source` to the start of `destination`.
+    #[inline]
     #[must_use]
     pub fn copy(source: &'a [u8], destination: &'a mut [u8]) -> Self {
         Self::new(Operation::Copy).reads(source).writes(destination)
     }
 
     /// Fills `destination` with `pattern`, little endian, repeated from its start.
+    #[inline]
     #[must_use]
     pub fn fill(destination: &'a mut [u8], pattern: u64) -> Self {
         let mut work = Self::new(Operation::Fill).writes(destination);
@@ -50,24 +54,28 @@ impl<'a> Work<'a> {
     }
 
     /// Compares; the outcome's `produced` is the offset of the first difference, or the length.
+    #[inline]
     #[must_use]
     pub fn compare(a: &'a [u8], b: &'a [u8]) -> Self {
         Self::new(Operation::Compare).reads(a).with_aux(b)
     }
 
     /// CRC-32C of `source`, continued from `seed` (0 to begin).
+    #[inline]
     #[must_use]
     pub fn crc32c(source: &'a [u8], seed: u32) -> Self {
         Self::new(Operation::Crc32c).reads(source).seeded(seed)
     }
 
     /// CRC-32 as gzip has it of `source`, continued from `seed` (0 to begin).
+    #[inline]
     #[must_use]
     pub fn crc32(source: &'a [u8], seed: u32) -> Self {
         Self::new(Operation::Crc32).reads(source).seeded(seed)
     }
 
     /// What `session` does, from `source` to `destination`.
+    #[inline]
     #[must_use]
     pub fn session(session: &'a Session, source: &'a [u8], destination: &'a mut [u8]) -> Self {
         let mut work = Self::new(session.operation()).reads(source).writes(destination);
@@ -76,27 +84,32 @@ impl<'a> Work<'a> {
     }
 
     /// The nonce and the associated data of an AEAD job.
+    #[inline]
     #[must_use]
     pub fn with_nonce(mut self, nonce: [u8; 12], associated_data: &'a [u8]) -> Self {
         self.raw.immediate[..12].copy_from_slice(&nonce);
         self.with_aux(associated_data)
     }
 
+    #[inline]
     fn reads(mut self, source: &'a [u8]) -> Self {
         (self.raw.source, self.raw.source_len) = (source.as_ptr(), source.len());
         self
     }
 
+    #[inline]
     fn writes(mut self, destination: &'a mut [u8]) -> Self {
         (self.raw.destination, self.raw.destination_len) = (destination.as_mut_ptr(), destination.len());
         self
     }
 
+    #[inline]
     fn with_aux(mut self, aux: &'a [u8]) -> Self {
         (self.raw.aux, self.raw.aux_len) = (aux.as_ptr(), aux.len());
         self
     }
 
+    #[inline]
     fn seeded(mut self, seed: u32) -> Self {
         self.raw.immediate[..4].copy_from_slice(&seed.to_le_bytes());
         self
@@ -154,6 +167,7 @@ impl<'s> RawWork<'s> {
     }
 
     /// The one place where requests are checked; drivers rely on it.
+    #[inline]
     pub(crate) fn check(&self, device: &str, granted: &Capabilities) -> Result<(), Error> {
         let operation = self.operation;
         let invalid = |reason| Err(Error::InvalidInput { operation, reason });
@@ -240,6 +254,7 @@ impl<'s> RawWork<'s> {
 
     /// Writes the checked job into its slot. The device is offered no more room than the operation can use, or, where that is not known, than
     /// `limit`.
+    #[inline]
     pub(crate) fn fill(&self, job: &mut Job, session: Option<SessionId>, limit: u64) {
         job.operation = self.operation;
         job.flags = self.flags;
@@ -256,6 +271,7 @@ impl<'s> RawWork<'s> {
 }
 
 /// The room an operation needs, where that does not depend on the data.
+#[inline]
 fn room_needed(work: &RawWork<'_>) -> Option<usize> {
     match work.operation {
         Operation::Copy => Some(work.source_len),
