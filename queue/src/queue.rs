@@ -17,7 +17,8 @@
 //! **Threads.** Each half is `Send`, none is `Sync`; the two may be on two threads at once. A driver synchronises its halves with each other, if it must.
 //!
 //! **Back-pressure.** `submit` takes as many jobs as fit and says how many. Zero is not an error: the ring is full, or the device
-//! turned the submission down, as shared work queues do.
+//! turned the submission down, as shared work queues do. A driver takes as many jobs as it was granted depth without a poll in between; the
+//! table has no more slots than that, so it bounds what is in flight, and a slot comes back only after its answer was polled.
 //!
 //! **Waiting.** There is no wait here: the runtime has one for all queues, which polls, spins, arms, polls again, and sleeps on the transport.
 //!

@@ -125,8 +125,11 @@ pub trait DeviceModel: fmt::Debug + Send + Sync + 'static {
         budget: Budget,
     ) -> Fetch;
 
-    /// Tells the host side whether the device sleeps and wants a doorbell. The caller fences afterwards and fetches again before it sleeps.
-    fn want_wakeup<P: MemoryPort>(&self, submissions: &mut Self::Submissions, port: &P, wanted: bool);
+    /// Tells the host side whether the device sleeps and wants a doorbell. The caller fences afterwards and fetches again before it sleeps. A
+    /// device whose driver always rings the doorbell has nothing to tell.
+    fn want_wakeup<P: MemoryPort>(&self, submissions: &mut Self::Submissions, port: &P, wanted: bool) {
+        let _ = (submissions, port, wanted);
+    }
 
     /// Records a job's end. It may stay unpublished until the next [`flush`](Self::flush).
     fn complete<P: MemoryPort>(&self, completions: &mut Self::Completions, port: &P, item: &WorkItem);
