@@ -4,7 +4,10 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use uaccel_queue::{AddressMode, Bus, DeviceInfo, Quiet, Region, RingMemory, Transport, TransportError, Wake};
+use uaccel_queue::{
+    AddressMode, Algorithm, Bus, Capabilities, Cells, DeviceInfo, Direction, FaultHandling, OpenError, Operation,
+    Order, QueueRequest, Quiet, Region, RingMemory, Transport, TransportError, Wake,
+};
 
 use crate::{null, software};
 
@@ -30,6 +33,32 @@ impl Bus for LocalBus {
             _ => Err(TransportError::NoSuchDevice { bus: self.name().to_owned(), device: device.to_owned() }),
         }
     }
+}
+
+/// What the devices of this bus have in common: every operation, answered in order by the caller's own thread.
+pub(crate) fn capabilities(
+    depth: usize,
+    max_transfer: u64,
+    offers: impl Fn(Algorithm, Direction) -> bool,
+) -> Capabilities {
+    let mut capabilities = Capabilities::new(depth, max_transfer);
+    capabilities.operations = Operation::ALL.into_iter().collect();
+    capabilities.algorithms = Algorithm::ALL
+        .into_iter()
+        .flat_map(|algorithm| [(algorithm, Direction::Forward), (algorithm, Direction::Inverse)])
+        .filter(|(algorithm, direction)| offers(*algorithm, *direction))
+        .collect();
+    capabilities.order = Order::Submission;
+    capabilities.faults = FaultHandling::CallerVouches;
+    capabilities
+}
+
+/// Refuses a depth that the table does not have. A table is never deeper than the limit; a request may be.
+pub(crate) fn check_depth(request: &QueueRequest, cells: &Cells) -> Result<(), OpenError> {
+    if request.depth == 0 || request.depth > cells.depth() {
+        return Err(OpenError::Depth { depth: request.depth, limit: cells.depth() });
+    }
+    Ok(())
 }
 
 /// The way to a device that is this process itself: there is nothing on it.

@@ -55,7 +55,7 @@ fn filling() {
     everywhere(|hand, flags| {
         let mut destination = vec![0; 20];
         let mut descriptor = over(job(1, Operation::Fill), &[], &mut destination);
-        descriptor.operand = *b"abcdefghXXXX";
+        descriptor.operand = *b"abcdefgh----";
         assert_eq!(hand.run(&flags(descriptor)), ok(1, 0, 20));
         assert_eq!(&destination, b"abcdefghabcdefghabcd");
     });

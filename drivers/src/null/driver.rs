@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use uaccel_queue::{
-    Algorithm, AlgorithmSet, Capabilities, Cells, DeviceInfo, Direction, Driver, FaultHandling, MAX_DEPTH, OpenError,
-    OpenQueue, Operation, OperationSet, Order, QueueRequest, Transport,
-};
+use uaccel_queue::{Capabilities, Cells, DeviceInfo, Driver, MAX_DEPTH, OpenError, OpenQueue, QueueRequest, Transport};
 
 use super::completer::NullCompleter;
 use super::submitter::NullSubmitter;
-use crate::handoff;
+use crate::{handoff, local};
 
 /// The driver of the null device.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,16 +17,8 @@ impl NullDriver {
     const SESSIONS: u16 = u16::MAX;
 
     fn capabilities(depth: usize) -> Capabilities {
-        let directions = [Direction::Forward, Direction::Inverse];
-        let mut capabilities = Capabilities::new(depth, u64::MAX);
-        capabilities.operations = Operation::ALL.into_iter().collect::<OperationSet>();
-        capabilities.algorithms = Algorithm::ALL
-            .into_iter()
-            .flat_map(|algorithm| directions.map(|d| (algorithm, d)))
-            .collect::<AlgorithmSet>();
+        let mut capabilities = local::capabilities(depth, u64::MAX, |_, _| true);
         capabilities.sessions = Self::SESSIONS;
-        capabilities.order = Order::Submission;
-        capabilities.faults = FaultHandling::CallerVouches;
         capabilities.effective = false;
         capabilities
     }
@@ -54,10 +43,7 @@ impl Driver for NullDriver {
         cells: Arc<Cells>,
         request: &QueueRequest,
     ) -> Result<OpenQueue, OpenError> {
-        // A table is never deeper than the limit; a request may be.
-        if request.depth == 0 || request.depth > cells.depth() {
-            return Err(OpenError::Depth { depth: request.depth, limit: cells.depth() });
-        }
+        local::check_depth(request, &cells)?;
         let (giver, taker) = handoff::ring(cells.depth());
         Ok(OpenQueue {
             granted: Self::capabilities(request.depth),

@@ -2,17 +2,14 @@
 
 use std::sync::Arc;
 
-use uaccel_queue::{
-    Algorithm, Capabilities, Cells, DeviceInfo, Direction, Driver, FaultHandling, MAX_DEPTH, OpenError, OpenQueue,
-    Operation, Order, QueueRequest, Transport,
-};
+use uaccel_queue::{Capabilities, Cells, DeviceInfo, Driver, MAX_DEPTH, OpenError, OpenQueue, QueueRequest, Transport};
 use uaccel_units::Unit;
 
 use super::completer::SoftwareCompleter;
 use super::memory;
 use super::sessions::Sessions;
 use super::submitter::SoftwareSubmitter;
-use crate::handoff;
+use crate::{handoff, local};
 
 /// The driver of the CPU.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,17 +17,8 @@ pub struct SoftwareDriver;
 
 impl SoftwareDriver {
     fn capabilities(depth: usize) -> Capabilities {
-        let directions = [Direction::Forward, Direction::Inverse];
-        let mut capabilities = Capabilities::new(depth, memory::LONGEST as u64);
-        capabilities.operations = Operation::ALL.into_iter().collect();
-        capabilities.algorithms = Algorithm::ALL
-            .into_iter()
-            .flat_map(|algorithm| directions.map(|direction| (algorithm, direction)))
-            .filter(|(algorithm, direction)| Unit::supports(*algorithm, *direction))
-            .collect();
+        let mut capabilities = local::capabilities(depth, memory::LONGEST as u64, Unit::supports);
         capabilities.sessions = Sessions::MOST;
-        capabilities.order = Order::Submission;
-        capabilities.faults = FaultHandling::CallerVouches;
         capabilities
     }
 }
@@ -54,9 +42,7 @@ impl Driver for SoftwareDriver {
         cells: Arc<Cells>,
         request: &QueueRequest,
     ) -> Result<OpenQueue, OpenError> {
-        if request.depth == 0 || request.depth > cells.depth() {
-            return Err(OpenError::Depth { depth: request.depth, limit: cells.depth() });
-        }
+        local::check_depth(request, &cells)?;
         let (giver, taker) = handoff::ring(cells.depth());
         Ok(OpenQueue {
             granted: Self::capabilities(request.depth),
