@@ -20,12 +20,12 @@ pub(crate) fn error(error: StreamError) -> Error {
 
 /// What a failure of the CPU's own work is to the caller.
 pub(crate) fn failed(cause: &StreamError) -> Error {
-    Error::DeviceFailed { device: CPU.to_owned(), cause: cause.to_string() }
+    Error::DeviceFailed { device: CPU.into(), cause: cause.to_string().into() }
 }
 
 /// What a unit that this build lacks is to the caller.
 pub(crate) fn no_unit(_cause: &UnitError, spec: &SessionSpec) -> Error {
-    Error::UnsupportedAlgorithm { device: CPU.to_owned(), algorithm: spec.algorithm(), operation: spec.operation() }
+    Error::UnsupportedAlgorithm { device: CPU.into(), algorithm: spec.algorithm(), operation: spec.operation() }
 }
 
 const CPU: &str = "software";

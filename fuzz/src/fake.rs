@@ -183,13 +183,11 @@ impl Queue {
     /// # Panics
     /// If an answer is not as it must be.
     pub fn poll(&mut self, room: usize) -> (Vec<(Token, Outcome)>, Result<(), DeviceError>) {
-        let mut slots = Vec::with_capacity(room);
-        let room = slots.capacity();
+        let mut places = vec![0; room];
         // SAFETY: the only completer of this table.
-        let mut done = unsafe { Done::new(&self.cells, &mut slots) };
+        let mut done = unsafe { Done::new(&self.cells, &mut places) };
         let result = self.completer.poll(&mut done);
-        assert!(slots.len() <= room && slots.capacity() == room, "more answers than there was room for");
-        let answers = slots.into_iter().map(|slot| {
+        let answers = done.slots().iter().copied().map(|slot| {
             assert!(std::mem::take(&mut self.flying[slot as usize]), "slot {slot} was answered and not in flight");
             // SAFETY: just answered, and not built again before the references are gone.
             let (job, outcome) = unsafe { self.cells.answer(slot as usize) };

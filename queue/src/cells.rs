@@ -74,17 +74,15 @@ impl Cells {
         self.cells.len()
     }
 
-    /// Builds the next job of a free slot in place: gives the slot its next token and clears session and flags; `build`
-    /// does the rest.
+    /// Builds the next job of a free slot in place: gives the slot its next token and clears the flags; `build` does the
+    /// rest.
     ///
     /// # Safety
-    /// `slot` is free, and belongs to the caller until it is launched.
-    ///
-    /// # Panics
-    /// If `slot` is not below [`Cells::depth`].
+    /// `slot` is below [`Cells::depth`] and free, and belongs to the caller until it is launched.
     #[inline]
     pub unsafe fn build<R>(&self, slot: usize, build: impl FnOnce(&mut Job) -> R) -> R {
-        self.cells[slot].job.with_mut(|job| {
+        // SAFETY: the caller's promise.
+        unsafe { cell(&self.cells, slot) }.job.with_mut(|job| {
             // SAFETY: the slot is the caller's, so nobody else has a reference to it.
             let job = unsafe { &mut *job };
             job.token = job.token.next();
@@ -97,43 +95,55 @@ impl Cells {
     ///
     /// # Safety
     /// `slot` was handed out by [`Done::slots`], and is not built again while the references live.
-    ///
-    /// # Panics
-    /// If `slot` is not below [`Cells::depth`].
     #[inline]
     #[must_use]
     pub unsafe fn answer(&self, slot: usize) -> (&Job, &Outcome) {
-        let cell = &self.cells[slot];
-        // SAFETY: answered cells are only read, until the runtime builds them again.
-        (cell.job.with(|job| unsafe { &*job }), cell.outcome.with(|outcome| unsafe { &*outcome }))
+        // SAFETY: the caller's promise.
+        unsafe { answer(&self.cells, slot) }
+    }
+
+    /// Jobs that were answered, and what became of each, in the order of `slots`.
+    ///
+    /// # Safety
+    /// As for [`answer`](Self::answer), for every slot.
+    #[inline]
+    pub unsafe fn answers<'a>(&'a self, slots: &'a [u32]) -> impl ExactSizeIterator<Item = (&'a Job, &'a Outcome)> {
+        // The cells themselves, not the table, as in `Batch`.
+        let cells = &*self.cells;
+        // SAFETY: the caller's promise.
+        slots.iter().map(move |slot| unsafe { answer(cells, *slot as usize) })
     }
 
     /// What became of a job that was answered.
     ///
     /// # Safety
     /// As for [`answer`](Self::answer).
-    ///
-    /// # Panics
-    /// As for [`answer`](Self::answer).
     #[inline]
     #[must_use]
     pub unsafe fn outcome(&self, slot: usize) -> Outcome {
         // SAFETY: the caller's promise.
-        *unsafe { self.answer(slot) }.1
+        let outcome = unsafe { self.answer(slot) }.1;
+        // Field by field, as it was written: a copy in wide pieces, right after the fields were stored one by one, waits
+        // until the stores are through.
+        Outcome {
+            status: outcome.status,
+            checksum: outcome.checksum,
+            consumed: outcome.consumed,
+            fault: outcome.fault.as_ref().copied(),
+            produced: outcome.produced,
+        }
     }
 
     /// The job in a slot.
     ///
     /// # Safety
-    /// `slot` is in flight or answered; the reference is dropped before it is built again.
-    ///
-    /// # Panics
-    /// If `slot` is not below [`Cells::depth`].
+    /// `slot` is below [`Cells::depth`], and built, in flight or answered; the reference is dropped before it is built
+    /// again.
     #[inline]
     #[must_use]
     pub unsafe fn job(&self, slot: usize) -> &Job {
-        // SAFETY: nobody writes a job that is in flight or answered.
-        self.cells[slot].job.with(|job| unsafe { &*job })
+        // SAFETY: the caller's promise; nobody writes a job between being built and built again.
+        unsafe { cell(&self.cells, slot).job.with(|job| &*job) }
     }
 
     /// Whether the job under this token is in flight.
@@ -230,9 +240,8 @@ impl<'a> Batch<'a> {
 
     #[inline]
     fn cell(&self, index: usize) -> &'a Cell {
-        let slot = self.slots[index] as usize;
         // SAFETY: `new`'s caller promised that every slot is below the table's depth.
-        unsafe { self.cells.get_unchecked(slot) }
+        unsafe { cell(self.cells, self.slots[index] as usize) }
     }
 }
 
@@ -240,25 +249,26 @@ impl<'a> Batch<'a> {
 #[derive(Debug)]
 pub struct Done<'a> {
     cells: &'a [Cell],
-    slots: &'a mut Vec<u32>,
+    places: &'a mut [u32],
+    len: usize,
 }
 
 impl<'a> Done<'a> {
-    /// A sink that appends answered slots to `slots`, up to its capacity.
+    /// A sink with room for one answered slot in each of `places`, filled from the first on.
     ///
     /// # Safety
     /// The caller holds the only completer of this table for as long as the value lives.
     #[inline]
     #[must_use]
-    pub unsafe fn new(cells: &'a Cells, slots: &'a mut Vec<u32>) -> Self {
-        Self { cells: &cells.cells, slots }
+    pub unsafe fn new(cells: &'a Cells, places: &'a mut [u32]) -> Self {
+        Self { cells: &cells.cells, places, len: 0 }
     }
 
     /// How many more answers fit. A driver leaves what does not fit for the next poll.
     #[inline]
     #[must_use]
     pub fn room(&self) -> usize {
-        self.slots.capacity() - self.slots.len()
+        self.places.len() - self.len
     }
 
     /// The job under `token`, if it is in flight.
@@ -277,6 +287,9 @@ impl<'a> Done<'a> {
     /// # Errors
     /// [`DeviceError::UnknownToken`] if no such job is in flight, [`DeviceError::Overrun`] if the device claims to have
     /// used more than it was given; nothing is recorded then.
+    ///
+    /// # Panics
+    /// If there is no [`room`](Self::room).
     #[inline]
     pub fn complete(&mut self, token: Token, outcome: &Outcome) -> Result<(), DeviceError> {
         self.complete_with(token, |_| Ok(*outcome))
@@ -287,48 +300,33 @@ impl<'a> Done<'a> {
     ///
     /// # Errors
     /// As for [`complete`](Self::complete), and what `interpret` returns; nothing is recorded then.
+    ///
+    /// # Panics
+    /// As for [`complete`](Self::complete).
     #[inline]
     pub fn complete_with(
         &mut self,
         token: Token,
         interpret: impl FnOnce(&Job) -> Result<Outcome, DeviceError>,
     ) -> Result<(), DeviceError> {
-        self.slots.push(record(self.cells, token, interpret)?);
+        let place = &mut self.places[self.len];
+        let Some(cell) = live(self.cells, token) else {
+            return Err(DeviceError::UnknownToken(token));
+        };
+        // SAFETY: the slot is in flight, so nobody writes the job.
+        let job = cell.job.with(|job| unsafe { &*job });
+        let outcome = interpret(job)?;
+        if !fits(job, &outcome) {
+            return Err(DeviceError::Overrun { token, consumed: outcome.consumed, produced: outcome.produced });
+        }
+        *place = end(cell, token, outcome);
+        self.len += 1;
         Ok(())
     }
 
-    /// As [`complete_with`](Self::complete_with) for one answer after the other, as many as there is
-    /// [`room`](Self::room) for: a loop that keeps in registers what single calls must load and store.
-    ///
-    /// # Errors
-    /// As for [`complete_with`](Self::complete_with). The answers before hold, that one is lost, those behind were not
-    /// taken.
-    #[inline]
-    pub fn complete_each<T>(
-        &mut self,
-        answers: impl Iterator<Item = (Token, T)>,
-        mut interpret: impl FnMut(&Job, T) -> Result<Outcome, DeviceError>,
-    ) -> Result<(), DeviceError> {
-        let cells = self.cells;
-        let mut result = Ok(());
-        let mut len = 0;
-        for (place, (token, answer)) in self.slots.spare_capacity_mut().iter_mut().zip(answers) {
-            match record(cells, token, |job| interpret(job, answer)) {
-                Ok(slot) => place.write(slot),
-                Err(error) => {
-                    result = Err(error);
-                    break;
-                }
-            };
-            len += 1;
-        }
-        // SAFETY: `len` places behind the old length were written.
-        unsafe { self.slots.set_len(self.slots.len() + len) };
-        result
-    }
-
-    /// As [`complete_each`](Self::complete_each), for a device that is this process itself: the lengths in an outcome were
-    /// made here, so nobody looks at them again.
+    /// As [`complete_with`](Self::complete_with) for one answer after the other, as long as there is
+    /// [`room`](Self::room), for a device that is this process itself: the lengths in an outcome were made here, so nobody
+    /// looks at them again.
     ///
     /// # Safety
     /// An outcome claims no more than its job offered: what [`complete`](Self::complete) would refuse, `outcome` does not
@@ -339,13 +337,14 @@ impl<'a> Done<'a> {
     #[inline]
     pub unsafe fn complete_own<T>(
         &mut self,
-        answers: impl Iterator<Item = (Token, T)>,
+        mut answers: impl Iterator<Item = (Token, T)>,
         mut outcome: impl FnMut(&Job, T) -> Outcome,
     ) -> Result<(), DeviceError> {
-        let cells = self.cells;
+        // In registers for the loop: as fields they would be loaded and stored for every answer.
+        let (cells, places, mut len) = (self.cells, &mut *self.places, self.len);
         let mut unknown = None;
-        let mut len = 0;
-        for (place, (token, answer)) in self.slots.spare_capacity_mut().iter_mut().zip(answers) {
+        while len < places.len() {
+            let Some((token, answer)) = answers.next() else { break };
             let Some(cell) = live(cells, token) else {
                 unknown = Some(token);
                 break;
@@ -354,20 +353,42 @@ impl<'a> Done<'a> {
             let job = cell.job.with(|job| unsafe { &*job });
             let outcome = outcome(job, answer);
             debug_assert!(fits(job, &outcome), "more than the job offered");
-            place.write(end(cell, token, outcome));
+            places[len] = end(cell, token, outcome);
             len += 1;
         }
-        // SAFETY: `len` places behind the old length were written.
-        unsafe { self.slots.set_len(self.slots.len() + len) };
-        unknown.map_or(Ok(()), |token| Err(DeviceError::UnknownToken(token)))
+        self.len = len;
+        match unknown {
+            None => Ok(()),
+            Some(token) => Err(DeviceError::UnknownToken(token)),
+        }
     }
 
     /// The slots answered so far.
     #[inline]
     #[must_use]
     pub fn slots(&self) -> &[u32] {
-        self.slots
+        &self.places[..self.len]
     }
+}
+
+/// # Safety
+/// `slot` is below the table's depth.
+#[inline]
+unsafe fn cell(cells: &[Cell], slot: usize) -> &Cell {
+    debug_assert!(slot < cells.len(), "slot {slot} of {}", cells.len());
+    // SAFETY: the caller's promise. Where slots come from is settled when a queue is opened; a check per access would be
+    // one per job and step.
+    unsafe { cells.get_unchecked(slot) }
+}
+
+/// # Safety
+/// As for [`Cells::answer`].
+#[inline]
+unsafe fn answer(cells: &[Cell], slot: usize) -> (&Job, &Outcome) {
+    // SAFETY: the caller's promise: an answered slot is one of the table.
+    let cell = unsafe { cell(cells, slot) };
+    // SAFETY: answered cells are only read, until the runtime builds them again.
+    (cell.job.with(|job| unsafe { &*job }), cell.outcome.with(|outcome| unsafe { &*outcome }))
 }
 
 /// The cell of the job under `token`, if that is in flight.
@@ -375,25 +396,6 @@ impl<'a> Done<'a> {
 fn live(cells: &[Cell], token: Token) -> Option<&Cell> {
     // Acquire: pairs with the release in `Batch::launch`; whoever finds a token sees its job whole.
     cells.get(token.slot()).filter(|cell| cell.live.load(Ordering::Acquire) == token.raw())
-}
-
-/// Ends the flight of the job under `token` and returns its slot. For whoever holds the only [`Done`] of the table.
-#[inline]
-fn record(
-    cells: &[Cell],
-    token: Token,
-    interpret: impl FnOnce(&Job) -> Result<Outcome, DeviceError>,
-) -> Result<u32, DeviceError> {
-    let Some(cell) = live(cells, token) else {
-        return Err(DeviceError::UnknownToken(token));
-    };
-    // SAFETY: the slot is in flight, so nobody writes the job.
-    let job = cell.job.with(|job| unsafe { &*job });
-    let outcome = interpret(job)?;
-    if !fits(job, &outcome) {
-        return Err(DeviceError::Overrun { token, consumed: outcome.consumed, produced: outcome.produced });
-    }
-    Ok(end(cell, token, outcome))
 }
 
 /// Ends the flight of the job under `token`, which is that of `cell`, and returns its slot. For whoever holds the only

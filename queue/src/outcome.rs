@@ -101,18 +101,21 @@ impl fmt::Display for Fault {
 }
 
 /// The result of one job.
+// The two counts stand apart: side by side they would be read as one vector, and a processor does not forward two stores
+// that are still on their way to one load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Outcome {
     /// How it ended.
     pub status: Status,
-    /// Bytes of the source that were used.
-    pub consumed: u64,
-    /// Bytes of the destination that were written; see [`Status::OutputTooSmall`] and [`Operation::Compare`](crate::Operation::Compare) for their own meaning.
-    pub produced: u64,
     /// The checksum, for the checksum operations; else 0.
     pub checksum: u32,
+    /// Bytes of the source that were used.
+    pub consumed: u64,
     /// Where and why, for [`Status::Fault`] and [`Status::Partial`].
     pub fault: Option<Fault>,
+    /// Bytes of the destination that were written; see [`Status::OutputTooSmall`] and [`Operation::Compare`](crate::Operation::Compare) for their own meaning.
+    pub produced: u64,
 }
 
 impl Outcome {

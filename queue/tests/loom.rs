@@ -160,7 +160,7 @@ fn slot(publish: Ordering, answer: Ordering, hand_back: Ordering) {
                     word = descriptor.load(answer);
                 }
                 let token = Token::from_raw(u32::try_from(word & 0xffff_ffff).expect("the low half"));
-                let mut slots = Vec::with_capacity(1);
+                let mut slots = [0];
                 // SAFETY: the only completer.
                 let mut done = unsafe { Done::new(&cells, &mut slots) };
                 done.complete_with(token, |job| {
@@ -224,7 +224,7 @@ fn a_guessed_token_is_refused_or_found_whole() {
         let completer = {
             let cells = Arc::clone(&cells);
             thread::spawn(move || {
-                let mut slots = Vec::with_capacity(1);
+                let mut slots = [0];
                 // SAFETY: the only completer.
                 let mut done = unsafe { Done::new(&cells, &mut slots) };
                 done.complete_with(guess, |job| {

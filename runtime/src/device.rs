@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use uaccel_queue::{Bus, Capabilities, Cells, DeviceInfo, Driver, Outcome, QueueRequest};
+use uaccel_queue::{Bus, Capabilities, Cells, DeviceInfo, Driver, OpenError, Outcome, QueueRequest};
 
 use crate::choice::Candidate;
 use crate::counters::{Counters, Tally};
@@ -15,7 +15,7 @@ use crate::policy::OnLost;
 use crate::queue_core::{Home, QueueCore};
 use crate::reactor::Reactor;
 use crate::recover::Verdict;
-use crate::scope::{self, Scope};
+use crate::scope;
 use crate::session::DroppedSessions;
 use crate::sys::fork_mark::ForkMark;
 use crate::work::RawWork;
@@ -104,31 +104,6 @@ impl Device {
         self.core.name()
     }
 
-    /// Runs `f` with a scope on a queue that is free, opening one if there is none and the limit allows, waiting for one otherwise.
-    pub(crate) fn with_scope<'env, R>(&self, f: impl for<'s> FnOnce(&mut Scope<'s, 'env>) -> R) -> Result<R, Error> {
-        if !self.core.fork.is_home() {
-            return Err(Error::Forked);
-        }
-        // At the first try the thread's own queue, else any that is free.
-        if let Some(core) = self.queue(thread_number())
-            && let Some(mut home) = core.try_home()
-            && let Home::Here(pair) = &mut *home
-        {
-            let result = scope::run(core, pair, f);
-            settle(core, &mut home);
-            return Ok(result);
-        }
-        self.with_any(f)
-    }
-
-    #[cold]
-    fn with_any<'env, R>(&self, f: impl for<'s> FnOnce(&mut Scope<'s, 'env>) -> R) -> Result<R, Error> {
-        let (core, mut pair) = self.take()?;
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| scope::run(&core, &mut pair, f)));
-        give_back(&core, pair);
-        result.map_or_else(|panic| std::panic::resume_unwind(panic), Ok)
-    }
-
     /// Takes the pair of a queue that is free.
     pub(crate) fn take(&self) -> Result<(Arc<QueueCore>, Box<Pair>), Error> {
         if !self.core.fork.is_home() {
@@ -159,7 +134,8 @@ impl Device {
         }
     }
 
-    /// A queue to submit an owned job to: one whose pair is at home, the thread's own first.
+    /// Runs `f` with a queue whose pair is at home, the thread's own first. `f` does not panic.
+    #[inline]
     pub(crate) fn with_home<R>(&self, f: impl FnOnce(&Arc<QueueCore>, &mut Pair) -> R) -> Result<R, Error> {
         if !self.core.fork.is_home() {
             return Err(Error::Forked);
@@ -180,7 +156,7 @@ impl Device {
 
     /// Runs one job to its end on a queue that has room for it.
     pub(crate) fn run(&self, work: &RawWork<'_>) -> Result<Outcome, Error> {
-        match self.with_scope(|scope| scope.run_one(work))? {
+        match self.with_home(|core, pair| scope::run_one(core, pair, work))? {
             Err(Error::QueueFull) => self.run_on_another(work),
             result => result,
         }
@@ -193,7 +169,7 @@ impl Device {
             for core in self.queues() {
                 let Some(mut home) = core.try_home() else { continue };
                 let Home::Here(pair) = &mut *home else { continue };
-                let result = scope::run(core, pair, |scope| scope.run_one(work));
+                let result = scope::run_one(core, pair, work);
                 settle(core, &mut home);
                 if !matches!(result, Err(Error::QueueFull)) {
                     return result;
@@ -245,8 +221,8 @@ impl Device {
 }
 
 fn open_queue(core: &Arc<DeviceCore>) -> Result<Arc<QueueCore>, Error> {
-    let failed = |source| Error::Open { device: core.name().to_owned(), source };
-    let transport = core.bus.open(&core.info.name).map_err(|error| failed(error.into()))?;
+    let failed = |source| Error::Open { device: core.name().into(), source: Box::new(source) };
+    let transport = core.bus.open(&core.info.name).map_err(|error| failed(OpenError::from(error)))?;
     let cells = Arc::new(Cells::new(core.request.depth));
     let open = core.driver.open(transport.clone(), cells.clone(), &core.request).map_err(failed)?;
     tracing::debug!(device = core.name(), driver = core.driver.name(), "queue opened");

@@ -14,6 +14,8 @@ use crate::choice::Report;
 ///
 /// Variants up to [`Error::TagMismatch`] are about the caller's data: they come out the same on every device, and nothing is run again for
 /// them. [`Error::is_device_failure`] tells the others apart.
+///
+/// Values are small, since every call returns the place for one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -74,7 +76,7 @@ pub enum Error {
     #[error("device '{device}' does not offer {operation}")]
     UnsupportedOperation {
         /// The device.
-        device: String,
+        device: Box<str>,
         /// What was asked.
         operation: Operation,
     },
@@ -82,7 +84,7 @@ pub enum Error {
     #[error("device '{device}' does not offer {algorithm} ({operation})")]
     UnsupportedAlgorithm {
         /// The device.
-        device: String,
+        device: Box<str>,
         /// What was asked.
         algorithm: Algorithm,
         /// In which direction.
@@ -104,31 +106,31 @@ pub enum Error {
     #[error("lost: device '{device}' does not answer and may still use the buffers, so they are leaked")]
     Lost {
         /// The device.
-        device: String,
+        device: Box<str>,
     },
     /// The device failed while the job was in flight. It touches the job's memory no more.
     #[error("device '{device}' failed: {cause}")]
     DeviceFailed {
         /// The device.
-        device: String,
+        device: Box<str>,
         /// What it did.
-        cause: String,
+        cause: Box<str>,
     },
     /// The device could not be opened.
     #[error("device '{device}' cannot be opened")]
     Open {
         /// The device.
-        device: String,
+        device: Box<str>,
         /// Why.
-        source: OpenError,
+        source: Box<OpenError>,
     },
     /// The device would not open a session.
     #[error("device '{device}' refused a session")]
     SessionRefused {
         /// The device.
-        device: String,
+        device: Box<str>,
         /// Why.
-        source: SessionError,
+        source: Box<SessionError>,
     },
     /// No device can be used as asked. The report says why, device by device.
     #[error("{0}")]
@@ -145,6 +147,8 @@ pub enum Error {
         source: io::Error,
     },
 }
+
+const _: () = assert!(size_of::<Error>() <= 40, "an error is returned beside every outcome");
 
 /// How many bytes are needed, for people.
 struct Needed(Option<u64>);
@@ -192,7 +196,7 @@ impl Error {
                 None => Self::device_failed(device, "reported a fault without an address"),
             },
             Status::InvalidJob => Self::InvalidInput { operation, reason: "the device found the job invalid" },
-            Status::Unsupported => Self::UnsupportedOperation { device: device.to_owned(), operation },
+            Status::Unsupported => Self::UnsupportedOperation { device: device.into(), operation },
             Status::Canceled => Self::Canceled,
             Status::BadSession => Self::device_failed(device, "does not know the session"),
             Status::Aborted => Self::device_failed(device, "stopped before the job was done"),
@@ -201,7 +205,7 @@ impl Error {
     }
 
     pub(crate) fn device_failed(device: &str, cause: impl ToString) -> Self {
-        Self::DeviceFailed { device: device.to_owned(), cause: cause.to_string() }
+        Self::DeviceFailed { device: device.into(), cause: cause.to_string().into() }
     }
 }
 

@@ -82,7 +82,13 @@ impl Lease {
     /// See [`Error`].
     #[inline]
     pub fn run(&mut self, work: Work<'_>) -> Result<Outcome, Error> {
-        self.scope(|scope| scope.run_one(&work.raw))?
+        if self.pair.is_none() {
+            self.fetch()?;
+        }
+        let Some(pair) = &mut self.pair else { unreachable!("just fetched") };
+        let result = scope::run_one(&self.core, pair, &work.raw);
+        self.settle();
+        result
     }
 
     /// Submits a job that owns its buffers; they come back with the result.

@@ -24,6 +24,7 @@
 //!   it never does, they are leaked, counted, and the result is [`Error::Lost`].
 //! - After `fork` the child cannot use the parent's queues: every call says [`Error::Forked`].
 
+mod books;
 mod buffers;
 mod builder;
 mod choice;
@@ -44,7 +45,7 @@ mod scope;
 mod session;
 #[cfg(feature = "sim")]
 mod simulator;
-mod slot_list;
+mod slot_line;
 mod sys;
 mod work;
 

@@ -144,7 +144,7 @@ impl<S, D, A> Finished<S, D, A> {
         let outcome = self.result?;
         match self.buffers {
             Some((_, destination, _)) => Ok((outcome, destination)),
-            None => Err(Error::Lost { device: String::new() }),
+            None => Err(Error::Lost { device: "".into() }),
         }
     }
 }
@@ -200,7 +200,7 @@ pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
             let spec = session.spec();
             if !granted.algorithms.contains(spec.algorithm(), spec.direction()) {
                 let error = Error::UnsupportedAlgorithm {
-                    device: device.to_owned(),
+                    device: device.into(),
                     algorithm: spec.algorithm(),
                     operation: work.operation,
                 };
@@ -209,17 +209,20 @@ pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
             match sessions.enter(session, &mut **submitter, || core.tally.sessions.add(1)) {
                 Ok(Some(id)) => Some(id),
                 Ok(None) => return Err(full(core, work)),
-                Err(source) => return Err(work.rejected(Error::SessionRefused { device: device.to_owned(), source })),
+                Err(source) => {
+                    return Err(
+                        work.rejected(Error::SessionRefused { device: device.into(), source: Box::new(source) })
+                    );
+                }
             }
         }
         None => None,
     };
-    let Some(slot) = core.free_slot(pair) else {
-        if let Some(session) = session {
-            pair.sessions.leave(session);
-        }
+    if !core.has_free_slot(pair) {
+        undo(pair, session);
         return Err(full(core, work));
-    };
+    }
+    let slot = pair.slots.next();
 
     // The buffers move into the slot first; only then are their addresses taken.
     let mut owned = core.owned_job(slot);
@@ -237,7 +240,7 @@ pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
     if let Err(error) = raw.check(device, &pair.granted) {
         let work = unpark(&mut owned);
         drop(owned);
-        undo(pair, slot, session);
+        undo(pair, session);
         return Err(work.rejected(error));
     }
     owned.state = OwnedState::Pending;
@@ -260,11 +263,10 @@ pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
     // SAFETY: the buffers lie in the slot until the job is answered or the device is quiet, whatever becomes of the future; `ReadBuf` and `WriteBuf`
     // promise that their memory stays where it is and is not accessed meanwhile.
     let submitted = unsafe { pair.submitter.submit(&batch) };
-    let future = |core: &Arc<QueueCore>| JobFuture {
-        core: Some(core.clone()),
-        token,
-        deadline: core.device.options.deadline,
-        _buffers: PhantomData,
+    let launched = |pair: &mut Pair| {
+        pair.slots.built();
+        pair.slots.submitted(1);
+        JobFuture { core: Some(core.clone()), token, deadline: core.device.options.deadline, _buffers: PhantomData }
     };
     match submitted {
         Ok(0) => {
@@ -273,13 +275,13 @@ pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
             owned.state = OwnedState::Free;
             let work = unpark(&mut owned);
             drop(owned);
-            undo(pair, slot, session);
+            undo(pair, session);
             Err(full(core, work))
         }
-        Ok(_) => Ok(future(core)),
+        Ok(_) => Ok(launched(pair)),
         Err(error) if core.cells.is_live(token) => {
             // The device may have seen it: only its answer or a stop can free it now.
-            let job = future(core);
+            let job = launched(pair);
             recover_owned(core, pair, &error.into());
             Ok(job)
         }
@@ -289,7 +291,7 @@ pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
             owned.state = OwnedState::Free;
             let work = unpark(&mut owned);
             drop(owned);
-            undo(pair, slot, session);
+            undo(pair, session);
             let error = Error::device_failed(device, error);
             Err(work.rejected(error))
         }
@@ -302,12 +304,10 @@ fn full<S: ReadBuf, D: WriteBuf, A: ReadBuf>(core: &QueueCore, work: OwnedWork<S
     work.rejected(Error::QueueFull)
 }
 
-fn undo(pair: &mut Pair, slot: usize, session: Option<uaccel_queue::SessionId>) {
+fn undo(pair: &mut Pair, session: Option<uaccel_queue::SessionId>) {
     if let Some(session) = session {
         pair.sessions.leave(session);
     }
-    #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
-    pair.free.push(slot as u32);
 }
 
 fn raw_work<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
@@ -455,7 +455,7 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
             OwnedState::Lost => {
                 owned.state = OwnedState::Lost;
                 drop(owned);
-                let device = core.device.name().to_owned();
+                let device = core.device.name().into();
                 self.core = None;
                 Some(Finished { result: Err(Error::Lost { device }), buffers: None })
             }

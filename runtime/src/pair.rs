@@ -7,7 +7,7 @@ use uaccel_queue::{Capabilities, Completer, OpenQueue, Submitter, Transport};
 
 use crate::recover::Verdict;
 use crate::session::{DroppedSessions, SessionTable};
-use crate::slot_list::SlotList;
+use crate::slot_line::SlotLine;
 
 /// The two halves of a queue, with what belongs to whoever holds them. Whoever has the pair may submit and poll, without any lock.
 pub(crate) struct Pair {
@@ -16,12 +16,8 @@ pub(crate) struct Pair {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) granted: Capabilities,
     pub(crate) sessions: SessionTable,
-    /// Slots nobody uses.
-    pub(crate) free: SlotList,
-    /// Slots built and not yet submitted, in order.
-    pub(crate) staged: SlotList,
-    /// Slots answered by the poll in progress.
-    pub(crate) answered: Vec<u32>,
+    /// Slots nobody uses, and those built and not yet submitted.
+    pub(crate) slots: SlotLine,
     /// Jobs in flight that borrow their memory. Zero whenever nobody holds the pair.
     pub(crate) borrowed: usize,
     /// Whether the queue can be used on.
@@ -36,18 +32,13 @@ impl Pair {
         dropped: Arc<DroppedSessions>,
     ) -> Self {
         let depth = depth.min(open.granted.depth);
-        #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
-        // Reversed, so that the first job takes slot 0.
-        let free = SlotList::new((0..depth as u32).rev());
         Self {
             submitter: open.submitter,
             completer: open.completer,
             transport,
             sessions: SessionTable::new(open.granted.sessions, dropped),
             granted: open.granted,
-            free,
-            staged: SlotList::new(std::iter::empty()),
-            answered: Vec::with_capacity(depth),
+            slots: SlotLine::new(depth),
             borrowed: 0,
             verdict: Verdict::Usable,
         }
@@ -65,6 +56,9 @@ impl Pair {
 
 impl fmt::Debug for Pair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pair").field("free", &self.free.len()).field("borrowed", &self.borrowed).finish_non_exhaustive()
+        f.debug_struct("Pair")
+            .field("free", &self.slots.free())
+            .field("borrowed", &self.borrowed)
+            .finish_non_exhaustive()
     }
 }

@@ -9,13 +9,13 @@ use std::time::Instant;
 use crossbeam_queue::ArrayQueue;
 use uaccel_queue::{Cells, DeviceError, Done, Outcome, Quiet, Status, Token};
 
+use crate::books::Books;
 use crate::counters::Tally;
 use crate::device::DeviceCore;
 use crate::error::Cause;
 use crate::pair::Pair;
 use crate::parked::Parked;
 use crate::recover;
-use crate::session::SessionTable;
 use crate::{Error, patience};
 
 const BORROWED: u8 = 0;
@@ -139,27 +139,24 @@ impl QueueCore {
         self.owned.load(Ordering::Relaxed)
     }
 
-    /// A slot to build a job in.
+    /// Whether there is a slot to build a job in.
     #[inline]
-    pub(crate) fn free_slot(&self, pair: &mut Pair) -> Option<usize> {
-        match pair.free.pop() {
-            Some(slot) => Some(slot as usize),
-            None => self.free_slot_of_a_future(pair),
-        }
+    pub(crate) fn has_free_slot(&self, pair: &mut Pair) -> bool {
+        pair.slots.has_free() || self.has_slot_of_a_future(pair)
     }
 
     /// Fetches the slots of owned jobs that are done with.
     #[cold]
-    fn free_slot_of_a_future(&self, pair: &mut Pair) -> Option<usize> {
+    fn has_slot_of_a_future(&self, pair: &mut Pair) -> bool {
         while let Some(slot) = self.freed.pop() {
-            pair.free.push(slot);
+            pair.slots.release(slot);
         }
-        pair.free.pop().map(|slot| slot as usize)
+        pair.slots.has_free()
     }
 
     /// How many slots are free.
     pub(crate) fn free_slots(&self, pair: &Pair) -> usize {
-        pair.free.len() + self.freed.len()
+        pair.slots.free() + self.freed.len()
     }
 
     /// Counts a job that owns its buffers in; the caller has filled `owned_job` and submits it next.
@@ -200,13 +197,12 @@ impl QueueCore {
         cause: Option<&Cause>,
         mut borrowed: impl FnMut(Token, &Outcome),
     ) -> Result<usize, DeviceError> {
-        pair.answered.clear();
         // SAFETY: whoever has the pair has the only completer of this table.
-        let mut done = unsafe { Done::new(&self.cells, &mut pair.answered) };
+        let mut done = unsafe { Done::new(&self.cells, pair.slots.places()) };
         let polled = pair.completer.poll(&mut done);
-        let count = pair.answered.len();
+        let count = done.slots().len();
         if count != 0 {
-            self.hand_out(pair, cause, &mut borrowed);
+            self.hand_out(pair, count, cause, &mut borrowed);
         }
         polled.map(|()| count)
     }
@@ -214,74 +210,60 @@ impl QueueCore {
     /// Ends everything in flight as aborted, because of `cause`. The device is quiet.
     pub(crate) fn abort_all(&self, pair: &mut Pair, cause: &Cause, mut borrowed: impl FnMut(Token, &Outcome)) {
         let tokens: Vec<_> = self.cells.in_flight().collect();
-        pair.answered.clear();
         // SAFETY: as in `drain`.
-        let mut done = unsafe { Done::new(&self.cells, &mut pair.answered) };
+        let mut done = unsafe { Done::new(&self.cells, pair.slots.places()) };
         for token in tokens {
             let aborted = done.complete(token, &Outcome::failed(Status::Aborted));
             debug_assert!(aborted.is_ok(), "the token was just found in flight");
         }
-        self.hand_out(pair, Some(cause), &mut borrowed);
+        let count = done.slots().len();
+        self.hand_out(pair, count, Some(cause), &mut borrowed);
     }
 
-    /// Books what was answered, and tells whom it concerns.
+    /// Books the `count` jobs just answered, and tells whom they concern.
     #[inline]
-    fn hand_out(&self, pair: &mut Pair, cause: Option<&Cause>, borrowed: &mut impl FnMut(Token, &Outcome)) {
+    fn hand_out(
+        &self,
+        pair: &mut Pair,
+        mut count: usize,
+        cause: Option<&Cause>,
+        borrowed: &mut impl FnMut(Token, &Outcome),
+    ) {
         if self.owned_in_flight() != 0 {
-            self.answer_owned_jobs(pair, cause);
+            count = self.answer_owned_jobs(pair, count, cause);
         }
-        // The books are closed first: a panic in the caller's closure leaves nothing half done.
-        let Pair { sessions, free, answered, borrowed: in_flight, .. } = pair;
-        *in_flight -= answered.len();
-        // Nobody builds a job while the pair is borrowed here, so answers stay what they are until they were handed out.
-        free.extend(answered);
-        self.keep_books(sessions, answered);
-        for slot in answered.iter() {
-            // SAFETY: the slot was answered. It is on the free list, but nobody builds it while the pair is borrowed here.
-            let (job, outcome) = unsafe { self.cells.answer(*slot as usize) };
+        pair.borrowed -= count;
+        let answered = pair.slots.answered(count);
+        // SAFETY: just answered. The slots are free again, but nobody builds a job while the pair is borrowed here.
+        let answers = unsafe { self.cells.answers(answered) };
+        let mut books = Books::open(&self.tally, &mut pair.sessions, answers);
+        while let Some((job, outcome)) = books.next() {
             borrowed(job.token, outcome);
         }
     }
 
-    /// Goes through jobs just answered and keeps the books: sessions left, jobs and bytes counted.
-    #[inline]
-    fn keep_books(&self, sessions: &mut SessionTable, answered: &[u32]) {
-        let (mut failures, mut bytes_in, mut bytes_out) = (0, 0_u64, 0_u64);
-        for slot in answered {
-            // SAFETY: the slot was answered, and nobody builds it while the pair is borrowed here; that of an owned job is built
-            // again only after its future has freed it.
-            let (job, outcome) = unsafe { self.cells.answer(*slot as usize) };
-            if job.operation.needs_session() {
-                sessions.leave(job.session);
-            }
-            failures += u64::from(outcome.status != Status::Ok);
-            // Wrapping: a statistic, which must not fail between an answer and its hand-out.
-            bytes_in = bytes_in.wrapping_add(outcome.consumed);
-            bytes_out = bytes_out.wrapping_add(outcome.produced);
-        }
-        self.tally.jobs.add_alone(answered.len() as u64);
-        self.tally.bytes_in.add_alone(bytes_in);
-        self.tally.bytes_out.add_alone(bytes_out);
-        if failures != 0 {
-            self.tally.failures.add_alone(failures);
-        }
-    }
-
-    /// Answers the owned jobs among those answered, and takes them off the list.
+    /// Answers the owned jobs among the `count` answered, and takes their slots away: they come back when their futures
+    /// have the answers. Says how many others there are.
     #[cold]
-    fn answer_owned_jobs(&self, pair: &mut Pair, cause: Option<&Cause>) {
-        pair.answered.retain(|slot| {
-            let at = *slot as usize;
+    fn answer_owned_jobs(&self, pair: &mut Pair, count: usize, cause: Option<&Cause>) -> usize {
+        let mut left = 0;
+        for at in 0..count {
+            let places = pair.slots.places();
+            let slot = places[at];
             // Relaxed: written before the job was submitted, by whoever held the pair then.
-            let owned = self.slots[at].owner.load(Ordering::Relaxed) == OWNED;
-            if owned {
-                // SAFETY: the slot was answered, and is built again only after its future has freed it.
-                let outcome = unsafe { self.cells.outcome(at) };
-                self.keep_books(&mut pair.sessions, std::slice::from_ref(slot));
-                self.answer_owned(at, outcome, cause);
+            if self.slots[slot as usize].owner.load(Ordering::Relaxed) != OWNED {
+                places[left] = slot;
+                left += 1;
+                continue;
             }
-            !owned
-        });
+            // SAFETY: the slot was answered, and is built again only after its future has freed it.
+            let answers = unsafe { self.cells.answers(std::slice::from_ref(&slot)) };
+            let mut books = Books::open(&self.tally, &mut pair.sessions, answers);
+            if let Some((_, outcome)) = books.next() {
+                self.answer_owned(slot as usize, *outcome, cause);
+            }
+        }
+        left
     }
 
     fn answer_owned(&self, slot: usize, outcome: Outcome, cause: Option<&Cause>) {

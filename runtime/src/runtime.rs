@@ -101,7 +101,7 @@ impl Runtime {
         let offers = |device: &Device| device.granted.algorithms.contains(spec.algorithm(), spec.direction());
         if !offers(&self.inner.device) && !self.inner.software.as_ref().is_some_and(offers) {
             return Err(Error::UnsupportedAlgorithm {
-                device: self.device().to_owned(),
+                device: self.device().into(),
                 algorithm: spec.algorithm(),
                 operation: spec.operation(),
             });

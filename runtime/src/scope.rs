@@ -97,9 +97,16 @@ pub(crate) fn run<'env, R>(
     f(&mut Scope::new(core, pair))
 }
 
+/// Runs one job over a pair to its end.
+#[inline]
+pub(crate) fn run_one(core: &Arc<QueueCore>, pair: &mut Pair, work: &RawWork<'_>) -> Result<Outcome, Error> {
+    Scope::new(core, pair).run_one(work)
+}
+
 impl<'scope, 'env> Scope<'scope, 'env> {
+    #[inline]
     fn new(core: &'scope Arc<QueueCore>, pair: &'scope mut Pair) -> Self {
-        debug_assert!(pair.borrowed == 0 && pair.staged.is_empty(), "a pair at home has no borrowed jobs");
+        debug_assert!(pair.borrowed == 0 && pair.slots.is_submitted(), "a pair at home has no borrowed jobs");
         Self {
             deadline: core.device.options.deadline,
             cells: &core.cells,
@@ -185,12 +192,13 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             Some(session) => Some(self.enter(session)?),
             None => None,
         };
-        let Some(slot) = self.core.free_slot(self.pair) else {
+        if !self.core.has_free_slot(self.pair) {
             if let Some(session) = session {
                 self.pair.sessions.leave(session);
             }
             return Err(self.full());
-        };
+        }
+        let slot = self.pair.slots.next();
         let limit = self.pair.granted.max_transfer;
         // SAFETY: the slot is free and ours.
         let token = unsafe {
@@ -199,7 +207,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
                 job.token
             })
         };
-        Ok(self.stage(slot, token))
+        self.pair.slots.built();
+        Ok(Ticket(token))
     }
 
     #[inline]
@@ -209,7 +218,9 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             Ok(Some(id)) => Ok(id),
             // Every session of the queue has jobs in flight: that passes.
             Ok(None) => Err(self.full()),
-            Err(source) => Err(Error::SessionRefused { device: self.core.device.name().to_owned(), source }),
+            Err(source) => {
+                Err(Error::SessionRefused { device: self.core.device.name().into(), source: Box::new(source) })
+            }
         }
     }
 
@@ -218,7 +229,10 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         if !self.pair.granted.operations.contains(operation) || len as u64 > self.pair.granted.max_transfer {
             return Err(self.refuse(operation, len));
         }
-        let Some(slot) = self.core.free_slot(self.pair) else { return Err(self.full()) };
+        if !self.core.has_free_slot(self.pair) {
+            return Err(self.full());
+        }
+        let slot = self.pair.slots.next();
         // SAFETY: the slot is free and ours.
         let token = unsafe {
             self.cells.build(slot, |job| {
@@ -228,14 +242,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
                 job.token
             })
         };
-        Ok(self.stage(slot, token))
-    }
-
-    #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
-    fn stage(&mut self, slot: usize, token: Token) -> Ticket {
-        self.pair.staged.push(slot as u32);
-        Ticket(token)
+        self.pair.slots.built();
+        Ok(Ticket(token))
     }
 
     #[cold]
@@ -250,7 +258,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         if self.pair.granted.operations.contains(operation) {
             Error::TooLarge { operation, len: len as u64, limit }
         } else {
-            Error::UnsupportedOperation { device: device.to_owned(), operation }
+            Error::UnsupportedOperation { device: device.into(), operation }
         }
     }
 
@@ -265,7 +273,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     /// [`Error::Forked`] in a child process, [`Error::DeviceFailed`] if the queue is gone for good. Jobs are answered all the same.
     #[inline]
     pub fn submit(&mut self) -> Result<usize, Error> {
-        if self.pair.staged.is_empty() {
+        if self.pair.slots.is_submitted() {
             return Ok(0);
         }
         if !self.fork.is_home() {
@@ -275,20 +283,16 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             return Err(self.finished());
         }
         // SAFETY: staged slots were built by this scope and not submitted; they are named once and stay until answered.
-        let batch = unsafe { Batch::new(self.cells, self.pair.staged.as_slice()) };
+        let batch = unsafe { Batch::new(self.cells, self.pair.slots.staged()) };
         // SAFETY: requests were checked when they were built; their memory is borrowed for 'env, or the caller of `push_raw` vouches,
         // and the scope does not end before they are answered.
         match unsafe { self.pair.submitter.submit(&batch) } {
             Ok(taken) => {
                 self.pair.borrowed += taken;
-                if taken == self.pair.staged.len() {
-                    self.pair.staged.clear();
-                } else {
-                    self.pair.staged.remove_first(taken);
-                }
+                self.pair.slots.submitted(taken);
                 Ok(taken)
             }
-            Err(error) => self.submit_failed(error),
+            Err(error) => Ok(self.submit_failed(error)),
         }
     }
 
@@ -299,15 +303,13 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 
     /// The queue failed in the middle of a batch: what the device may have seen counts as submitted.
     #[cold]
-    fn submit_failed(&mut self, error: SubmitError) -> Result<usize, Error> {
+    fn submit_failed(&mut self, error: SubmitError) -> usize {
         let cells = self.cells;
-        let before = self.pair.staged.len();
-        // SAFETY: staged slots are ours; a launched one is in flight, and reading is allowed for both.
-        self.pair.staged.retain(|slot| !cells.is_live(unsafe { cells.job(slot as usize) }.token));
-        let taken = before - self.pair.staged.len();
+        // SAFETY: staged slots were built, and reading is allowed whether or not they were launched.
+        let taken = self.pair.slots.submitted_where(|slot| cells.is_live(unsafe { cells.job(slot as usize) }.token));
         self.pair.borrowed += taken;
         self.aborted = Some(error.into());
-        Ok(taken)
+        taken
     }
 
     /// Hands out the answers that are there, and says how many. If the device has failed, everything in flight is taken back and answered
@@ -348,7 +350,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     pub fn finish(&mut self, mut each: impl FnMut(Answer<'_>)) -> Result<(), Error> {
         let submitted = self.submit();
         self.poll(&mut each);
-        if self.pair.borrowed == 0 && self.pair.staged.is_empty() {
+        if self.pair.borrowed == 0 && self.pair.slots.is_submitted() {
             return submitted.map(|_| ());
         }
         self.finish_slowly(submitted, &mut |answer| each(answer))
@@ -366,7 +368,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         loop {
             if self.pair.borrowed == 0 {
                 match submitted {
-                    Ok(_) if self.pair.staged.is_empty() => return Ok(()),
+                    Ok(_) if self.pair.slots.is_submitted() => return Ok(()),
                     Ok(_) => {}
                     Err(error) => {
                         self.discard_staged();
@@ -382,7 +384,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             }
             moved = self.poll(&mut *each) != 0;
             // Most of the time there is nothing left to submit: the loop stays short.
-            if !self.pair.staged.is_empty() {
+            if !self.pair.slots.is_submitted() {
                 submitted = self.submit();
                 moved |= matches!(submitted, Ok(1..));
             }
@@ -391,20 +393,30 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 
     /// Runs one job to its end.
     #[inline]
-    pub(crate) fn run_one(&mut self, work: &RawWork<'_>) -> Result<Outcome, Error> {
-        self.push_checked(work)?;
-        let mut result = None;
-        self.finish(|answer| result = Some(answer.outcome()))?;
-        match result {
+    fn run_one(&mut self, work: &RawWork<'_>) -> Result<Outcome, Error> {
+        let Ticket(token) = self.push_checked(work)?;
+        let (mut good, mut failed) = (false, None);
+        self.finish(|answer| match answer.is_ok() {
+            true => good = true,
+            false => failed = Some(answer.error()),
+        })?;
+        if !good {
+            return Err(self.not_done(work, failed));
+        }
+        // SAFETY: it was the only job, it was answered, and none was built since.
+        Ok(unsafe { self.cells.outcome(token.slot()) })
+    }
+
+    #[cold]
+    fn not_done(&self, work: &RawWork<'_>, failed: Option<Error>) -> Error {
+        let limit = self.core.device.limit();
+        match failed {
             // The room was clamped: it is the device that is too small, not the caller's buffer.
-            Some(Err(Error::OutputTooSmall { operation, .. }))
-                if work.destination_len as u64 > self.core.device.limit() =>
-            {
-                let limit = self.core.device.limit();
-                Err(Error::TooLarge { operation, len: work.destination_len as u64, limit })
+            Some(Error::OutputTooSmall { operation, .. }) if work.destination_len as u64 > limit => {
+                Error::TooLarge { operation, len: work.destination_len as u64, limit }
             }
-            Some(result) => result,
-            None => Err(Error::device_failed(self.core.device.name(), "a job ended without an answer")),
+            Some(error) => error,
+            None => Error::device_failed(self.core.device.name(), "a job ended without an answer"),
         }
     }
 
@@ -468,15 +480,16 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     }
 
     /// Frees slots that were built and never submitted.
+    #[inline]
     fn discard_staged(&mut self) {
-        while let Some(slot) = self.pair.staged.pop() {
-            // SAFETY: a staged slot is ours.
-            let job = unsafe { self.core.cells.job(slot as usize) };
+        let Pair { slots, sessions, .. } = &mut *self.pair;
+        slots.discard_staged(|slot| {
+            // SAFETY: a staged slot was built.
+            let job = unsafe { self.cells.job(slot as usize) };
             if job.operation.needs_session() {
-                self.pair.sessions.leave(job.session);
+                sessions.leave(job.session);
             }
-            self.pair.free.push(slot);
-        }
+        });
     }
 
     /// Ends the scope: nothing borrowed is in flight afterwards.

@@ -200,13 +200,13 @@ impl<'s> RawWork<'s> {
             });
         }
         if !granted.operations.contains(operation) {
-            return Err(Error::UnsupportedOperation { device: device.to_owned(), operation });
+            return Err(Error::UnsupportedOperation { device: device.into(), operation });
         }
         if let Some(session) = self.session {
             let spec = session.spec();
             if !granted.algorithms.contains(spec.algorithm(), spec.direction()) {
                 return Err(Error::UnsupportedAlgorithm {
-                    device: device.to_owned(),
+                    device: device.into(),
                     algorithm: spec.algorithm(),
                     operation,
                 });

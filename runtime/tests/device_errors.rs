@@ -20,7 +20,7 @@ fn survives(mishap: Mishap) {
         match runtime.run(Work::copy(&source, &mut destination)) {
             Ok(_) => assert_eq!(source, destination, "round {round}"),
             Err(Error::DeviceFailed { device, cause }) => {
-                assert_eq!(device, "warp0");
+                assert_eq!(&*device, "warp0");
                 assert!(!cause.is_empty());
                 failed += 1;
             }

@@ -197,12 +197,12 @@ impl Queue {
     }
 
     pub(crate) fn poll_room(&mut self, room: usize) -> Result<Vec<(u32, Outcome)>, DeviceError> {
-        let mut slots = Vec::with_capacity(room);
+        let mut places = vec![0; room];
         // SAFETY: the only completer.
-        let mut done = unsafe { Done::new(&self.cells, &mut slots) };
+        let mut done = unsafe { Done::new(&self.cells, &mut places) };
         let result = self.completer.poll(&mut done);
         // SAFETY: just answered.
-        let answers = slots.into_iter().map(|slot| (slot, unsafe { self.cells.outcome(slot as usize) })).collect();
+        let answers = done.slots().iter().map(|slot| (*slot, unsafe { self.cells.outcome(*slot as usize) })).collect();
         result.map(|()| answers)
     }
 

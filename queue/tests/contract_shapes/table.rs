@@ -94,10 +94,10 @@ pub(crate) fn submit(cells: &Cells, submitter: &mut dyn Submitter, slots: &[u32]
 }
 
 pub(crate) fn poll(cells: &Cells, completer: &mut dyn Completer) -> Result<Vec<(u32, Outcome)>, DeviceError> {
-    let mut slots = Vec::with_capacity(16);
+    let mut slots = [0; 16];
     // SAFETY: the only completer.
     let mut done = unsafe { Done::new(cells, &mut slots) };
     completer.poll(&mut done)?;
     // SAFETY: just answered.
-    Ok(slots.into_iter().map(|slot| (slot, unsafe { cells.outcome(slot as usize) })).collect())
+    Ok(done.slots().iter().map(|slot| (*slot, unsafe { cells.outcome(*slot as usize) })).collect())
 }

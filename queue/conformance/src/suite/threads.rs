@@ -31,18 +31,17 @@ pub fn halves_on_two_threads(backend: &dyn Backend) {
     let polling = {
         let (cells, words, stuck) = (Arc::clone(&cells), Arc::clone(&words), Arc::clone(&stuck));
         std::thread::spawn(move || {
-            let mut slots = Vec::with_capacity(depth);
+            let mut slots = vec![0; depth];
             let mut answered = 0;
             let mut last = Instant::now();
             while answered < JOBS {
-                slots.clear();
                 // SAFETY: this thread has the only completer.
                 let mut done = unsafe { Done::new(&cells, &mut slots) };
                 if let Err(error) = completer.poll(&mut done) {
                     stuck.store(true, Ordering::Relaxed);
                     panic!("{error}");
                 }
-                for slot in &slots {
+                for slot in done.slots() {
                     // SAFETY: just answered, and not given back yet.
                     let (outcome, job) = unsafe { (cells.outcome(*slot as usize), cells.job(*slot as usize)) };
                     let found = words[*slot as usize].load(Ordering::Relaxed);

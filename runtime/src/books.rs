@@ -1,0 +1,44 @@
+//! The books of a queue: what was answered, and which sessions it leaves.
+
+use uaccel_queue::{Job, Outcome, Status};
+
+use crate::counters::Tally;
+use crate::session::SessionTable;
+
+/// Goes through jobs just answered and keeps the books: sessions left, jobs and bytes counted. A job is booked before it
+/// is handed out; those that are not fetched, because a caller's closure panics, are booked when this is dropped.
+pub(crate) struct Books<'a, A: Iterator<Item = (&'a Job, &'a Outcome)>> {
+    answers: A,
+    sessions: &'a mut SessionTable,
+    tally: &'a Tally,
+}
+
+impl<'a, A: Iterator<Item = (&'a Job, &'a Outcome)>> Books<'a, A> {
+    #[inline]
+    pub(crate) fn open(tally: &'a Tally, sessions: &'a mut SessionTable, answers: A) -> Self {
+        Self { answers, sessions, tally }
+    }
+
+    /// Books the next job.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<(&'a Job, &'a Outcome)> {
+        let (job, outcome) = self.answers.next()?;
+        if job.operation.needs_session() {
+            self.sessions.leave(job.session);
+        }
+        self.tally.jobs.add_alone(1);
+        self.tally.bytes_in.add_alone(outcome.consumed);
+        self.tally.bytes_out.add_alone(outcome.produced);
+        if outcome.status != Status::Ok {
+            self.tally.failures.add_alone(1);
+        }
+        Some((job, outcome))
+    }
+}
+
+impl<'a, A: Iterator<Item = (&'a Job, &'a Outcome)>> Drop for Books<'a, A> {
+    #[inline]
+    fn drop(&mut self) {
+        while self.next().is_some() {}
+    }
+}
