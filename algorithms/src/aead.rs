@@ -151,7 +151,7 @@ impl Aead {
         associated_data: A,
         message: S,
         room: D,
-    ) -> Result<JobFuture<S, D, A>, Rejected<S, D, A>> {
+    ) -> Result<JobFuture<S, D, A>, Box<Rejected<S, D, A>>> {
         self.runtime.submit(OwnedWork::session(&self.seal, message, room).with_nonce(nonce, associated_data))
     }
 
@@ -165,7 +165,7 @@ impl Aead {
         associated_data: A,
         sealed: S,
         room: D,
-    ) -> Result<JobFuture<S, D, A>, Rejected<S, D, A>> {
+    ) -> Result<JobFuture<S, D, A>, Box<Rejected<S, D, A>>> {
         self.runtime.submit(OwnedWork::session(&self.open, sealed, room).with_nonce(nonce, associated_data))
     }
 }

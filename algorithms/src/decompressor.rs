@@ -117,7 +117,7 @@ impl Decompressor {
     ///
     /// # Errors
     /// [`Rejected`] with the buffers. [`Error::QueueFull`] passes: await earlier jobs, then give `rejected.work` to [`Runtime::submit`].
-    pub fn submit<S: ReadBuf, D: WriteBuf>(&self, source: S, room: D) -> Result<JobFuture<S, D>, Rejected<S, D>> {
+    pub fn submit<S: ReadBuf, D: WriteBuf>(&self, source: S, room: D) -> Result<JobFuture<S, D>, Box<Rejected<S, D>>> {
         self.runtime.submit(OwnedWork::session(&self.session, source, room))
     }
 

@@ -134,31 +134,41 @@ impl Device {
         }
     }
 
-    /// Runs `f` with a queue whose pair is at home, the thread's own first. `f` does not panic.
+    /// Runs `f` on `work` with a queue whose pair is at home, the thread's own first. `f` does not panic. Without a queue
+    /// the work comes back.
     #[inline]
-    pub(crate) fn with_home<R>(&self, f: impl FnOnce(&Arc<QueueCore>, &mut Pair) -> R) -> Result<R, Error> {
+    pub(crate) fn with_home<W, R>(
+        &self,
+        work: W,
+        f: impl FnOnce(&Arc<QueueCore>, &mut Pair, W) -> R,
+    ) -> Result<R, (Error, W)> {
         if !self.core.fork.is_home() {
-            return Err(Error::Forked);
+            return Err((Error::Forked, work));
         }
         if let Some(core) = self.queue(thread_number())
             && let Some(mut home) = core.try_home()
             && let Home::Here(pair) = &mut *home
         {
-            let result = f(core, pair);
+            let result = f(core, pair, work);
             settle(core, &mut home);
             return Ok(result);
         }
-        let (core, mut pair) = self.take()?;
-        let result = f(&core, &mut pair);
-        give_back(&core, pair);
-        Ok(result)
+        match self.take() {
+            Ok((core, mut pair)) => {
+                let result = f(&core, &mut pair, work);
+                give_back(&core, pair);
+                Ok(result)
+            }
+            Err(error) => Err((error, work)),
+        }
     }
 
     /// Runs one job to its end on a queue that has room for it.
     pub(crate) fn run(&self, work: &RawWork<'_>) -> Result<Outcome, Error> {
-        match self.with_home(|core, pair| scope::run_one(core, pair, work))? {
-            Err(Error::QueueFull) => self.run_on_another(work),
-            result => result,
+        match self.with_home(work, scope::run_one) {
+            Ok(Err(Error::QueueFull)) => self.run_on_another(work),
+            Ok(result) => result,
+            Err((error, _)) => Err(error),
         }
     }
 

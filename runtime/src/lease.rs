@@ -8,6 +8,7 @@ use crate::device::{Device, give_back};
 use crate::owned::{JobFuture, OwnedWork, Rejected, submit_owned};
 use crate::pair::Pair;
 use crate::queue_core::QueueCore;
+use crate::recover::Verdict;
 use crate::scope::{self, Scope};
 use crate::work::Work;
 use crate::{Error, ReadBuf, WriteBuf};
@@ -98,7 +99,7 @@ impl Lease {
     pub fn submit<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
         &mut self,
         work: OwnedWork<S, D, A>,
-    ) -> Result<JobFuture<S, D, A>, Rejected<S, D, A>> {
+    ) -> Result<JobFuture<S, D, A>, Box<Rejected<S, D, A>>> {
         if let Err(error) = self.fetch() {
             return Err(work.rejected(error));
         }
@@ -121,8 +122,8 @@ impl Lease {
     /// Keeps the pair, unless others have to poll the queue or it is finished.
     #[inline]
     fn settle(&mut self) {
-        let stays = |pair: &Pair| pair.verdict == crate::recover::Verdict::Usable;
-        if self.core.owned_in_flight() == 0 && self.pair.as_deref().is_some_and(stays) {
+        let stays = |pair: &Pair| pair.owned == 0 && pair.verdict == Verdict::Usable;
+        if self.pair.as_deref().is_some_and(stays) {
             return;
         }
         self.give_back();

@@ -33,6 +33,7 @@ mod device;
 mod error;
 mod lease;
 mod owned;
+mod owned_slot;
 mod pair;
 mod parked;
 mod patience;

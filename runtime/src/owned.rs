@@ -13,10 +13,11 @@ use uaccel_queue::{Batch, JobFlags, Operation, Outcome, Status, Token};
 
 use crate::device::settle;
 use crate::error::Cause;
+use crate::owned_slot::{Abandoned, Taken};
 use crate::pair::Pair;
 use crate::parked::{Parked, Wipe};
 use crate::patience::{self, Next, Patience};
-use crate::queue_core::{Home, OwnedState, QueueCore};
+use crate::queue_core::{Home, QueueCore};
 use crate::recover::{self, Verdict};
 use crate::work::RawWork;
 use crate::{Error, ReadBuf, Session, WriteBuf};
@@ -98,8 +99,9 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> OwnedWork<S, D, A> {
         self.source.bytes().1 as u64
     }
 
-    pub(crate) fn rejected(self, error: Error) -> Rejected<S, D, A> {
-        Rejected { error, work: self }
+    #[cold]
+    pub(crate) fn rejected(self, error: Error) -> Box<Rejected<S, D, A>> {
+        Box::new(Rejected { error, work: self })
     }
 }
 
@@ -189,63 +191,44 @@ pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
     core: &Arc<QueueCore>,
     pair: &mut Pair,
     work: OwnedWork<S, D, A>,
-) -> Result<JobFuture<S, D, A>, Rejected<S, D, A>> {
+) -> Result<JobFuture<S, D, A>, Box<Rejected<S, D, A>>> {
     let device = core.device.name();
     if pair.verdict != Verdict::Usable {
         return Err(work.rejected(Error::device_failed(device, "the queue did not come back after a stop")));
     }
-    let session = match &work.session {
-        Some(session) => {
-            let Pair { sessions, submitter, granted, .. } = &mut *pair;
-            let spec = session.spec();
-            if !granted.algorithms.contains(spec.algorithm(), spec.direction()) {
-                let error = Error::UnsupportedAlgorithm {
-                    device: device.into(),
-                    algorithm: spec.algorithm(),
-                    operation: work.operation,
-                };
-                return Err(work.rejected(error));
-            }
-            match sessions.enter(session, &mut **submitter, || core.tally.sessions.add(1)) {
-                Ok(Some(id)) => Some(id),
-                Ok(None) => return Err(full(core, work)),
-                Err(source) => {
-                    return Err(
-                        work.rejected(Error::SessionRefused { device: device.into(), source: Box::new(source) })
-                    );
-                }
-            }
+    let session = match enter(core, pair, &work) {
+        Ok(session) => session,
+        Err(error) => return Err(work.rejected(error)),
+    };
+    let leave = |pair: &mut Pair| {
+        if let Some(session) = session {
+            pair.sessions.leave(session);
         }
-        None => None,
     };
     if !core.has_free_slot(pair) {
-        undo(pair, session);
-        return Err(full(core, work));
+        leave(pair);
+        return Err(work.rejected(full(core)));
     }
     let slot = pair.slots.next();
+    let owned = core.owned_slot(slot);
 
     // The buffers move into the slot first; only then are their addresses taken.
-    let mut owned = core.owned_job(slot);
     let OwnedWork { operation, session: handle, source, destination, aux, immediate } = work;
     let secret = operation == Operation::Open;
-    let buffers = owned.parked.put(Buffers { source, destination, aux, secret, session: handle });
-    // SAFETY: just put, and nobody else knows of it.
+    // SAFETY: the pair is here, and the slot is free.
+    let buffers = unsafe { owned.park(Buffers { source, destination, aux, secret, session: handle }) };
+    // SAFETY: just parked, and nobody else knows of it.
     let buffers = unsafe { &mut *buffers };
-    let raw = raw_work(operation, immediate, buffers);
-    let unpark = |owned: &mut crate::queue_core::OwnedJob| {
-        // SAFETY: put above with this type; the job was not submitted.
-        let Buffers { source, destination, aux, session, .. } = unsafe { owned.parked.take::<Buffers<S, D, A>>() };
-        OwnedWork { operation, session, source, destination, aux, immediate }
+    let unpark = |error| {
+        // SAFETY: parked above with this type; called only if the device has not seen the job.
+        let Buffers { source, destination, aux, session, .. } = unsafe { owned.unpark::<Buffers<S, D, A>>() };
+        OwnedWork { operation, session, source, destination, aux, immediate }.rejected(error)
     };
+    let raw = raw_work(operation, immediate, buffers);
     if let Err(error) = raw.check(device, &pair.granted) {
-        let work = unpark(&mut owned);
-        drop(owned);
-        undo(pair, session);
-        return Err(work.rejected(error));
+        leave(pair);
+        return Err(unpark(error));
     }
-    owned.state = OwnedState::Pending;
-    owned.waker = None;
-    owned.deadline = None;
     let limit = pair.granted.max_transfer;
     // SAFETY: the slot is free and ours.
     let token = unsafe {
@@ -254,60 +237,62 @@ pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
             job.token
         })
     };
-    core.begin_owned(slot);
-    drop(owned);
-    #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
-    let slots = [slot as u32];
-    // SAFETY: built above, not in flight, and taken until it is answered.
-    let batch = unsafe { Batch::new(&core.cells, &slots) };
+    owned.launch();
+    pair.slots.built();
+    // SAFETY: built above, not in flight, and taken until it is answered. Nothing else is staged: no scope is open.
+    let batch = unsafe { Batch::new(&core.cells, pair.slots.staged()) };
     // SAFETY: the buffers lie in the slot until the job is answered or the device is quiet, whatever becomes of the future; `ReadBuf` and `WriteBuf`
     // promise that their memory stays where it is and is not accessed meanwhile.
-    let submitted = unsafe { pair.submitter.submit(&batch) };
-    let launched = |pair: &mut Pair| {
-        pair.slots.built();
-        pair.slots.submitted(1);
-        JobFuture { core: Some(core.clone()), token, deadline: core.device.options.deadline, _buffers: PhantomData }
-    };
-    match submitted {
+    let error = match unsafe { pair.submitter.submit(&batch) } {
+        Ok(1..) => None,
         Ok(0) => {
-            core.unbegin_owned(slot);
-            let mut owned = core.owned_job(slot);
-            owned.state = OwnedState::Free;
-            let work = unpark(&mut owned);
-            drop(owned);
-            undo(pair, session);
-            Err(full(core, work))
+            pair.slots.discard_staged(|_| {});
+            leave(pair);
+            return Err(unpark(full(core)));
         }
-        Ok(_) => Ok(launched(pair)),
-        Err(error) if core.cells.is_live(token) => {
-            // The device may have seen it: only its answer or a stop can free it now.
-            let job = launched(pair);
-            recover_owned(core, pair, &error.into());
-            Ok(job)
+        Err(error) if !core.cells.is_live(token) => {
+            pair.slots.discard_staged(|_| {});
+            leave(pair);
+            return Err(unpark(Error::device_failed(device, error)));
         }
-        Err(error) => {
-            core.unbegin_owned(slot);
-            let mut owned = core.owned_job(slot);
-            owned.state = OwnedState::Free;
-            let work = unpark(&mut owned);
-            drop(owned);
-            undo(pair, session);
-            let error = Error::device_failed(device, error);
-            Err(work.rejected(error))
-        }
+        Err(error) => Some(error),
+    };
+    pair.slots.submitted(1);
+    pair.owned += 1;
+    let job =
+        JobFuture { core: Some(core.clone()), token, deadline: core.device.options.deadline, _buffers: PhantomData };
+    if let Some(error) = error {
+        // The device may have seen it: only its answer or a stop can free it now.
+        recover_owned(core, pair, &error.into());
+    }
+    Ok(job)
+}
+
+/// Counts a job in on its session, if it has one, and opens that if need be.
+#[inline]
+fn enter<S, D, A>(
+    core: &QueueCore,
+    pair: &mut Pair,
+    work: &OwnedWork<S, D, A>,
+) -> Result<Option<uaccel_queue::SessionId>, Error> {
+    let Some(session) = &work.session else { return Ok(None) };
+    let Pair { sessions, submitter, granted, .. } = pair;
+    let (spec, device) = (session.spec(), core.device.name());
+    if !granted.algorithms.contains(spec.algorithm(), spec.direction()) {
+        let (algorithm, operation) = (spec.algorithm(), work.operation);
+        return Err(Error::UnsupportedAlgorithm { device: device.into(), algorithm, operation });
+    }
+    match sessions.enter(session, &mut **submitter, || core.tally.sessions.add(1)) {
+        Ok(Some(id)) => Ok(Some(id)),
+        Ok(None) => Err(full(core)),
+        Err(source) => Err(Error::SessionRefused { device: device.into(), source: Box::new(source) }),
     }
 }
 
 #[cold]
-fn full<S: ReadBuf, D: WriteBuf, A: ReadBuf>(core: &QueueCore, work: OwnedWork<S, D, A>) -> Rejected<S, D, A> {
+fn full(core: &QueueCore) -> Error {
     core.tally.full.add(1);
-    work.rejected(Error::QueueFull)
-}
-
-fn undo(pair: &mut Pair, session: Option<uaccel_queue::SessionId>) {
-    if let Some(session) = session {
-        pair.sessions.leave(session);
-    }
+    Error::QueueFull
 }
 
 fn raw_work<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
@@ -339,9 +324,7 @@ pub(crate) fn recover_owned(core: &QueueCore, pair: &mut Pair, cause: &Cause) {
     debug_assert_eq!(pair.borrowed, 0, "a scope takes its own jobs back");
     pair.verdict = recover::recover(core, pair, cause, |_, _| {});
     if pair.verdict == Verdict::Unproven {
-        let lost = core.lose_owned();
-        core.tally.lost.add(lost);
-        tracing::error!(device = core.device.name(), lost, "device does not let go; buffers leaked");
+        core.lose_owned(pair);
     }
 }
 
@@ -356,39 +339,47 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
     pub fn wait(mut self) -> Finished<S, D, A> {
         let mut patience = Patience::new(self.deadline);
         loop {
-            if let Some(finished) = self.take() {
-                return finished;
-            }
-            let Some(core) = self.core.clone() else { return without_buffers(Error::Canceled) };
+            let Some(core) = &self.core else { return without_buffers(Error::Canceled) };
             if !core.device.fork.is_home() {
                 return without_buffers(Error::Forked);
             }
-            match self.drive(&core, &mut patience) {
-                Next::Poll => {}
-                Next::Sleep(until) => self.sleep(&core, until),
-                Next::Expired => self.expire(&core),
+            match self.drive(core, &mut patience) {
+                Ok(finished) => {
+                    self.core = None;
+                    return finished;
+                }
+                Err(Next::Poll) => {}
+                Err(Next::Sleep(until)) => self.sleep(core, until),
+                Err(Next::Expired) => self.expire(core),
             }
         }
     }
 
-    /// Polls the queue once, if nobody else does, and says what to do next.
-    fn drive(&self, core: &Arc<QueueCore>, patience: &mut Patience) -> Next {
+    /// Polls the queue once, if nobody else does, and takes the answer if it is there; else says what to do next.
+    #[inline]
+    fn drive(&self, core: &Arc<QueueCore>, patience: &mut Patience) -> Result<Finished<S, D, A>, Next> {
         let Some(mut home) = core.try_home() else {
-            // Somebody else polls the queue at the moment.
+            // Somebody else polls the queue at the moment, and may have found the answer.
             thread::yield_now();
-            return Next::Poll;
+            return self.take(core, |slot| core.free_owned(slot)).ok_or(Next::Poll);
         };
         let Home::Here(pair) = &mut *home else {
             drop(home);
-            return Next::Sleep(Instant::now() + patience::BACKSTOP);
+            let next = || Next::Sleep(Instant::now() + patience::BACKSTOP);
+            return self.take(core, |slot| core.free_owned(slot)).ok_or_else(next);
         };
         match core.drain(pair, |_, _| {}) {
-            Ok(0) => patience.next(&mut *pair.completer, pair.granted.wakes),
-            Ok(_) => Next::Poll,
+            Ok(count) => {
+                // An answer that somebody else has polled is found at the first look as well.
+                if let Some(finished) = self.take(core, |slot| pair.slots.release(slot)) {
+                    return Ok(finished);
+                }
+                Err(if count == 0 { patience.next(&mut *pair.completer, pair.granted.wakes) } else { Next::Poll })
+            }
             Err(error) => {
                 recover_owned(core, pair, &error.into());
                 settle(core, &mut home);
-                Next::Poll
+                Err(Next::Poll)
             }
         }
     }
@@ -423,45 +414,23 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
 
     /// Leaves a waker, unless the job is answered already.
     fn register(&self, core: &QueueCore, waker: &Waker) -> bool {
-        let mut owned = core.owned_job(self.token.slot());
-        let pending = matches!(owned.state, OwnedState::Pending);
-        if pending {
-            match &mut owned.waker {
-                Some(known) => known.clone_from(waker),
-                unknown => *unknown = Some(waker.clone()),
-            }
-            owned.deadline.get_or_insert_with(|| Instant::now() + self.deadline);
-        }
-        pending
+        core.owned_slot(self.token.slot()).register(waker, self.deadline)
     }
 
-    /// Takes result and buffers, if the job is answered.
-    fn take(&mut self) -> Option<Finished<S, D, A>> {
-        let core = self.core.as_ref()?;
+    /// Result and buffers, if the job is answered; its slot goes to `free` then. The caller gives up the queue afterwards.
+    #[inline]
+    fn take(&self, core: &QueueCore, free: impl FnOnce(u32)) -> Option<Finished<S, D, A>> {
         let slot = self.token.slot();
-        let mut owned = core.owned_job(slot);
-        match std::mem::replace(&mut owned.state, OwnedState::Free) {
-            OwnedState::Answered(result) => {
-                // SAFETY: put by `submit_owned` with these types; the job is answered, so the device has finished with the memory.
-                let buffers = unsafe { owned.parked.take::<Buffers<S, D, A>>() };
-                drop(owned);
+        // SAFETY: parked by `submit_owned` with this type; whoever gets something here asks no more.
+        match unsafe { core.owned_slot(slot).take::<Buffers<S, D, A>>() } {
+            Taken::Pending => None,
+            Taken::Lost => Some(without_buffers(Error::Lost { device: core.device.name().into() })),
+            Taken::Answered(buffers, error) => {
                 // SAFETY: answered, and the slot is not handed back before the next line.
-                let operation = unsafe { core.cells.job(slot) }.operation;
-                core.free_owned(slot);
-                let finished = finish(core, operation, result, buffers);
-                self.core = None;
-                Some(finished)
-            }
-            OwnedState::Lost => {
-                owned.state = OwnedState::Lost;
-                drop(owned);
-                let device = core.device.name().into();
-                self.core = None;
-                Some(Finished { result: Err(Error::Lost { device }), buffers: None })
-            }
-            pending => {
-                owned.state = pending;
-                None
+                let (operation, outcome) = unsafe { (core.cells.job(slot).operation, core.cells.outcome(slot)) };
+                #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
+                free(slot as u32);
+                Some(finish(core, operation, error.map_or(Ok(outcome), Err), buffers))
             }
         }
     }
@@ -499,34 +468,36 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> Future for JobFuture<S, D, A> {
     type Output = Finished<S, D, A>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(finished) = self.take() {
-            return Poll::Ready(finished);
-        }
-        let Some(core) = self.core.clone() else { return Poll::Ready(without_buffers(Error::Canceled)) };
+        let Some(core) = &self.core else { return Poll::Ready(without_buffers(Error::Canceled)) };
         if !core.device.fork.is_home() {
             return Poll::Ready(without_buffers(Error::Forked));
         }
-        if let Some(mut home) = core.try_home()
-            && let Home::Here(pair) = &mut *home
-            && let Err(error) = core.drain(pair, |_, _| {})
-        {
-            recover_owned(&core, pair, &error.into());
-            settle(&core, &mut home);
+        let mut finished = self.take(core, |slot| core.free_owned(slot));
+        if finished.is_none() {
+            if let Some(mut home) = core.try_home()
+                && let Home::Here(pair) = &mut *home
+                && let Err(error) = core.drain(pair, |_, _| {})
+            {
+                recover_owned(core, pair, &error.into());
+                settle(core, &mut home);
+            }
+            finished = self.take(core, |slot| core.free_owned(slot));
         }
-        if let Some(finished) = self.take() {
+        if let Some(finished) = finished {
+            self.core = None;
             return Poll::Ready(finished);
         }
-        if !self.register(&core, context.waker()) {
+        if self.register(core, context.waker()) {
+            core.leave_to_reactor();
+        } else {
             // Answered between the two: look again at once.
             context.waker().wake_by_ref();
-            return Poll::Pending;
         }
-        core.leave_to_reactor();
         Poll::Pending
     }
 }
 
-/// Parks the buffers until the job is answered.
+/// The buffers stay where they are until the job is answered.
 impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> Drop for JobFuture<S, D, A> {
     fn drop(&mut self) {
         let Some(core) = self.core.take() else { return };
@@ -536,23 +507,15 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> Drop for JobFuture<S, D, A> {
             return;
         }
         let slot = self.token.slot();
-        let mut owned = core.owned_job(slot);
-        match std::mem::replace(&mut owned.state, OwnedState::Free) {
-            OwnedState::Pending => {
-                owned.state = OwnedState::Abandoned;
-                owned.waker = None;
-                owned.deadline.get_or_insert_with(|| Instant::now() + self.deadline);
-                drop(owned);
+        // SAFETY: this is the job's future, and it has taken nothing: it would have no queue.
+        match unsafe { core.owned_slot(slot).abandon(self.deadline) } {
+            Abandoned::InFlight => {
                 core.tally.abandoned.add(1);
                 core.leave_to_reactor();
             }
-            OwnedState::Answered(_) => {
-                // SAFETY: the job is answered, so the device has finished with its memory.
-                unsafe { owned.parked.discard() };
-                drop(owned);
-                core.free_owned(slot);
-            }
-            other => owned.state = other,
+            #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
+            Abandoned::Answered => core.free_owned(slot as u32),
+            Abandoned::Lost => {}
         }
     }
 }

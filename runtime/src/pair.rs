@@ -20,6 +20,8 @@ pub(crate) struct Pair {
     pub(crate) slots: SlotLine,
     /// Jobs in flight that borrow their memory. Zero whenever nobody holds the pair.
     pub(crate) borrowed: usize,
+    /// Jobs in flight that own their memory.
+    pub(crate) owned: usize,
     /// Whether the queue can be used on.
     pub(crate) verdict: Verdict,
 }
@@ -40,6 +42,7 @@ impl Pair {
             granted: open.granted,
             slots: SlotLine::new(depth),
             borrowed: 0,
+            owned: 0,
             verdict: Verdict::Usable,
         }
     }

@@ -1,9 +1,8 @@
 //! One open queue: its table of jobs, its two halves, and the buffers of jobs that own theirs.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::task::Waker;
 use std::time::Instant;
 
 use crossbeam_queue::ArrayQueue;
@@ -13,23 +12,19 @@ use crate::books::Books;
 use crate::counters::Tally;
 use crate::device::DeviceCore;
 use crate::error::Cause;
+use crate::owned_slot::OwnedSlot;
 use crate::pair::Pair;
-use crate::parked::Parked;
 use crate::recover;
 use crate::{Error, patience};
-
-const BORROWED: u8 = 0;
-const OWNED: u8 = 1;
 
 /// One open queue. Shared by the device's pool, by futures of its jobs, and by the reactor while it watches.
 pub(crate) struct QueueCore {
     pub(crate) device: Arc<DeviceCore>,
     pub(crate) cells: Arc<Cells>,
-    slots: Box<[Slot]>,
+    /// The part that the future of an owned job shares, for each slot.
+    slots: Box<[OwnedSlot]>,
     home: Mutex<Home>,
     returned_home: Condvar,
-    /// Owned jobs whose answer has not been seen.
-    owned: AtomicUsize,
     /// Slots of owned jobs that are done with, for whoever holds the pair next.
     freed: ArrayQueue<u32>,
     /// Whether the reactor has it on its list.
@@ -47,42 +42,14 @@ pub(crate) enum Home {
     Dead(Arc<str>),
 }
 
-struct Slot {
-    /// Who is told of the answer. Written before the job is submitted, read after its answer was polled, both by whoever holds the pair.
-    owner: AtomicU8,
-    owned: Mutex<OwnedJob>,
-}
-
-/// The part of an owned job that its future and the queue share.
-pub(crate) struct OwnedJob {
-    pub(crate) state: OwnedState,
-    pub(crate) waker: Option<Waker>,
-    pub(crate) parked: Parked,
-    pub(crate) deadline: Option<Instant>,
-}
-
-pub(crate) enum OwnedState {
-    /// No owned job has the slot.
-    Free,
-    /// In flight, and somebody wants to know.
-    Pending,
-    /// In flight, and nobody wants to know.
-    Abandoned,
-    /// Answered; the future takes it from here.
-    Answered(Result<Outcome, Error>),
-    /// Lost to the device, buffers and all.
-    Lost,
-}
-
 impl QueueCore {
     pub(crate) fn new(device: Arc<DeviceCore>, cells: Arc<Cells>, pair: Pair) -> Self {
         let depth = cells.depth();
         Self {
             device,
-            slots: (0..depth).map(|_| Slot::free()).collect(),
+            slots: (0..depth).map(|_| OwnedSlot::new()).collect(),
             home: Mutex::new(Home::Here(Box::new(pair))),
             returned_home: Condvar::new(),
-            owned: AtomicUsize::new(0),
             freed: ArrayQueue::new(depth),
             watched: AtomicBool::new(false),
             tally: Tally::default(),
@@ -132,13 +99,6 @@ impl QueueCore {
         self.returned_home.notify_all();
     }
 
-    /// Owned jobs in flight. Exact for whoever holds the pair.
-    #[inline]
-    pub(crate) fn owned_in_flight(&self) -> usize {
-        // Relaxed: the counter is changed only by whoever holds the pair, and the pair is handed on through its lock.
-        self.owned.load(Ordering::Relaxed)
-    }
-
     /// Whether there is a slot to build a job in.
     #[inline]
     pub(crate) fn has_free_slot(&self, pair: &mut Pair) -> bool {
@@ -159,27 +119,15 @@ impl QueueCore {
         pair.slots.free() + self.freed.len()
     }
 
-    /// Counts a job that owns its buffers in; the caller has filled `owned_job` and submits it next.
-    pub(crate) fn begin_owned(&self, slot: usize) {
-        // Relaxed: read by whoever holds the pair, after the answer.
-        self.slots[slot].owner.store(OWNED, Ordering::Relaxed);
-        self.owned.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Takes [`begin_owned`](Self::begin_owned) back for a job that was not submitted.
-    pub(crate) fn unbegin_owned(&self, slot: usize) {
-        self.slots[slot].owner.store(BORROWED, Ordering::Relaxed);
-        self.owned.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn owned_job(&self, slot: usize) -> MutexGuard<'_, OwnedJob> {
-        self.slots[slot].owned.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What the future of a slot's job shares with the queue.
+    #[inline]
+    pub(crate) fn owned_slot(&self, slot: usize) -> &OwnedSlot {
+        &self.slots[slot]
     }
 
     /// Hands back the slot of an owned job that is answered and taken.
-    pub(crate) fn free_owned(&self, slot: usize) {
-        #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
-        let pushed = self.freed.push(slot as u32);
+    pub(crate) fn free_owned(&self, slot: u32) {
+        let pushed = self.freed.push(slot);
         debug_assert!(pushed.is_ok(), "there are as many places as slots");
     }
 
@@ -229,7 +177,7 @@ impl QueueCore {
         cause: Option<&Cause>,
         borrowed: &mut impl FnMut(Token, &Outcome),
     ) {
-        if self.owned_in_flight() != 0 {
+        if pair.owned != 0 {
             count = self.answer_owned_jobs(pair, count, cause);
         }
         pair.borrowed -= count;
@@ -244,106 +192,58 @@ impl QueueCore {
 
     /// Answers the owned jobs among the `count` answered, and takes their slots away: they come back when their futures
     /// have the answers. Says how many others there are.
-    #[cold]
+    #[inline(never)]
     fn answer_owned_jobs(&self, pair: &mut Pair, count: usize, cause: Option<&Cause>) -> usize {
         let mut left = 0;
         for at in 0..count {
             let places = pair.slots.places();
             let slot = places[at];
-            // Relaxed: written before the job was submitted, by whoever held the pair then.
-            if self.slots[slot as usize].owner.load(Ordering::Relaxed) != OWNED {
+            let owned = self.owned_slot(slot as usize);
+            if !owned.is_in_flight() {
                 places[left] = slot;
                 left += 1;
                 continue;
             }
+            pair.owned -= 1;
             // SAFETY: the slot was answered, and is built again only after its future has freed it.
             let answers = unsafe { self.cells.answers(std::slice::from_ref(&slot)) };
             let mut books = Books::open(&self.tally, &mut pair.sessions, answers);
-            if let Some((_, outcome)) = books.next() {
-                self.answer_owned(slot as usize, *outcome, cause);
+            let Some((_, outcome)) = books.next() else { continue };
+            let error = match (cause, outcome.status) {
+                (Some(cause), Status::Aborted | Status::Canceled) => Some(cause.to_error(self.device.name())),
+                _ => None,
+            };
+            // SAFETY: the pair is here; the job is answered, so the device has finished with its memory.
+            if unsafe { owned.answer(error) } {
+                self.free_owned(slot);
             }
         }
         left
     }
 
-    fn answer_owned(&self, slot: usize, outcome: Outcome, cause: Option<&Cause>) {
-        self.slots[slot].owner.store(BORROWED, Ordering::Relaxed);
-        self.owned.fetch_sub(1, Ordering::Relaxed);
-        let mut job = self.owned_job(slot);
-        if let OwnedState::Abandoned = job.state {
-            job.state = OwnedState::Free;
-            // SAFETY: the job is answered, so the device has finished with its memory.
-            unsafe { job.parked.discard() };
-            drop(job);
-            self.free_owned(slot);
-            return;
-        }
-        job.state = OwnedState::Answered(match (cause, outcome.status) {
-            (Some(cause), Status::Aborted | Status::Canceled) => Err(cause.to_error(self.device.name())),
-            _ => Ok(outcome),
-        });
-        let waker = job.waker.take();
-        drop(job);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
     /// Gives up the buffers of every owned job in flight: the device may still use them. Slots stay taken.
-    pub(crate) fn lose_owned(&self) -> u64 {
-        let mut lost = 0;
-        for slot in &self.slots {
-            if slot.owner.load(Ordering::Relaxed) != OWNED {
-                continue;
-            }
-            slot.owner.store(BORROWED, Ordering::Relaxed);
-            self.owned.fetch_sub(1, Ordering::Relaxed);
-            let mut job = slot.owned.lock().unwrap_or_else(PoisonError::into_inner);
-            job.state = OwnedState::Lost;
-            lost += u64::from(job.parked.leak());
-            let waker = job.waker.take();
-            drop(job);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
-        lost
+    pub(crate) fn lose_owned(&self, pair: &mut Pair) {
+        pair.owned = 0;
+        // SAFETY: the pair is here.
+        let lost = self.slots.iter().filter(|slot| unsafe { slot.lose() }).count();
+        self.device.tally.lost.add(lost as u64);
+        tracing::error!(device = self.device.name(), lost, "device does not let go; buffers leaked");
     }
 
     /// Whether somebody still wants to know of an owned job in flight.
     pub(crate) fn is_wanted(&self) -> bool {
-        self.slots.iter().any(|slot| {
-            let job = slot.owned.lock().unwrap_or_else(PoisonError::into_inner);
-            matches!(job.state, OwnedState::Pending)
-        })
+        self.slots.iter().any(OwnedSlot::is_wanted)
     }
 
     /// The earliest deadline of an owned job in flight.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.slots
-            .iter()
-            .filter_map(|slot| {
-                let job = slot.owned.lock().unwrap_or_else(PoisonError::into_inner);
-                matches!(job.state, OwnedState::Pending | OwnedState::Abandoned).then_some(job.deadline).flatten()
-            })
-            .min()
+        self.slots.iter().filter_map(OwnedSlot::deadline).min()
     }
 
-    /// Puts the queue on the reactor's list if it has owned jobs in flight and nobody is going to poll it.
+    /// Puts the queue on the reactor's list: it has an owned job in flight, and perhaps nobody polls it.
     #[inline]
     pub(crate) fn leave_to_reactor(self: &Arc<Self>) {
-        if self.owned_in_flight() != 0 {
-            self.device.reactor.watch(self);
-        }
-    }
-}
-
-impl Slot {
-    fn free() -> Self {
-        Self {
-            owner: AtomicU8::new(BORROWED),
-            owned: Mutex::new(OwnedJob { state: OwnedState::Free, waker: None, parked: Parked::EMPTY, deadline: None }),
-        }
+        self.device.reactor.watch(self);
     }
 }
 
@@ -351,14 +251,13 @@ impl Slot {
 impl Drop for QueueCore {
     fn drop(&mut self) {
         let home = std::mem::replace(self.home.get_mut().unwrap_or_else(PoisonError::into_inner), Home::Leased);
-        let Home::Here(pair) = home else {
+        let Home::Here(mut pair) = home else {
             // Dead queues gave up their buffers when they died.
             return;
         };
         if !self.device.fork.is_home() {
-            // A child of the process that opened the queue: neither the device nor its descriptors are ours.
+            // A child of the process that opened the queue: neither the device nor its descriptors nor the buffers are ours.
             std::mem::forget(pair);
-            self.lose_owned();
             std::mem::forget(self.cells.clone());
             return;
         }
@@ -366,14 +265,8 @@ impl Drop for QueueCore {
             match pair.transport.stop(recover::STEP) {
                 Ok(Quiet::Proven) => {}
                 stopped => {
-                    let lost = self.lose_owned();
-                    self.device.tally.lost.add(lost);
-                    tracing::error!(
-                        device = self.device.name(),
-                        lost,
-                        ?stopped,
-                        "device does not let go; buffers leaked"
-                    );
+                    tracing::error!(device = self.device.name(), ?stopped, "device is not quiet");
+                    self.lose_owned(&mut pair);
                     std::mem::forget(pair);
                     std::mem::forget(self.cells.clone());
                     return;
@@ -382,10 +275,9 @@ impl Drop for QueueCore {
         }
         // Halves first: they may talk to the device; then buffers, which nothing uses any more.
         drop(pair);
-        for slot in &mut self.slots {
-            let job = slot.owned.get_mut().unwrap_or_else(PoisonError::into_inner);
-            // SAFETY: nothing was in flight, or the device is quiet.
-            unsafe { job.parked.discard() };
+        for slot in &self.slots {
+            // SAFETY: nothing was in flight, or the device is quiet; and whoever shared the slot is gone.
+            unsafe { slot.discard() };
         }
     }
 }

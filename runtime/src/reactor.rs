@@ -182,7 +182,7 @@ fn visit(core: &Arc<QueueCore>, closing: bool) -> Visit {
                 return busy;
             }
         }
-        if core.owned_in_flight() == 0 || (closing && !core.is_wanted()) {
+        if pair.owned == 0 || (closing && !core.is_wanted()) {
             // Release: pairs with `watch`. Whoever submits next holds the pair after us, finds the mark gone, and sets it again.
             core.watched.store(false, Ordering::Release);
             return done(moved);

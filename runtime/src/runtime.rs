@@ -171,7 +171,7 @@ impl Runtime {
     pub fn submit<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
         &self,
         work: OwnedWork<S, D, A>,
-    ) -> Result<JobFuture<S, D, A>, Rejected<S, D, A>> {
+    ) -> Result<JobFuture<S, D, A>, Box<Rejected<S, D, A>>> {
         let inner = &*self.inner;
         if let (Some(software), Fallback::Auto { below }) = (&inner.software, inner.fallback)
             && work.source_len() < below
@@ -180,9 +180,9 @@ impl Runtime {
             return submit_to(software, work);
         }
         match (submit_to(&inner.device, work), &inner.software) {
-            (Err(Rejected { error, work }), Some(software)) if error.is_device_failure() => {
-                self.count_fallback(work.source_len());
-                submit_to(software, work)
+            (Err(rejected), Some(software)) if rejected.error.is_device_failure() => {
+                self.count_fallback(rejected.work.source_len());
+                submit_to(software, rejected.work)
             }
             (result, _) => result,
         }
@@ -198,13 +198,9 @@ impl Runtime {
 fn submit_to<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
     device: &Device,
     work: OwnedWork<S, D, A>,
-) -> Result<JobFuture<S, D, A>, Rejected<S, D, A>> {
-    let mut work = Some(work);
-    let result = device.with_home(|core, pair| work.take().map(|work| submit_owned(core, pair, work)));
-    match (result, work) {
-        (Ok(Some(result)), _) => result,
-        (Err(error), Some(work)) => Err(work.rejected(error)),
-        // The closure runs at most once, and only on success.
-        (Ok(None) | Err(_), _) => unreachable!("the work is taken exactly when the closure runs"),
+) -> Result<JobFuture<S, D, A>, Box<Rejected<S, D, A>>> {
+    match device.with_home(work, submit_owned) {
+        Ok(result) => result,
+        Err((error, work)) => Err(work.rejected(error)),
     }
 }

@@ -453,8 +453,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         };
         let mut verdict = recover::recover(core, self.pair, &cause, &mut hand_out);
         if verdict == Verdict::Unproven {
-            let lost = core.lose_owned();
-            core.tally.lost.add(lost);
+            core.lose_owned(self.pair);
             if self.pair.borrowed != 0 {
                 core.tally.lost.add(self.pair.borrowed as u64);
                 if core.device.options.on_lost == OnLost::Abort {

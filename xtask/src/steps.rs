@@ -86,6 +86,16 @@ pub(crate) const TESTS: &[Step] = &[
         missing: nothing,
     },
     Step {
+        name: "loom-runtime",
+        proves: "what a future and its queue share under every interleaving",
+        commands: &[Call {
+            before: &[],
+            arguments: &["test", "--package", "uaccel-runtime", "--release", "--lib", "--target-dir", "target/loom"],
+            environment: &[("RUSTFLAGS", "--cfg loom"), ("LOOM_MAX_PREEMPTIONS", "3")],
+        }],
+        missing: nothing,
+    },
+    Step {
         name: "examples",
         proves: "the examples do what they say, on the CPU and on the simulated engine",
         commands: &[

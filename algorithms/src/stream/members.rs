@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use uaccel_runtime::{Error, Fallback, Finished, JobFuture, OwnedWork, Rejected, Runtime, Session, Work};
+use uaccel_runtime::{Error, Fallback, Finished, JobFuture, OwnedWork, Runtime, Session, Work};
 
 use super::output::Output;
 use crate::member::{bound, member_len, written};
@@ -87,23 +87,22 @@ impl Members {
         let mut work = OwnedWork::session(&self.session, text, room);
         let (mut attempts, pause) = PATIENCE;
         loop {
-            match self.runtime.submit(work) {
+            let rejected = match self.runtime.submit(work) {
                 Ok(job) => {
                     self.in_flight.push_back(job);
                     return Ok(());
                 }
-                Err(Rejected { error: Error::QueueFull, work: rejected })
-                    if !self.in_flight.is_empty() || attempts > 0 =>
-                {
-                    work = rejected;
-                    if self.in_flight.is_empty() {
-                        attempts -= 1;
-                        std::thread::sleep(pause);
-                    } else {
-                        self.collect(output)?;
-                    }
-                }
-                Err(Rejected { error, .. }) => return Err(error),
+                Err(rejected) => *rejected,
+            };
+            if !matches!(rejected.error, Error::QueueFull) || (self.in_flight.is_empty() && attempts == 0) {
+                return Err(rejected.error);
+            }
+            work = rejected.work;
+            if self.in_flight.is_empty() {
+                attempts -= 1;
+                std::thread::sleep(pause);
+            } else {
+                self.collect(output)?;
             }
         }
     }
