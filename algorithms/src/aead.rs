@@ -1,7 +1,7 @@
 //! Authenticated encryption.
 
 use uaccel_runtime::{
-    Algorithm, Direction, Error, JobFuture, OwnedWork, ReadBuf, Rejected, Runtime, Session, SessionSpec, Work, WriteBuf,
+    Algorithm, Direction, Error, OwnedWork, ReadBuf, Runtime, Session, SessionSpec, Submitted, Work, WriteBuf,
 };
 use zeroize::Zeroize;
 
@@ -144,14 +144,14 @@ impl Aead {
     /// bytes more than the message.
     ///
     /// # Errors
-    /// [`Rejected`] with the buffers. [`Error::QueueFull`] passes: await earlier jobs, then give `rejected.work` to [`Runtime::submit`].
+    /// [`Rejected`](uaccel_runtime::Rejected) with the buffers. [`Error::QueueFull`] passes: await earlier jobs, then give `rejected.work` to [`Runtime::submit`].
     pub fn submit_seal<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
         &self,
         nonce: [u8; 12],
         associated_data: A,
         message: S,
         room: D,
-    ) -> Result<JobFuture<S, D, A>, Box<Rejected<S, D, A>>> {
+    ) -> Submitted<S, D, A> {
         self.runtime.submit(OwnedWork::session(&self.seal, message, room).with_nonce(nonce, associated_data))
     }
 
@@ -165,7 +165,7 @@ impl Aead {
         associated_data: A,
         sealed: S,
         room: D,
-    ) -> Result<JobFuture<S, D, A>, Box<Rejected<S, D, A>>> {
+    ) -> Submitted<S, D, A> {
         self.runtime.submit(OwnedWork::session(&self.open, sealed, room).with_nonce(nonce, associated_data))
     }
 }

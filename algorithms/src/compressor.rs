@@ -1,8 +1,6 @@
 //! Compression of whole buffers.
 
-use uaccel_runtime::{
-    Error, JobFuture, Outcome, OwnedWork, ReadBuf, Rejected, Runtime, Session, SessionSpec, Work, WriteBuf,
-};
+use uaccel_runtime::{Error, Outcome, OwnedWork, ReadBuf, Runtime, Session, SessionSpec, Submitted, Work, WriteBuf};
 
 use crate::batch::{self, Item};
 use crate::member::{self, member_len, written};
@@ -135,8 +133,8 @@ impl Compressor {
     /// ```
     ///
     /// # Errors
-    /// [`Rejected`] with the buffers. [`Error::QueueFull`] passes: await earlier jobs, then give `rejected.work` to [`Runtime::submit`].
-    pub fn submit<S: ReadBuf, D: WriteBuf>(&self, text: S, room: D) -> Result<JobFuture<S, D>, Box<Rejected<S, D>>> {
+    /// [`Rejected`](uaccel_runtime::Rejected) with the buffers. [`Error::QueueFull`] passes: await earlier jobs, then give `rejected.work` to [`Runtime::submit`].
+    pub fn submit<S: ReadBuf, D: WriteBuf>(&self, text: S, room: D) -> Submitted<S, D> {
         self.runtime.submit(OwnedWork::session(&self.session, text, room))
     }
 }

@@ -1,7 +1,7 @@
 //! Decompression of whole buffers.
 
 use uaccel_runtime::{
-    Direction, Error, JobFuture, Operation, OwnedWork, ReadBuf, Rejected, Runtime, Session, SessionSpec, Work, WriteBuf,
+    Direction, Error, Operation, OwnedWork, ReadBuf, Runtime, Session, SessionSpec, Submitted, Work, WriteBuf,
 };
 use uaccel_units::stream::State;
 
@@ -116,8 +116,8 @@ impl Decompressor {
     /// fails at later is an error in the result, with the buffers.
     ///
     /// # Errors
-    /// [`Rejected`] with the buffers. [`Error::QueueFull`] passes: await earlier jobs, then give `rejected.work` to [`Runtime::submit`].
-    pub fn submit<S: ReadBuf, D: WriteBuf>(&self, source: S, room: D) -> Result<JobFuture<S, D>, Box<Rejected<S, D>>> {
+    /// [`Rejected`](uaccel_runtime::Rejected) with the buffers. [`Error::QueueFull`] passes: await earlier jobs, then give `rejected.work` to [`Runtime::submit`].
+    pub fn submit<S: ReadBuf, D: WriteBuf>(&self, source: S, room: D) -> Submitted<S, D> {
         self.runtime.submit(OwnedWork::session(&self.session, source, room))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uaccel_queue::{Capabilities, Outcome};
 
 use crate::device::{Device, give_back};
-use crate::owned::{JobFuture, OwnedWork, Rejected, submit_owned};
+use crate::owned::{OwnedWork, Submitted, submit_owned};
 use crate::pair::Pair;
 use crate::queue_core::QueueCore;
 use crate::recover::Verdict;
@@ -95,11 +95,8 @@ impl Lease {
     /// Submits a job that owns its buffers; they come back with the result.
     ///
     /// # Errors
-    /// [`Rejected`] with the buffers, if the job cannot be submitted.
-    pub fn submit<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
-        &mut self,
-        work: OwnedWork<S, D, A>,
-    ) -> Result<JobFuture<S, D, A>, Box<Rejected<S, D, A>>> {
+    /// [`Rejected`](crate::Rejected) with the buffers, if the job cannot be submitted.
+    pub fn submit<S: ReadBuf, D: WriteBuf, A: ReadBuf>(&mut self, work: OwnedWork<S, D, A>) -> Submitted<S, D, A> {
         if let Err(error) = self.fetch() {
             return Err(work.rejected(error));
         }

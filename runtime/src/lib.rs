@@ -56,7 +56,7 @@ pub use choice::{DEVICE_VARIABLE, Entry, Report, Verdict};
 pub use counters::Counters;
 pub use error::Error;
 pub use lease::Lease;
-pub use owned::{Finished, JobFuture, OwnedWork, Rejected};
+pub use owned::{Finished, JobFuture, OwnedWork, Rejected, Submitted};
 pub use policy::{Fallback, OnLost};
 pub use runtime::Runtime;
 pub use scope::{Answer, Scope, Ticket};

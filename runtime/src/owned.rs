@@ -126,6 +126,9 @@ impl<S, D, A> fmt::Display for Rejected<S, D, A> {
     }
 }
 
+/// What submitting an owned job returns: the job in flight, or the job as it was given and why it was not submitted.
+pub type Submitted<S, D, A = ()> = Result<JobFuture<S, D, A>, Box<Rejected<S, D, A>>>;
+
 /// What comes back from an owned job: how it ended, and the buffers.
 #[derive(Debug)]
 #[must_use]
@@ -187,11 +190,12 @@ pub struct JobFuture<S: ReadBuf, D: WriteBuf, A: ReadBuf = ()> {
 }
 
 /// Moves the buffers into a slot, and submits.
+#[inline]
 pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
     core: &Arc<QueueCore>,
     pair: &mut Pair,
     work: OwnedWork<S, D, A>,
-) -> Result<JobFuture<S, D, A>, Box<Rejected<S, D, A>>> {
+) -> Submitted<S, D, A> {
     let device = core.device.name();
     if pair.verdict != Verdict::Usable {
         return Err(work.rejected(Error::device_failed(device, "the queue did not come back after a stop")));
@@ -436,6 +440,7 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
     }
 }
 
+#[inline]
 fn finish<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
     core: &QueueCore,
     operation: Operation,

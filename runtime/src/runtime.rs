@@ -9,7 +9,7 @@ use crate::choice::Report;
 use crate::counters::Counters;
 use crate::device::Device;
 use crate::lease::Lease;
-use crate::owned::{JobFuture, OwnedWork, Rejected, submit_owned};
+use crate::owned::{OwnedWork, Submitted, submit_owned};
 use crate::policy::Fallback;
 use crate::session::{DroppedSessions, Session};
 use crate::sys::fork_mark::ForkMark;
@@ -167,11 +167,8 @@ impl Runtime {
     /// does not offer, it runs on the CPU at once.
     ///
     /// # Errors
-    /// [`Rejected`] with the buffers, if the job cannot be submitted.
-    pub fn submit<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
-        &self,
-        work: OwnedWork<S, D, A>,
-    ) -> Result<JobFuture<S, D, A>, Box<Rejected<S, D, A>>> {
+    /// [`Rejected`](crate::Rejected) with the buffers, if the job cannot be submitted.
+    pub fn submit<S: ReadBuf, D: WriteBuf, A: ReadBuf>(&self, work: OwnedWork<S, D, A>) -> Submitted<S, D, A> {
         let inner = &*self.inner;
         if let (Some(software), Fallback::Auto { below }) = (&inner.software, inner.fallback)
             && work.source_len() < below
@@ -195,10 +192,8 @@ impl Runtime {
     }
 }
 
-fn submit_to<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
-    device: &Device,
-    work: OwnedWork<S, D, A>,
-) -> Result<JobFuture<S, D, A>, Box<Rejected<S, D, A>>> {
+#[inline]
+fn submit_to<S: ReadBuf, D: WriteBuf, A: ReadBuf>(device: &Device, work: OwnedWork<S, D, A>) -> Submitted<S, D, A> {
     match device.with_home(work, submit_owned) {
         Ok(result) => result,
         Err((error, work)) => Err(work.rejected(error)),
