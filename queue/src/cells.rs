@@ -271,66 +271,35 @@ impl<'a> Done<'a> {
         self.places.len() - self.len
     }
 
-    /// The job under `token`, if it is in flight.
-    #[inline]
-    #[must_use]
-    pub fn job(&self, token: Token) -> Option<&Job> {
-        // SAFETY: the slot is in flight, so nobody writes the job.
-        live(self.cells, token).map(|cell| cell.job.with(|job| unsafe { &*job }))
-    }
-
-    /// Records how the job under `token` ended. Lengths beyond what the job offered are refused.
-    ///
-    /// The caller has seen the device's answer with acquire ordering or stronger, or produced it itself: afterwards the
-    /// device no longer touches the job's memory.
+    /// The job under `token`, to be answered.
     ///
     /// # Errors
-    /// [`DeviceError::UnknownToken`] if no such job is in flight, [`DeviceError::Overrun`] if the device claims to have
-    /// used more than it was given; nothing is recorded then.
+    /// [`DeviceError::UnknownToken`] if no such job is in flight.
+    #[inline]
+    pub fn find(&mut self, token: Token) -> Result<InFlight<'_, 'a>, DeviceError> {
+        match live(self.cells, token) {
+            Some(cell) => Ok(InFlight { done: self, cell, token }),
+            None => Err(DeviceError::UnknownToken(token)),
+        }
+    }
+
+    /// Records how the job under `token` ended: [`find`](Self::find) and [`InFlight::complete`].
+    ///
+    /// # Errors
+    /// As for the two.
     ///
     /// # Panics
-    /// If there is no [`room`](Self::room).
+    /// As for [`InFlight::complete`].
     #[inline]
     pub fn complete(&mut self, token: Token, outcome: &Outcome) -> Result<(), DeviceError> {
-        self.complete_with(token, |_| Ok(*outcome))
+        self.find(token)?.complete(*outcome)
     }
 
-    /// As [`complete`](Self::complete), with an outcome that depends on the job: `interpret` is called if the job is in
-    /// flight.
-    ///
-    /// # Errors
-    /// As for [`complete`](Self::complete), and what `interpret` returns; nothing is recorded then.
-    ///
-    /// # Panics
-    /// As for [`complete`](Self::complete).
-    #[inline]
-    pub fn complete_with(
-        &mut self,
-        token: Token,
-        interpret: impl FnOnce(&Job) -> Result<Outcome, DeviceError>,
-    ) -> Result<(), DeviceError> {
-        let place = &mut self.places[self.len];
-        let Some(cell) = live(self.cells, token) else {
-            return Err(DeviceError::UnknownToken(token));
-        };
-        // SAFETY: the slot is in flight, so nobody writes the job.
-        let job = cell.job.with(|job| unsafe { &*job });
-        let outcome = interpret(job)?;
-        if !fits(job, &outcome) {
-            return Err(DeviceError::Overrun { token, consumed: outcome.consumed, produced: outcome.produced });
-        }
-        *place = end(cell, token, outcome);
-        self.len += 1;
-        Ok(())
-    }
-
-    /// As [`complete_with`](Self::complete_with) for one answer after the other, as long as there is
-    /// [`room`](Self::room), for a device that is this process itself: the lengths in an outcome were made here, so nobody
-    /// looks at them again.
+    /// Completes one job after the other, as long as there is [`room`](Self::room), for a device that is this process
+    /// itself: the lengths in an outcome were made here, so nobody looks at them again.
     ///
     /// # Safety
-    /// An outcome claims no more than its job offered: what [`complete`](Self::complete) would refuse, `outcome` does not
-    /// return.
+    /// An outcome claims no more than its job offered: what [`InFlight::complete`] would refuse, `outcome` does not return.
     ///
     /// # Errors
     /// [`DeviceError::UnknownToken`]. The answers before hold, that one is lost, those behind were not taken.
@@ -368,6 +337,47 @@ impl<'a> Done<'a> {
     #[must_use]
     pub fn slots(&self) -> &[u32] {
         &self.places[..self.len]
+    }
+}
+
+/// A job in flight that the device has answered.
+#[derive(Debug)]
+pub struct InFlight<'d, 'a> {
+    done: &'d mut Done<'a>,
+    cell: &'a Cell,
+    token: Token,
+}
+
+impl InFlight<'_, '_> {
+    /// The job.
+    #[inline]
+    #[must_use]
+    pub fn job(&self) -> &Job {
+        // SAFETY: the slot is in flight, so nobody writes the job.
+        self.cell.job.with(|job| unsafe { &*job })
+    }
+
+    /// Records how it ended. Lengths beyond what the job offered are refused.
+    ///
+    /// The caller has seen the device's answer with acquire ordering or stronger, or produced it itself: afterwards the
+    /// device no longer touches the job's memory.
+    ///
+    /// # Errors
+    /// [`DeviceError::Overrun`] if the device claims to have used more than it was given; nothing is recorded then.
+    ///
+    /// # Panics
+    /// If there is no [`room`](Done::room).
+    #[inline]
+    pub fn complete(self, outcome: Outcome) -> Result<(), DeviceError> {
+        if !fits(self.job(), &outcome) {
+            let (consumed, produced) = (outcome.consumed, outcome.produced);
+            return Err(DeviceError::Overrun { token: self.token, consumed, produced });
+        }
+        let Self { done, cell, token } = self;
+        let place = &mut done.places[done.len];
+        *place = end(cell, token, outcome);
+        done.len += 1;
+        Ok(())
     }
 }
 

@@ -23,7 +23,7 @@ mod transport;
 
 pub use algorithm::{Algorithm, Family, Levels, UnknownAlgorithm};
 pub use capability::{AddressMode, AlgorithmSet, Capabilities, FaultHandling, OperationSet, Order};
-pub use cells::{Batch, Cells, Done};
+pub use cells::{Batch, Cells, Done, InFlight};
 pub use driver::{Bus, DeviceInfo, Driver, OpenQueue, QueueRequest, Unusable};
 pub use error::{DeviceError, OpenError, SessionError, SubmitError, TransportError};
 pub use job::{Job, JobFlags, Segment, SessionId};

@@ -163,11 +163,9 @@ fn slot(publish: Ordering, answer: Ordering, hand_back: Ordering) {
                 let mut slots = [0];
                 // SAFETY: the only completer.
                 let mut done = unsafe { Done::new(&cells, &mut slots) };
-                done.complete_with(token, |job| {
-                    assert_eq!((job.token, job.source_len as u64), (token, round));
-                    Ok(Outcome::ok(round, 0))
-                })
-                .expect("the job is in flight");
+                let found = done.find(token).expect("the job is in flight");
+                assert_eq!((found.job().token, found.job().source_len as u64), (token, round));
+                found.complete(Outcome::ok(round, 0)).expect("no more than the job has");
                 assert!(done.complete(token, &Outcome::ok(0, 0)).is_err(), "once is enough");
                 // SAFETY: just answered.
                 assert_eq!(unsafe { cells.outcome(0) }.consumed, round);
@@ -227,11 +225,9 @@ fn a_guessed_token_is_refused_or_found_whole() {
                 let mut slots = [0];
                 // SAFETY: the only completer.
                 let mut done = unsafe { Done::new(&cells, &mut slots) };
-                done.complete_with(guess, |job| {
-                    assert_eq!(job.source_len, 7);
-                    Ok(Outcome::ok(7, 0))
-                })
-                .is_ok()
+                let Ok(found) = done.find(guess) else { return false };
+                assert_eq!(found.job().source_len, 7);
+                found.complete(Outcome::ok(7, 0)).is_ok()
             })
         };
         // SAFETY: nobody else has the slot.

@@ -53,6 +53,12 @@ pub struct Taken {
 }
 
 impl Taken {
+    /// Appends an item, made where it is going to stand: it is too large to be handed around on the way of a job that does nothing.
+    #[inline]
+    pub fn push(&mut self, item: impl FnOnce() -> WorkItem) {
+        self.items.extend(core::iter::once_with(item));
+    }
+
     /// Whether there is nothing.
     #[inline]
     #[must_use]

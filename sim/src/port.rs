@@ -93,6 +93,40 @@ pub trait MemoryPort {
         self.write(space, address, &value.to_le_bytes()).map(|_| ())
     }
 
+    /// Reads a record of `N` aligned words, the last of which makes it valid: observes that one and, if `valid` says so, reads the
+    /// others. `None` if the record is not valid. For a port that finds both in one step.
+    #[inline]
+    fn take_record<const N: usize>(
+        &self,
+        space: AddressSpace,
+        address: u64,
+        valid: impl FnOnce(u64) -> bool,
+    ) -> Access<Option<[u64; N]>> {
+        match self.observe(space, address + last_of::<N>()) {
+            Access::Ready(last) if valid(last) => self.words(space, address).map(|mut words: [u64; N]| {
+                // What was observed, whatever stands there by now.
+                words[N - 1] = last;
+                Some(words)
+            }),
+            Access::Ready(_) => Access::Ready(None),
+            Access::Fault(fault) => Access::Fault(fault),
+            Access::Pending(request) => Access::Pending(request),
+        }
+    }
+
+    /// Writes a record of aligned words, the last of which makes it valid: [puts](Self::put) the others and publishes that one. For a
+    /// port that does both in one step.
+    #[inline]
+    fn publish_record<const N: usize>(&self, space: AddressSpace, address: u64, words: [u64; N]) -> Access<()> {
+        for (word, address) in words[..N - 1].iter().zip((address..).step_by(8)) {
+            match self.put(space, address, *word) {
+                Access::Ready(()) => {}
+                other => return other,
+            }
+        }
+        self.publish(space, address + last_of::<N>(), words[N - 1])
+    }
+
     /// Whether rings may lie at `span`. A port that knows what was set aside for rings says no to anything else.
     fn ring(&self, space: AddressSpace, span: Span) -> bool {
         let _ = space;
@@ -120,4 +154,9 @@ pub trait MemoryPort {
         let _ = (space, span, initialised);
         None
     }
+}
+
+/// The offset of the last of `N` words.
+const fn last_of<const N: usize>() -> u64 {
+    (N as u64 - 1) * 8
 }

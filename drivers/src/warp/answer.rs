@@ -3,9 +3,9 @@
 use uaccel_queue::{DeviceError, Fault, FaultKind, Job, Operation, Outcome, Status, Token};
 use uaccel_warp_abi::{Answer, Completion};
 
-/// What the completion says about the job; [`Done::complete_with`](uaccel_queue::Done::complete_with) checks the
-/// lengths against the job's.
-#[inline]
+/// What the completion says about the job; [`InFlight::complete`](uaccel_queue::InFlight::complete) checks the lengths
+/// against the job's.
+#[inline(always)]
 pub(super) fn outcome(completion: &Completion, job: &Job) -> Result<Outcome, DeviceError> {
     let token = Token::from_raw(completion.token);
     let Some(status) = Status::from_raw(completion.status) else {

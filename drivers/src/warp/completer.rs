@@ -106,13 +106,15 @@ impl WarpCompleter {
 }
 
 /// Passes on the answer to a job, or does what the answer to a command entails.
-#[inline]
+#[inline(always)]
 fn settle(shared: &Shared, completion: &Completion, done: &mut Done<'_>) -> Result<(), DeviceError> {
     let token = Token::from_raw(completion.token);
     if Commands::owns(token) {
         return settle_command(shared, token);
     }
-    done.complete_with(token, |job| answer::outcome(completion, job))
+    let found = done.find(token)?;
+    let outcome = answer::outcome(completion, found.job())?;
+    found.complete(outcome)
 }
 
 #[cold]

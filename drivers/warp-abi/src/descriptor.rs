@@ -126,6 +126,16 @@ impl Descriptor {
         })
     }
 
+    /// Whether these are the words of a job that does nothing, without any flag, session or context: all there is to know of
+    /// it is its token.
+    #[inline]
+    #[must_use]
+    pub const fn is_nop(words: &[u64; 8]) -> bool {
+        // Opcode and flags; nothing that the vouching flags could be about is used.
+        const PLAIN: u64 = 0xff << 32 | (0xff ^ 0b11) << 40;
+        words[7] & PLAIN == 0 && words[5] == 0
+    }
+
     /// A descriptor that every device refuses as an invalid job: it carries flag bit 6, which is never assigned. For
     /// jobs that cannot be said in a descriptor, so that their answer comes the way all answers come.
     #[inline]

@@ -25,6 +25,8 @@ pub struct Geometry {
     log2_entries: u8,
     sessions: u16,
     mode: Mode,
+    /// Entries less one, kept because every access to a ring needs it.
+    mask: u32,
 }
 
 /// Why a geometry is refused.
@@ -62,7 +64,7 @@ impl Geometry {
         if sessions > Descriptor::MAX_SESSIONS {
             return Err(GeometryError::Sessions(sessions));
         }
-        Ok(Self { log2_entries, sessions, mode })
+        Ok(Self { log2_entries, sessions, mode, mask: (1 << log2_entries) - 1 })
     }
 
     /// The value of the geometry register: log2 entries 7:0, mode 8 (1 = mailbox), sessions 31:16.
@@ -88,7 +90,7 @@ impl Geometry {
     #[inline]
     #[must_use]
     pub const fn entries(self) -> usize {
-        1 << self.log2_entries
+        self.mask as usize + 1
     }
 
     /// Sessions.
@@ -139,7 +141,7 @@ impl Geometry {
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "masked to the ring")]
     const fn slot(self, index: u64) -> usize {
-        index as usize & (self.entries() - 1)
+        index as usize & self.mask as usize
     }
 }
 

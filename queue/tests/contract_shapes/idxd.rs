@@ -158,7 +158,10 @@ unsafe impl Completer for DsaCompleter {
                 return true;
             }
             let words = [status, self.shared.memory.read(offset + 8), self.shared.memory.read(offset + 16)];
-            result = done.complete_with(*token, |job| Ok(outcome(job, words)));
+            result = done.find(*token).and_then(|found| {
+                let outcome = outcome(found.job(), words);
+                found.complete(outcome)
+            });
             result.is_err()
         });
         result

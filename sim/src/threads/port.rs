@@ -117,6 +117,40 @@ impl MemoryPort for ThreadPort {
         }
     }
 
+    #[inline]
+    fn take_record<const N: usize>(
+        &self,
+        _: AddressSpace,
+        address: u64,
+        valid: impl FnOnce(u64) -> bool,
+    ) -> Access<Option<[u64; N]>> {
+        let Some(record) = self.ring_at(address).and_then(|(ring, offset)| ring.record::<N>(offset)) else {
+            return unreadable(address);
+        };
+        // Acquire, as in `observe`: the other words are then the host's.
+        let last = record[N - 1].load(Ordering::Acquire);
+        Access::Ready(valid(last).then(|| {
+            // Relaxed: ordered by the acquire above.
+            let mut words = record.each_ref().map(|word| word.load(Ordering::Relaxed));
+            words[N - 1] = last;
+            words
+        }))
+    }
+
+    #[inline]
+    fn publish_record<const N: usize>(&self, _: AddressSpace, address: u64, words: [u64; N]) -> Access<()> {
+        let Some(record) = self.ring_at(address).and_then(|(ring, offset)| ring.record::<N>(offset)) else {
+            return unwritable(address);
+        };
+        for (place, word) in record[..N - 1].iter().zip(words) {
+            // Relaxed: ordered by the release below.
+            place.store(word, Ordering::Relaxed);
+        }
+        // Release, as in `publish`.
+        record[N - 1].store(words[N - 1], Ordering::Release);
+        Access::Ready(())
+    }
+
     fn ring(&self, _: AddressSpace, span: Span) -> bool {
         self.ring_at(span.address).is_some_and(|(ring, offset)| ring.len() as u64 - offset >= span.len as u64)
     }

@@ -1,6 +1,6 @@
 //! The half of a Warp queue that answers.
 
-use uaccel_queue::{FaultKind, Operation, Outcome};
+use uaccel_queue::{FaultKind, Operation};
 use uaccel_warp_abi::{Answer, Completion, Descriptor, Mode};
 
 use super::ring::Ring;
@@ -12,10 +12,9 @@ const GROUP: usize = 8;
 /// A completion that is not published yet.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
-    result_at: u64,
-    control_at: u64,
-    result: u64,
-    control: u64,
+    /// Where it goes. Result and control word stand side by side in either mode.
+    at: u64,
+    words: [u64; 2],
 }
 
 /// The half of a Warp queue that answers: the producer of the completion ring.
@@ -44,32 +43,30 @@ impl Completions {
     #[inline]
     pub(super) fn complete<P: MemoryPort>(&mut self, port: &P, item: &WorkItem) {
         let Some(ring) = self.ring else { return };
-        let completion = encode(item);
+        let completion = match (item.blemish, item.outcome.fault) {
+            (None, None) => counts(item),
+            _ => encode(item),
+        };
         // The submission's count, as far as it is known: line and phase need no more than its low bits.
         let submission = item.cookie >> 32;
         let geometry = ring.geometry;
-        let waiting = match geometry.mode() {
+        let mut waiting = match geometry.mode() {
             Mode::Ring => {
-                let [result, control] = completion.encode(geometry.phase(self.next));
+                let words = completion.encode(geometry.phase(self.next));
                 let at = ring.at(geometry.completion(self.next));
                 self.next += 1;
-                Waiting { result_at: at, control_at: at + Completion::CONTROL as u64, result, control }
+                Waiting { at, words }
             }
             Mode::Mailbox => {
                 // The phase of the descriptor: the line stays invalid to our own fetch, which expects the other one next round.
                 let [result, control] = completion.encode(geometry.phase(submission));
                 let line = ring.at(geometry.submission(submission));
-                Waiting {
-                    result_at: line + Descriptor::ANSWER as u64,
-                    control_at: line + Descriptor::CONTROL as u64,
-                    result,
-                    control: control | Completion::ANSWERED,
-                }
+                Waiting { at: line + Descriptor::ANSWER as u64, words: [result, control | Completion::ANSWERED] }
             }
         };
-        let mut waiting = waiting;
         if item.blemish == Some(Blemish::UnknownStatus) {
-            waiting.control |= 0xff << 32;
+            let [_, control] = &mut waiting.words;
+            *control |= 0xff << 32;
         }
         self.waiting.push(waiting);
         if self.waiting.len() >= GROUP {
@@ -89,12 +86,9 @@ impl Completions {
         let mut blocked = None;
         let mut done = 0;
         for waiting in &self.waiting {
-            let written = match port.put(self.space, waiting.result_at, waiting.result) {
-                // Release, pairs with the driver's acquire load of the control word, which then sees the result and the job's output.
-                Access::Ready(()) => port.publish(self.space, waiting.control_at, waiting.control),
-                unwritten => unwritten,
-            };
-            match written {
+            // The control word is last; the port's release store of it pairs with the driver's acquire load, which then sees the
+            // result and the job's output.
+            match port.publish_record(self.space, waiting.at, waiting.words) {
                 Access::Ready(()) => self.published = true,
                 // The ring is gone, and with it whoever would read the answer.
                 Access::Fault(_) => {}
@@ -115,33 +109,35 @@ impl Completions {
 }
 
 /// The completion that tells how a job ended.
-#[inline]
-#[allow(clippy::cast_possible_truncation, reason = "the low half of the cookie is the token")]
+#[cold]
 fn encode(item: &WorkItem) -> Completion {
-    let token = item.cookie as u32;
-    let outcome = &item.outcome;
-    let answer = match outcome.fault {
-        None => counts(item, outcome),
-        Some(fault) if fault.kind == FaultKind::Write => Answer::WriteFault(fault.address),
-        Some(fault) => Answer::ReadFault(fault.address),
-    };
-    let completion = Completion { token, status: outcome.status as u8, answer };
+    let mut completion = counts(item);
+    if let Some(fault) = item.outcome.fault {
+        completion.answer = match fault.kind {
+            FaultKind::Write => Answer::WriteFault(fault.address),
+            _ => Answer::ReadFault(fault.address),
+        };
+    }
     match item.blemish {
         None | Some(Blemish::UnknownStatus) => completion,
-        Some(Blemish::WrongToken) => Completion { token: !token, ..completion },
+        Some(Blemish::WrongToken) => Completion { token: !completion.token, ..completion },
         Some(Blemish::ImpossibleLengths) => {
             Completion { answer: Answer::Counts { consumed: u32::MAX, produced: u32::MAX }, ..completion }
         }
     }
 }
 
+/// The completion of a job that came to no bad address.
 #[inline]
-fn counts(item: &WorkItem, outcome: &Outcome) -> Answer {
+#[allow(clippy::cast_possible_truncation, reason = "the low half of the cookie is the token")]
+fn counts(item: &WorkItem) -> Completion {
+    let outcome = &item.outcome;
     let is_checksum = matches!(item.work, Work::Plain(Operation::Crc32 | Operation::Crc32c));
     // Lengths have 32 bits, as those of the descriptor. Only a room that would be needed can be more; 0 says that it is not known.
     let narrow = |count| u32::try_from(count).unwrap_or(0);
-    Answer::Counts {
+    let answer = Answer::Counts {
         consumed: narrow(outcome.consumed),
         produced: if is_checksum { outcome.checksum } else { narrow(outcome.produced) },
-    }
+    };
+    Completion { token: item.cookie as u32, status: outcome.status as u8, answer }
 }

@@ -1,13 +1,13 @@
 //! The half of a Warp queue that takes jobs.
 
-use uaccel_queue::{Outcome, Status};
+use uaccel_queue::{Operation, Outcome, Status};
 use uaccel_warp_abi::{Command, Descriptor, DescriptorFlags, Geometry};
 
 use super::decode::decode;
 use super::ring::Ring;
 use super::sessions::Sessions;
 use crate::stages::Stage;
-use crate::{Access, AddressSpace, Budget, Fetch, MemoryPort, PageRequest, Span, Taken, WorkItem};
+use crate::{Access, AddressSpace, Budget, Fetch, MemoryPort, PageRequest, Span, Taken, Work, WorkItem};
 
 /// The half of a Warp queue that takes jobs: the consumer of the submission ring, and the sessions.
 #[derive(Debug)]
@@ -48,20 +48,15 @@ impl Submissions {
         let Some(ring) = self.ring else { return Fetch::Dry };
         while budget.is_open() {
             let line = ring.at(ring.geometry.submission(self.head));
-            // Acquire, pairs with the driver's release store of the control word: the other seven words are then the descriptor's.
-            let control = match port.observe(self.space, line + Descriptor::CONTROL as u64) {
-                Access::Ready(control) => control,
-                Access::Pending(request) => return Fetch::Blocked(request),
-                Access::Fault(_) => return Fetch::Failed,
-            };
-            if (control & Descriptor::PHASE != 0) != ring.geometry.phase(self.head) {
-                return Fetch::Dry;
-            }
-            let words = match port.words::<7>(self.space, line) {
-                Access::Ready([a, b, c, d, e, f, g]) => [a, b, c, d, e, f, g, control],
-                Access::Pending(request) => return Fetch::Blocked(request),
-                Access::Fault(_) => return Fetch::Failed,
-            };
+            let phase = ring.geometry.phase(self.head);
+            // The control word is last; the port's acquire load of it pairs with the driver's release store.
+            let words =
+                match port.take_record::<8>(self.space, line, |control| (control & Descriptor::PHASE != 0) == phase) {
+                    Access::Ready(Some(words)) => words,
+                    Access::Ready(None) => return Fetch::Dry,
+                    Access::Pending(request) => return Fetch::Blocked(request),
+                    Access::Fault(_) => return Fetch::Failed,
+                };
             match self.take(port, &ring, &words, taken, max_transfer) {
                 Taking::Taken => {
                     if !budget.take(taken.items.last().map_or(0, WorkItem::cost)) {
@@ -90,6 +85,26 @@ impl Submissions {
         let token = Descriptor::token_of(words[7]);
         // The low half of the count is enough to find line and phase again.
         let cookie = u64::from(token) | self.head << 32;
+        let space = self.space;
+        if Descriptor::is_nop(words) {
+            // Nothing more is to be read out of it.
+            let tag = u64::from(token);
+            taken.push(|| WorkItem::new(cookie, tag, space, Work::Plain(Operation::Nop)));
+            return Taking::Taken;
+        }
+        self.take_descriptor(port, ring, words, cookie, taken, max_transfer)
+    }
+
+    /// Takes a descriptor that has more to say than that there is one.
+    fn take_descriptor<P: MemoryPort>(
+        &mut self,
+        port: &P,
+        ring: &Ring,
+        words: &[u64; 8],
+        cookie: u64,
+        taken: &mut Taken,
+        max_transfer: u32,
+    ) -> Taking {
         let space = self.space;
         let descriptor = match Descriptor::decode(words) {
             // Chains and state are features this engine does not offer, so what asks for them is reserved.
