@@ -7,15 +7,16 @@ use crate::session::SessionTable;
 
 /// Goes through jobs just answered and keeps the books: sessions left, jobs and bytes counted. A job is booked before it
 /// is handed out; those that are not fetched, because a caller's closure panics, are booked when this is dropped.
-pub(crate) struct Books<'a, A: Iterator<Item = (&'a Job, &'a Outcome)>> {
+pub(crate) struct Books<'a, A: ExactSizeIterator<Item = (&'a Job, &'a Outcome)>> {
     answers: A,
     sessions: &'a mut SessionTable,
     tally: &'a Tally,
 }
 
-impl<'a, A: Iterator<Item = (&'a Job, &'a Outcome)>> Books<'a, A> {
+impl<'a, A: ExactSizeIterator<Item = (&'a Job, &'a Outcome)>> Books<'a, A> {
     #[inline]
     pub(crate) fn open(tally: &'a Tally, sessions: &'a mut SessionTable, answers: A) -> Self {
+        tally.jobs.add_alone(answers.len() as u64);
         Self { answers, sessions, tally }
     }
 
@@ -26,7 +27,6 @@ impl<'a, A: Iterator<Item = (&'a Job, &'a Outcome)>> Books<'a, A> {
         if job.operation.needs_session() {
             self.sessions.leave(job.session);
         }
-        self.tally.jobs.add_alone(1);
         self.tally.bytes_in.add_alone(outcome.consumed);
         self.tally.bytes_out.add_alone(outcome.produced);
         if outcome.status != Status::Ok {
@@ -36,7 +36,7 @@ impl<'a, A: Iterator<Item = (&'a Job, &'a Outcome)>> Books<'a, A> {
     }
 }
 
-impl<'a, A: Iterator<Item = (&'a Job, &'a Outcome)>> Drop for Books<'a, A> {
+impl<'a, A: ExactSizeIterator<Item = (&'a Job, &'a Outcome)>> Drop for Books<'a, A> {
     #[inline]
     fn drop(&mut self) {
         while self.next().is_some() {}

@@ -87,9 +87,16 @@ impl Lease {
             self.fetch()?;
         }
         let Some(pair) = &mut self.pair else { unreachable!("just fetched") };
-        let result = scope::run_one(&self.core, pair, &work.raw);
-        self.settle();
-        result
+        match scope::run_one(&self.core, pair, &work.raw) {
+            Ok(outcome) => {
+                self.settle();
+                Ok(outcome)
+            }
+            Err(error) => {
+                self.settle();
+                Err(error)
+            }
+        }
     }
 
     /// Submits a job that owns its buffers; they come back with the result.

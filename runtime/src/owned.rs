@@ -229,15 +229,17 @@ pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
         OwnedWork { operation, session, source, destination, aux, immediate }.rejected(error)
     };
     let raw = raw_work(operation, immediate, buffers);
-    if let Err(error) = raw.check(device, &pair.granted) {
-        leave(pair);
-        return Err(unpark(error));
-    }
-    let limit = pair.granted.max_transfer;
+    let room = match raw.check(device, &pair.granted) {
+        Ok(room) => room,
+        Err(error) => {
+            leave(pair);
+            return Err(unpark(error));
+        }
+    };
     // SAFETY: the slot is free and ours.
     let token = unsafe {
         core.cells.build(slot, |job| {
-            raw.fill(job, session, limit);
+            raw.fill(job, session, room);
             job.token
         })
     };

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use uaccel_queue::{Batch, Cells, Job, JobFlags, Operation, Outcome, Status, SubmitError, Token};
+use uaccel_queue::{Batch, Cells, DeviceError, Job, JobFlags, Operation, Outcome, Status, SubmitError, Token};
 
 use crate::error::Cause;
 use crate::pair::Pair;
@@ -187,7 +187,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 
     #[inline]
     pub(crate) fn push_checked(&mut self, work: &RawWork<'_>) -> Result<Ticket, Error> {
-        work.check(self.core.device.name(), &self.pair.granted)?;
+        let room = work.check(self.core.device.name(), &self.pair.granted)?;
         let session = match work.session {
             Some(session) => Some(self.enter(session)?),
             None => None,
@@ -199,11 +199,10 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             return Err(self.full());
         }
         let slot = self.pair.slots.next();
-        let limit = self.pair.granted.max_transfer;
         // SAFETY: the slot is free and ours.
         let token = unsafe {
             self.cells.build(slot, |job| {
-                work.fill(job, session, limit);
+                work.fill(job, session, room);
                 job.token
             })
         };
@@ -395,28 +394,46 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     #[inline]
     fn run_one(&mut self, work: &RawWork<'_>) -> Result<Outcome, Error> {
         let Ticket(token) = self.push_checked(work)?;
-        let (mut good, mut failed) = (false, None);
-        self.finish(|answer| match answer.is_ok() {
-            true => good = true,
-            false => failed = Some(answer.error()),
-        })?;
-        if !good {
-            return Err(self.not_done(work, failed));
+        let submitted = self.submit();
+        let mut good = false;
+        let drained = self.core.drain(self.pair, |_, outcome| good = outcome.status == Status::Ok);
+        // A good answer is that of this job: there is no other.
+        if !good || drained.is_err() || self.aborted.is_some() {
+            self.finish_one(work, token, submitted, drained)?;
         }
         // SAFETY: it was the only job, it was answered, and none was built since.
         Ok(unsafe { self.cells.outcome(token.slot()) })
     }
 
+    /// The rest of [`run_one`](Self::run_one), when there was no good answer at once.
     #[cold]
-    fn not_done(&self, work: &RawWork<'_>, failed: Option<Error>) -> Error {
+    fn finish_one(
+        &mut self,
+        work: &RawWork<'_>,
+        token: Token,
+        submitted: Result<usize, Error>,
+        drained: Result<usize, DeviceError>,
+    ) -> Result<(), Error> {
+        let answered = matches!(submitted, Ok(1..)) && self.pair.borrowed == 0;
+        let mut result = None;
+        {
+            let mut each = |answer: Answer<'_>| result = Some(answer.outcome().map(|_| ()));
+            self.take_back(drained.err().map(Cause::from), &mut each);
+            self.finish_slowly(submitted, &mut each)?;
+        }
+        if answered {
+            // SAFETY: it was the only job, it was answered, and none was built since.
+            let outcome = unsafe { self.cells.answer(token.slot()) }.1;
+            result = Some(answer(self.core, token, outcome, None).outcome().map(|_| ()));
+        }
         let limit = self.core.device.limit();
-        match failed {
+        match result {
             // The room was clamped: it is the device that is too small, not the caller's buffer.
-            Some(Error::OutputTooSmall { operation, .. }) if work.destination_len as u64 > limit => {
-                Error::TooLarge { operation, len: work.destination_len as u64, limit }
+            Some(Err(Error::OutputTooSmall { operation, .. })) if work.destination_len as u64 > limit => {
+                Err(Error::TooLarge { operation, len: work.destination_len as u64, limit })
             }
-            Some(error) => error,
-            None => Error::device_failed(self.core.device.name(), "a job ended without an answer"),
+            Some(result) => result,
+            None => Err(Error::device_failed(self.core.device.name(), "a job ended without an answer")),
         }
     }
 
@@ -505,6 +522,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 
 /// Also when the caller's closure panics.
 impl Drop for Scope<'_, '_> {
+    #[inline]
     fn drop(&mut self) {
         self.end();
     }

@@ -17,6 +17,9 @@ pub struct Session {
 struct Inner {
     serial: u64,
     spec: SessionSpec,
+    operation: Operation,
+    /// The bytes of a digest, where the session makes digests.
+    digest_len: Option<usize>,
     dropped: Arc<DroppedSessions>,
 }
 
@@ -29,7 +32,9 @@ impl Session {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         // Relaxed: only uniqueness counts.
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        Self { inner: Arc::new(Inner { serial, spec, dropped }) }
+        // What every job is checked against, worked out once.
+        let (operation, digest_len) = (spec.operation(), spec.algorithm().digest_len());
+        Self { inner: Arc::new(Inner { serial, spec, operation, digest_len, dropped }) }
     }
 
     /// The parameters.
@@ -41,7 +46,13 @@ impl Session {
     /// The one operation that jobs of this session perform.
     #[must_use]
     pub fn operation(&self) -> Operation {
-        self.inner.spec.operation()
+        self.inner.operation
+    }
+
+    /// The bytes of a digest, where the session makes digests.
+    #[inline]
+    pub(crate) fn digest_len(&self) -> Option<usize> {
+        self.inner.digest_len
     }
 
     /// The direction.

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ptr;
 
-use uaccel_queue::{Algorithm, Capabilities, Job, JobFlags, Operation, SessionId};
+use uaccel_queue::{Capabilities, Job, JobFlags, Operation, SessionId};
 
 use crate::{Error, Session};
 
@@ -166,9 +166,10 @@ impl<'s> RawWork<'s> {
         if self.operation == Operation::Fill { self.destination_len } else { self.source_len }
     }
 
-    /// The one place where requests are checked; drivers rely on it.
+    /// The one place where requests are checked; drivers rely on it. Says how much of the destination's room the device is offered:
+    /// no more than the operation can use, or, where that is not known, than the device writes at a time.
     #[inline]
-    pub(crate) fn check(&self, device: &str, granted: &Capabilities) -> Result<(), Error> {
+    pub(crate) fn check(&self, device: &str, granted: &Capabilities) -> Result<usize, Error> {
         let operation = self.operation;
         let invalid = |reason| Err(Error::InvalidInput { operation, reason });
         match self.session {
@@ -190,7 +191,8 @@ impl<'s> RawWork<'s> {
             Operation::Open if self.source_len < TAG_LEN => return invalid("ciphertext is shorter than its tag"),
             _ => {}
         }
-        if let Some(needed) = room_needed(self)
+        let needed = room_needed(self);
+        if let Some(needed) = needed
             && self.destination_len < needed
         {
             return Err(Error::OutputTooSmall {
@@ -212,11 +214,18 @@ impl<'s> RawWork<'s> {
                 });
             }
         }
-        let len = self.source_len.max(self.aux_len).max(self.written()) as u64;
-        if len > granted.max_transfer {
-            return Err(Error::TooLarge { operation, len, limit: granted.max_transfer });
+        // Bytes of the destination that count against the limit are those that are written in any case: more room than the operation
+        // can use is no reason to refuse it.
+        let written = match needed {
+            Some(needed) => needed,
+            None if operation == Operation::Fill => self.destination_len,
+            None => 0,
+        };
+        let (len, limit) = (self.source_len.max(self.aux_len).max(written) as u64, granted.max_transfer);
+        if len > limit {
+            return Err(Error::TooLarge { operation, len, limit });
         }
-        Ok(())
+        Ok(needed.unwrap_or_else(|| self.destination_len.min(usize::try_from(limit).unwrap_or(usize::MAX))))
     }
 
     /// Checks pointers that nobody vouches for.
@@ -242,28 +251,16 @@ impl<'s> RawWork<'s> {
         Ok(())
     }
 
-    /// Bytes of the destination that count against the transfer limit: all that may be written.
-    fn written(&self) -> usize {
-        match room_needed(self) {
-            // More room than the operation can use is no reason to refuse it.
-            Some(needed) => needed,
-            None if self.operation == Operation::Fill => self.destination_len,
-            None => 0,
-        }
-    }
-
-    /// Writes the checked job into its slot. The device is offered no more room than the operation can use, or, where that is not known, than
-    /// `limit`.
+    /// Writes the checked job into its slot; `room` is what [`check`](Self::check) said.
     #[inline]
-    pub(crate) fn fill(&self, job: &mut Job, session: Option<SessionId>, limit: u64) {
+    pub(crate) fn fill(&self, job: &mut Job, session: Option<SessionId>, room: usize) {
         job.operation = self.operation;
         job.flags = self.flags;
         job.session = session.unwrap_or(SessionId(0));
         job.source = self.source;
         job.source_len = self.source_len;
         job.destination = self.destination;
-        let usable = room_needed(self).unwrap_or_else(|| usize::try_from(limit).unwrap_or(usize::MAX));
-        job.destination_len = self.destination_len.min(usable);
+        job.destination_len = room;
         job.aux = self.aux;
         job.aux_len = self.aux_len;
         job.immediate = self.immediate;
@@ -277,7 +274,7 @@ fn room_needed(work: &RawWork<'_>) -> Option<usize> {
         Operation::Copy => Some(work.source_len),
         Operation::Seal => work.source_len.checked_add(TAG_LEN),
         Operation::Open => work.source_len.checked_sub(TAG_LEN),
-        Operation::Digest => work.session.and_then(|session| Algorithm::digest_len(session.spec().algorithm())),
+        Operation::Digest => work.session.and_then(Session::digest_len),
         _ => None,
     }
 }
