@@ -227,6 +227,22 @@ impl<'a> Batch<'a> {
         token
     }
 
+    /// As [`launch`](Self::launch), for a device that is this process itself and is done with the job when `submit` returns:
+    /// records how the job ended, for [`Done::complete_answered`].
+    ///
+    /// # Safety
+    /// The outcome claims no more than the job offered: what [`InFlight::complete`] would refuse, it does not say. The
+    /// token is given to the completer once.
+    ///
+    /// # Panics
+    /// As for [`launch`](Self::launch).
+    #[inline]
+    pub unsafe fn launch_answered(&self, index: usize, outcome: Outcome) -> Token {
+        // SAFETY: the slot is the driver's until it is answered, and nobody looks at the outcome before it is.
+        self.cell(index).outcome.with_mut(|place| unsafe { *place = outcome });
+        self.launch(index)
+    }
+
     /// Takes back [`Batch::launch`] for a job that the device has *not* accepted.
     ///
     /// # Panics
@@ -295,34 +311,28 @@ impl<'a> Done<'a> {
         self.find(token)?.complete(*outcome)
     }
 
-    /// Completes one job after the other, as long as there is [`room`](Self::room), for a device that is this process
-    /// itself: the lengths in an outcome were made here, so nobody looks at them again.
+    /// Completes one job after the other, as long as there is [`room`](Self::room), with the outcomes that
+    /// [`Batch::launch_answered`] recorded.
     ///
     /// # Safety
-    /// An outcome claims no more than its job offered: what [`InFlight::complete`] would refuse, `outcome` does not return.
+    /// Each token is one that [`Batch::launch_answered`] returned, and that call happened before this one.
     ///
     /// # Errors
-    /// [`DeviceError::UnknownToken`]. The answers before hold, that one is lost, those behind were not taken.
+    /// [`DeviceError::UnknownToken`]. The jobs before are completed, that one is not, those behind were not taken.
     #[inline]
-    pub unsafe fn complete_own<T>(
-        &mut self,
-        mut answers: impl Iterator<Item = (Token, T)>,
-        mut outcome: impl FnMut(&Job, T) -> Outcome,
-    ) -> Result<(), DeviceError> {
+    pub unsafe fn complete_answered(&mut self, mut tokens: impl Iterator<Item = Token>) -> Result<(), DeviceError> {
         // In registers for the loop: as fields they would be loaded and stored for every answer.
         let (cells, places, mut len) = (self.cells, &mut *self.places, self.len);
         let mut unknown = None;
         while len < places.len() {
-            let Some((token, answer)) = answers.next() else { break };
+            let Some(token) = tokens.next() else { break };
             let Some(cell) = live(cells, token) else {
                 unknown = Some(token);
                 break;
             };
-            // SAFETY: the slot is in flight, so nobody writes the job.
-            let job = cell.job.with(|job| unsafe { &*job });
-            let outcome = outcome(job, answer);
-            debug_assert!(fits(job, &outcome), "more than the job offered");
-            places[len] = end(cell, token, outcome);
+            // Relaxed: as in `end`.
+            cell.live.store(idle(token), Ordering::Relaxed);
+            places[len] = slot_of(token);
             len += 1;
         }
         self.len = len;
@@ -416,10 +426,13 @@ fn end(cell: &Cell, token: Token, outcome: Outcome) -> u32 {
     cell.live.store(idle(token), Ordering::Relaxed);
     // SAFETY: the slot was in flight and is now the completer's, which `Done::new`'s caller holds alone.
     cell.outcome.with_mut(|cell| unsafe { *cell = outcome });
-    #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
-    {
-        token.slot() as u32
-    }
+    slot_of(token)
+}
+
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
+fn slot_of(token: Token) -> u32 {
+    token.slot() as u32
 }
 
 /// Whether a device's lengths are possible for the job.

@@ -47,8 +47,8 @@ impl Driver for NullDriver {
         let (giver, taker) = handoff::ring(cells.depth());
         Ok(OpenQueue {
             granted: Self::capabilities(request.depth),
-            submitter: Box::new(NullSubmitter { answers: giver, sessions: Self::SESSIONS }),
-            completer: Box::new(NullCompleter { answers: taker }),
+            submitter: Box::new(NullSubmitter { answered: giver, sessions: Self::SESSIONS }),
+            completer: Box::new(NullCompleter { answered: taker }),
         })
     }
 }

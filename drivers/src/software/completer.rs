@@ -1,32 +1,26 @@
 //! The half that hands out what was computed.
 
-use uaccel_queue::{Completer, DeviceError, Done, Outcome, Status, Token};
+use uaccel_queue::{Completer, DeviceError, Done};
 
-use super::submitter::ANSWER;
 use crate::handoff::Taker;
 
 #[derive(Debug)]
 pub(super) struct SoftwareCompleter {
-    answers: Taker<ANSWER>,
+    answered: Taker,
 }
 
 impl SoftwareCompleter {
-    pub(super) fn new(answers: Taker<ANSWER>) -> Self {
-        Self { answers }
+    pub(super) fn new(answered: Taker) -> Self {
+        Self { answered }
     }
 }
 
-// SAFETY: an answer is published when the job is done, and nothing touches its memory afterwards.
+// SAFETY: a token is handed over when the job is done, and nothing touches its memory afterwards.
 unsafe impl Completer for SoftwareCompleter {
     fn poll(&mut self, done: &mut Done<'_>) -> Result<(), DeviceError> {
-        #[allow(clippy::cast_possible_truncation, reason = "put together from these parts by the other half")]
-        let answers = self.answers.take(done.room()).map(|[head, status, consumed, produced]| {
-            let status = Status::from_raw(status as u8).unwrap_or(Status::DeviceError);
-            let outcome = Outcome { status, checksum: (head >> 32) as u32, consumed, fault: None, produced };
-            (Token::from_raw(head as u32), outcome)
-        });
-        // SAFETY: what the other half computed is no longer than the slices it computed with, which are the job's.
-        unsafe { done.complete_own(answers, |_, outcome| outcome) }
+        let tokens = self.answered.take(done.room());
+        // SAFETY: they come from `launch_answered`, and the hand-off orders them behind it.
+        unsafe { done.complete_answered(tokens) }
     }
 
     fn arm(&mut self) {

@@ -7,19 +7,16 @@ use super::sessions::Sessions;
 use super::work;
 use crate::handoff::Giver;
 
-/// Words of an answer: token and checksum, status, consumed, produced.
-pub(super) const ANSWER: usize = 4;
-
 #[derive(Debug)]
 pub(super) struct SoftwareSubmitter {
-    answers: Giver<ANSWER>,
+    answered: Giver,
     sessions: Sessions,
     scratch: Scratch,
 }
 
 impl SoftwareSubmitter {
-    pub(super) fn new(answers: Giver<ANSWER>) -> Self {
-        Self { answers, sessions: Sessions::default(), scratch: Scratch::new() }
+    pub(super) fn new(answered: Giver) -> Self {
+        Self { answered, sessions: Sessions::default(), scratch: Scratch::new() }
     }
 }
 
@@ -27,12 +24,12 @@ impl SoftwareSubmitter {
 unsafe impl Submitter for SoftwareSubmitter {
     unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, SubmitError> {
         for index in 0..batch.len() {
-            // SAFETY: the caller's promise for the jobs of the batch; this one is answered by `publish`.
+            // SAFETY: the caller's promise for the jobs of the batch; this one is answered by what follows.
             let outcome = unsafe { work::perform(&self.sessions, &mut self.scratch, batch.job(index)) };
-            let token = batch.launch(index);
-            let head = u64::from(token.raw()) | u64::from(outcome.checksum) << 32;
+            // SAFETY: what was computed is no longer than the slices it was computed with, which are those of the job.
+            let token = unsafe { batch.launch_answered(index, outcome) };
             // One by one: the next job may take long, and a completer on another thread need not wait for it.
-            self.answers.give([[head, outcome.status as u64, outcome.consumed, outcome.produced]].into_iter());
+            self.answered.give([token].into_iter());
         }
         Ok(batch.len())
     }
