@@ -5,7 +5,7 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use uaccel_fuzz::fake::{Fake, Queue};
+use uaccel_fuzz::fake::{Queue, fake};
 use uaccel_queue::{Algorithm, Direction, Job, JobFlags, Operation, SessionId, SessionSpec, Token};
 use uaccel_warp_abi::{Completion, Descriptor, Features, Geometry, Limits, Mode, State, user_page};
 
@@ -251,9 +251,9 @@ impl World {
 
 fuzz_target!(|input: Input| {
     let Opening { features, limits, state, ident } = input.opening;
-    let fake = Fake::new(Features::from_bits_retain(features), Limits::decode(limits), state);
+    let fake = fake(Features::from_bits_retain(features), Limits::decode(limits), state);
     if let Some(ident) = ident {
-        fake.register(user_page::IDENT, ident);
+        fake.registers().write(user_page::IDENT, ident);
     }
     let Ok(queue) = Queue::open(&fake, usize::from(input.depth % 16) + 1) else { return };
     let mut world = World {

@@ -1,112 +1,37 @@
 //! A Warp driver without a device: its transport is scripted, and the target writes what a device would have written.
 
-use std::os::fd::BorrowedFd;
-use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
+use uaccel_conformance::ScriptedTransport;
 use uaccel_drivers::warp::WarpDriver;
 use uaccel_queue::{
-    AddressMode, Batch, Cells, Completer, DeviceError, Done, Driver, Job, OpenError, OpenQueue, Outcome, QueueRequest,
-    Quiet, Region, RegionKind, RingMemory, Submitter, Token, Transport, TransportError, Wake,
+    Batch, Cells, Completer, DeviceError, Done, Driver, Job, OpenError, OpenQueue, Outcome, QueueRequest, RingMemory,
+    Submitter, Token, Transport,
 };
 use uaccel_warp_abi::{Completion, Descriptor, Features, Geometry, Limits, State, VERSION, ident, user_page};
 
-/// Memory as a transport hands it out.
-#[repr(C, align(4096))]
-struct Page([AtomicU64; 512]);
-
-fn pages(len: usize) -> Arc<[Page]> {
-    (0..len.div_ceil(4096)).map(|_| Page([const { AtomicU64::new(0) }; 512])).collect()
-}
-
-/// The transport. Starting the queue brings the state word to what the script says.
-#[derive(Debug)]
-pub struct Fake {
-    registers: Region,
-    state: u64,
-    memory: Mutex<Option<RingMemory>>,
-}
-
-impl Fake {
-    /// A device with these registers, whose state word is `state` after the start. Identification and sets are those of a Warp engine.
-    #[must_use]
-    pub fn new(features: Features, limits: Limits, state: u64) -> Arc<Self> {
-        let page = pages(user_page::SIZE);
-        let base = NonNull::from(&page[0]).cast();
-        // SAFETY: a page of atomics, kept by the keeper, and only accessed through this region.
-        let registers = unsafe { Region::new(RegionKind::User, base, user_page::SIZE, Arc::new(page)) };
-        registers.write(user_page::IDENT, ident(VERSION));
-        registers.write(user_page::FEATURES, features.bits());
-        registers.write(user_page::LIMITS, limits.encode());
-        registers.write(user_page::OPERATIONS, u64::MAX);
-        for word in [0, 8] {
-            registers.write(user_page::FORWARD + word, u64::MAX);
-            registers.write(user_page::INVERSE + word, u64::MAX);
+/// A transport whose registers are those of a Warp engine with these features and limits. Starting the queue brings the state word to
+/// `state`.
+#[must_use]
+pub fn fake(features: Features, limits: Limits, state: u64) -> Arc<ScriptedTransport> {
+    let fake = ScriptedTransport::new(move |fake, offset, value| {
+        if let ((user_page::ENABLE, 1), Some(memory)) = ((offset, value), fake.memory()) {
+            memory.publish(Geometry::STATE, state);
         }
-        Arc::new(Self { registers, state, memory: Mutex::default() })
+    });
+    let registers = fake.registers();
+    registers.write(user_page::IDENT, ident(VERSION));
+    registers.write(user_page::FEATURES, features.bits());
+    registers.write(user_page::LIMITS, limits.encode());
+    registers.write(user_page::OPERATIONS, u64::MAX);
+    for word in [0, 8] {
+        registers.write(user_page::FORWARD + word, u64::MAX);
+        registers.write(user_page::INVERSE + word, u64::MAX);
     }
-
-    /// Writes a register, as the device would.
-    pub fn register(&self, offset: usize, value: u64) {
-        self.registers.write(offset, value);
-    }
-
-    fn memory(&self) -> Option<RingMemory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
+    Arc::new(fake.without_time())
 }
 
-impl Transport for Fake {
-    fn regions(&self) -> &[Region] {
-        std::slice::from_ref(&self.registers)
-    }
-
-    fn ring_memory(&self, len: usize) -> Result<RingMemory, TransportError> {
-        let page = pages(len);
-        let host = NonNull::from(&page[0]).cast();
-        // SAFETY: zeroed atomics, at least that many bytes, kept by the keeper.
-        let memory = unsafe { RingMemory::new(host, 0x7000_0000, len, Arc::new(page)) };
-        *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = Some(memory.clone());
-        Ok(memory)
-    }
-
-    fn ring_doorbell(&self, offset: usize, value: u64) {
-        if let ((user_page::ENABLE, 1), Some(memory)) = ((offset, value), self.memory()) {
-            memory.publish(Geometry::STATE, self.state);
-        }
-    }
-
-    fn sleep(&self, _: Option<Instant>) -> Result<Wake, TransportError> {
-        // Time does not pass here: whoever sleeps waits for something that was not scripted.
-        Err(TransportError::Gone)
-    }
-
-    fn wake_fd(&self) -> Option<BorrowedFd<'_>> {
-        None
-    }
-
-    fn clear_wake(&self) {}
-
-    fn stop(&self, _: Duration) -> Result<Quiet, TransportError> {
-        Ok(Quiet::Proven)
-    }
-
-    fn reset(&self, _: Duration) -> Result<(), TransportError> {
-        Ok(())
-    }
-
-    fn is_alive(&self) -> bool {
-        true
-    }
-
-    fn address_mode(&self) -> AddressMode {
-        AddressMode::Shared
-    }
-}
-
-/// A queue over a [`Fake`].
+/// A queue over a [`fake`].
 pub struct Queue {
     /// How its memory is divided.
     pub geometry: Geometry,
@@ -132,12 +57,12 @@ impl Queue {
     ///
     /// # Errors
     /// What the driver says.
-    pub fn open(fake: &Arc<Fake>, depth: usize) -> Result<Self, OpenError> {
+    pub fn open(fake: &Arc<ScriptedTransport>, depth: usize) -> Result<Self, OpenError> {
         let cells = Arc::new(Cells::new(depth));
-        let transport: Arc<dyn Transport> = Arc::<Fake>::clone(fake);
+        let transport: Arc<dyn Transport> = Arc::<ScriptedTransport>::clone(fake);
         let OpenQueue { submitter, completer, .. } =
             WarpDriver.open(transport, Arc::clone(&cells), &QueueRequest::new(depth))?;
-        let geometry = Geometry::from_register(fake.registers.read(user_page::GEOMETRY)).expect("the driver's own");
+        let geometry = Geometry::from_register(fake.registers().read(user_page::GEOMETRY)).expect("the driver's own");
         let memory = fake.memory().expect("a queue that opened has ring memory");
         Ok(Self { geometry, memory, cells, submitter, completer, flying: vec![false; depth] })
     }

@@ -38,6 +38,9 @@ pub enum DeviceError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// The device broke the protocol in a way that concerns no job: a count that runs back, a ring that cannot be.
+    #[error("device broke its protocol: {0}")]
+    Protocol(&'static str),
     /// The device says that it has stopped the queue.
     #[error("device has stopped the queue, reason {0}")]
     Stopped(u32),

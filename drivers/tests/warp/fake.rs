@@ -1,25 +1,15 @@
-//! A transport whose device is the test, and a queue over it.
+//! A Warp engine whose device is the test, and a queue over it.
 
-use std::os::fd::BorrowedFd;
-use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use uaccel_conformance::ScriptedTransport;
 use uaccel_drivers::warp::WarpDriver;
 use uaccel_queue::{
-    AddressMode, Batch, Cells, Completer, DeviceError, Done, Driver, Job, OpenError, OpenQueue, Outcome, QueueRequest,
-    Quiet, Region, RegionKind, RingMemory, Submitter, Token, Transport, TransportError, Wake,
+    Batch, Cells, Completer, DeviceError, Done, Driver, Job, OpenError, OpenQueue, Outcome, QueueRequest, RingMemory,
+    Submitter, Token, Transport,
 };
 use uaccel_warp_abi::{Answer, Completion, Descriptor, Features, Geometry, Limits, State, VERSION, ident, user_page};
-
-/// Memory as a transport hands it out.
-#[repr(C, align(4096))]
-struct Page([AtomicU64; 512]);
-
-fn pages(len: usize) -> Arc<[Page]> {
-    (0..len.div_ceil(4096)).map(|_| Page([const { AtomicU64::new(0) }; 512])).collect()
-}
 
 /// What the device says of itself when it is opened, and how it starts.
 #[derive(Clone, Copy, Debug)]
@@ -42,103 +32,28 @@ impl Default for Nature {
     }
 }
 
-/// The transport, and the device's view of it.
-#[derive(Debug)]
-pub(crate) struct Fake {
-    nature: Nature,
-    registers: Region,
-    memory: Mutex<Option<RingMemory>>,
-    doorbells: Mutex<Vec<(usize, u64)>>,
-}
-
-impl Fake {
-    /// The device's address of ring memory: nothing like the host's.
-    pub(crate) const BASE: u64 = 0x7000_0000;
-
-    pub(crate) fn new(nature: Nature) -> Arc<Self> {
-        let page = pages(user_page::SIZE);
-        let base = NonNull::from(&page[0]).cast();
-        let keeper = Arc::new(page);
-        // SAFETY: a page of atomics, kept by the keeper, and only accessed through this region.
-        let registers = unsafe { Region::new(RegionKind::User, base, user_page::SIZE, keeper) };
-        registers.write(user_page::IDENT, nature.ident);
-        registers.write(user_page::FEATURES, nature.features.bits());
-        registers.write(user_page::LIMITS, nature.limits.encode());
-        registers.write(user_page::OPERATIONS, u64::MAX);
-        for word in [0, 8] {
-            registers.write(user_page::FORWARD + word, u64::MAX);
-            registers.write(user_page::INVERSE + word, u64::MAX);
+/// A transport whose registers are those of a Warp engine, which starts as its nature says.
+pub(crate) fn fake(nature: Nature) -> Arc<ScriptedTransport> {
+    let fake = ScriptedTransport::new(move |fake, offset, value| {
+        if let ((user_page::ENABLE, 1), Some(memory)) = ((offset, value), fake.memory()) {
+            memory.publish(Geometry::STATE, nature.state.encode());
         }
-        Arc::new(Self { nature, registers, memory: Mutex::new(None), doorbells: Mutex::new(Vec::new()) })
+    });
+    let registers = fake.registers();
+    registers.write(user_page::IDENT, nature.ident);
+    registers.write(user_page::FEATURES, nature.features.bits());
+    registers.write(user_page::LIMITS, nature.limits.encode());
+    registers.write(user_page::OPERATIONS, u64::MAX);
+    for word in [0, 8] {
+        registers.write(user_page::FORWARD + word, u64::MAX);
+        registers.write(user_page::INVERSE + word, u64::MAX);
     }
-
-    pub(crate) fn register(&self, offset: usize) -> u64 {
-        self.registers.read(offset)
-    }
-
-    /// The doorbells rung since the last call.
-    pub(crate) fn doorbells(&self) -> Vec<(usize, u64)> {
-        std::mem::take(&mut self.doorbells.lock().expect("no panic inside"))
-    }
-
-    pub(crate) fn memory(&self) -> RingMemory {
-        self.memory.lock().expect("no panic inside").clone().expect("the driver asked for ring memory")
-    }
+    Arc::new(fake)
 }
 
-impl Transport for Fake {
-    fn regions(&self) -> &[Region] {
-        std::slice::from_ref(&self.registers)
-    }
-
-    fn ring_memory(&self, len: usize) -> Result<RingMemory, TransportError> {
-        let page = pages(len);
-        let host = NonNull::from(&page[0]).cast();
-        let keeper = Arc::new(page);
-        // SAFETY: zeroed atomics, kept by the keeper.
-        let memory = unsafe { RingMemory::new(host, Self::BASE, len, keeper) };
-        *self.memory.lock().expect("no panic inside") = Some(memory.clone());
-        Ok(memory)
-    }
-
-    fn ring_doorbell(&self, offset: usize, value: u64) {
-        self.doorbells.lock().expect("no panic inside").push((offset, value));
-        if (offset, value) == (user_page::ENABLE, 1) {
-            self.memory().publish(Geometry::STATE, self.nature.state.encode());
-        }
-    }
-
-    fn sleep(&self, until: Option<Instant>) -> Result<Wake, TransportError> {
-        std::thread::sleep(until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now())));
-        Ok(Wake::TimedOut)
-    }
-
-    fn wake_fd(&self) -> Option<BorrowedFd<'_>> {
-        None
-    }
-
-    fn clear_wake(&self) {}
-
-    fn stop(&self, _within: Duration) -> Result<Quiet, TransportError> {
-        Ok(Quiet::Proven)
-    }
-
-    fn reset(&self, _within: Duration) -> Result<(), TransportError> {
-        Ok(())
-    }
-
-    fn is_alive(&self) -> bool {
-        true
-    }
-
-    fn address_mode(&self) -> AddressMode {
-        AddressMode::Shared
-    }
-}
-
-/// A queue over a [`Fake`]; the test is runtime on one side and device on the other.
+/// A queue over a [`fake`]; the test is runtime on one side and device on the other.
 pub(crate) struct Queue {
-    pub(crate) fake: Arc<Fake>,
+    pub(crate) fake: Arc<ScriptedTransport>,
     pub(crate) geometry: Geometry,
     pub(crate) memory: RingMemory,
     pub(crate) cells: Arc<Cells>,
@@ -148,10 +63,10 @@ pub(crate) struct Queue {
     completed: u64,
 }
 
-pub(crate) fn open(nature: Nature, depth: usize) -> Result<(Arc<Fake>, Arc<Cells>, OpenQueue), OpenError> {
-    let fake = Fake::new(nature);
+pub(crate) fn open(nature: Nature, depth: usize) -> Result<(Arc<ScriptedTransport>, Arc<Cells>, OpenQueue), OpenError> {
+    let fake = fake(nature);
     let cells = Arc::new(Cells::new(depth));
-    let transport: Arc<dyn Transport> = Arc::<Fake>::clone(&fake);
+    let transport: Arc<dyn Transport> = Arc::<ScriptedTransport>::clone(&fake);
     let opened = WarpDriver.open(transport, Arc::clone(&cells), &QueueRequest::new(depth))?;
     Ok((fake, cells, opened))
 }
@@ -163,8 +78,8 @@ impl Queue {
 
     pub(crate) fn with(nature: Nature, depth: usize) -> Self {
         let (fake, cells, opened) = open(nature, depth).expect("the driver opens a queue");
-        let geometry = Geometry::from_register(fake.register(user_page::GEOMETRY)).expect("a geometry");
-        let memory = fake.memory();
+        let geometry = Geometry::from_register(fake.registers().read(user_page::GEOMETRY)).expect("a geometry");
+        let memory = fake.memory().expect("the driver asked for ring memory");
         fake.doorbells();
         let OpenQueue { submitter, completer, .. } = opened;
         Self { fake, geometry, memory, cells, submitter, completer, completed: 0 }

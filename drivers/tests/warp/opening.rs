@@ -1,12 +1,13 @@
 //! What happens before the first job.
 
+use uaccel_conformance::ScriptedTransport;
 use uaccel_drivers::warp::WarpDriver;
 use uaccel_queue::{
     AddressMode, Algorithm, DeviceInfo, Direction, Driver, FaultHandling, OpenError, Operation, Order, TransportError,
 };
 use uaccel_warp_abi::{Features, Geometry, INTERFACE, Limits, Mode, State, VERSION, ident, user_page};
 
-use crate::fake::{Fake, Nature, open};
+use crate::fake::{Nature, fake, open};
 
 #[test]
 fn goes_by_the_interface() {
@@ -17,9 +18,9 @@ fn goes_by_the_interface() {
 #[test]
 fn tells_the_device_where_its_memory_is_and_starts_it() {
     let (fake, _, opened) = open(Nature::default(), 32).expect("opens");
-    assert_eq!(fake.register(user_page::RING_BASE), Fake::BASE);
+    assert_eq!(fake.registers().read(user_page::RING_BASE), ScriptedTransport::BASE);
     // 32 jobs and 8 commands: 2^6 entries; 16 sessions; ring mode.
-    assert_eq!(fake.register(user_page::GEOMETRY), 0x0010_0006);
+    assert_eq!(fake.registers().read(user_page::GEOMETRY), 0x0010_0006);
     assert_eq!(fake.doorbells(), [(user_page::ENABLE, 1)]);
     let granted = opened.granted;
     assert_eq!((granted.depth, granted.sessions, granted.max_transfer), (32, 16, 1 << 20));
@@ -48,7 +49,7 @@ fn chooses_the_mailbox_for_shallow_queues_of_devices_that_have_it() {
         (Features::empty(), 1, Mode::Ring),
     ] {
         let (fake, ..) = open(Nature { features, ..Nature::default() }, depth).expect("opens");
-        let geometry = Geometry::from_register(fake.register(user_page::GEOMETRY)).expect("a geometry");
+        let geometry = Geometry::from_register(fake.registers().read(user_page::GEOMETRY)).expect("a geometry");
         assert_eq!(geometry.mode(), mode, "{features:?}, depth {depth}");
         assert!(geometry.entries() >= depth + 8, "{} entries for {depth} jobs and the commands", geometry.entries());
     }
@@ -83,9 +84,9 @@ fn keeps_to_the_entries_there_are() {
 #[test]
 fn gives_up_on_a_device_that_does_not_start_and_turns_it_off() {
     for state in [State::Failed(3), State::Off] {
-        let fake = Fake::new(Nature { state, ..Nature::default() });
+        let fake = fake(Nature { state, ..Nature::default() });
         let cells = std::sync::Arc::new(uaccel_queue::Cells::new(4));
-        let transport: std::sync::Arc<dyn uaccel_queue::Transport> = std::sync::Arc::<Fake>::clone(&fake);
+        let transport: std::sync::Arc<dyn uaccel_queue::Transport> = std::sync::Arc::<ScriptedTransport>::clone(&fake);
         let opened = WarpDriver.open(transport, cells, &uaccel_queue::QueueRequest::new(4));
         assert!(matches!(opened, Err(OpenError::NotReady)), "{state:?}");
         assert_eq!(fake.doorbells(), [(user_page::ENABLE, 1), (user_page::ENABLE, 0)]);

@@ -29,11 +29,11 @@ fn the_doorbell_rings_only_for_a_device_that_sleeps_and_once_per_batch() {
 #[test]
 fn arming_changes_the_register_each_time() {
     let mut queue = Queue::new(16);
-    let before = queue.fake.register(user_page::ARM);
+    let before = queue.fake.registers().read(user_page::ARM);
     queue.completer.arm();
-    let once = queue.fake.register(user_page::ARM);
+    let once = queue.fake.registers().read(user_page::ARM);
     queue.completer.arm();
-    let twice = queue.fake.register(user_page::ARM);
+    let twice = queue.fake.registers().read(user_page::ARM);
     assert!(before != once && once != twice && before != twice);
     assert_eq!(queue.fake.doorbells(), [], "the register is not a doorbell");
 }

@@ -28,10 +28,7 @@ impl TallyCompleter {
         let answered = self.shared.memory.observe(layout::DONE);
         if !(self.next..=self.shared.submitted()).contains(&answered) {
             // A counter that runs back, or ahead of what it counts. The device writes this word, so it is looked at before it is used.
-            return Err(DeviceError::Malformed {
-                token: self.shared.token(self.next),
-                what: "a count of jobs that were never submitted",
-            });
+            return Err(DeviceError::Protocol("it counts jobs that were never submitted"));
         }
         let mut taken = 0;
         while self.next < answered && done.room() > 0 {

@@ -13,6 +13,8 @@
 //! ```
 //!
 //! where `Software` implements [`Backend`]. The suite panics where a test would: it is meant for test targets.
+//!
+//! For tests of what is a driver's own, its registers and rings, there is a [`ScriptedTransport`].
 
 mod backend;
 mod macros;
@@ -20,7 +22,9 @@ mod oracle;
 mod page;
 mod request;
 mod rig;
+mod scripted;
 pub mod suite;
 mod text;
 
 pub use backend::Backend;
+pub use scripted::ScriptedTransport;
