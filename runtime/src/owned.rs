@@ -436,35 +436,38 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
                 let (operation, outcome) = unsafe { (core.cells.job(slot).operation, core.cells.outcome(slot)) };
                 #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
                 free(slot as u32);
-                Some(finish(core, operation, error.map_or(Ok(outcome), Err), buffers))
+                if error.is_some() || outcome.status != Status::Ok {
+                    return Some(finish_badly(core, operation, error, &outcome, buffers));
+                }
+                let Buffers { source, mut destination, aux, .. } = buffers;
+                if operation != Operation::Compare {
+                    let written = usize::try_from(outcome.produced).unwrap_or(usize::MAX).min(destination.room().len);
+                    // SAFETY: the device wrote that much, by its completion, which was checked against the room.
+                    unsafe { destination.set_written(written) };
+                }
+                Some(Finished { result: Ok(outcome), buffers: Some((source, destination, aux)) })
             }
         }
     }
 }
 
-#[inline]
-fn finish<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
+/// What comes back from a job that was taken back, or did not end well.
+#[cold]
+fn finish_badly<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
     core: &QueueCore,
     operation: Operation,
-    result: Result<Outcome, Error>,
+    error: Option<Error>,
+    outcome: &Outcome,
     buffers: Buffers<S, D, A>,
 ) -> Finished<S, D, A> {
     let Buffers { source, mut destination, aux, secret, .. } = buffers;
     let room = destination.room().len as u64;
-    let result = result.and_then(|outcome| match outcome.status {
-        Status::Ok => Ok(outcome),
-        _ => Err(Error::of_outcome(core.device.name(), operation, &outcome, room, core.device.limit())),
-    });
-    match &result {
-        Ok(outcome) if operation != Operation::Compare => {
-            let written = usize::try_from(outcome.produced).unwrap_or(usize::MAX).min(destination.room().len);
-            // SAFETY: the device wrote that much, by its completion, which was checked against the room.
-            unsafe { destination.set_written(written) };
-        }
-        Err(_) if secret => destination.wipe(),
-        _ => {}
+    if secret {
+        destination.wipe();
     }
-    Finished { result, buffers: Some((source, destination, aux)) }
+    let error =
+        error.unwrap_or_else(|| Error::of_outcome(core.device.name(), operation, outcome, room, core.device.limit()));
+    Finished { result: Err(error), buffers: Some((source, destination, aux)) }
 }
 
 fn without_buffers<S, D, A>(error: Error) -> Finished<S, D, A> {

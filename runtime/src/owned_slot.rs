@@ -206,8 +206,9 @@ impl OwnedSlot {
             ANSWERED => {
                 // SAFETY: answered, so both are the caller's, and the type is right by his promise.
                 let value = self.parked.with_mut(|parked| unsafe { (*parked).take::<T>() });
-                // SAFETY: as above.
-                let error = self.error.with_mut(|error| unsafe { (*error).take() });
+                // SAFETY: as above. There is seldom one, and the place is wide.
+                let error =
+                    self.error.with_mut(|error| unsafe { (*error).is_some().then(|| (*error).take()) }).flatten();
                 // Relaxed: the slot is handed to the holder of the pair afterwards, through that or a queue.
                 self.state.store(FREE, Ordering::Relaxed);
                 Taken::Answered(value, error)

@@ -176,12 +176,16 @@ impl Runtime {
             self.count_fallback(work.source_len());
             return submit_to(software, work);
         }
-        match (submit_to(&inner.device, work), &inner.software) {
-            (Err(rejected), Some(software)) if rejected.error.is_device_failure() => {
+        let rejected = match submit_to(&inner.device, work) {
+            Ok(job) => return Ok(job),
+            Err(rejected) => rejected,
+        };
+        match &inner.software {
+            Some(software) if rejected.error.is_device_failure() => {
                 self.count_fallback(rejected.work.source_len());
                 submit_to(software, rejected.work)
             }
-            (result, _) => result,
+            _ => Err(rejected),
         }
     }
 
