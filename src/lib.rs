@@ -44,8 +44,8 @@ pub use uaccel_algorithms::{
 pub use uaccel_runtime::{
     AddressMode, Algorithm, AlgorithmSet, Answer, Builder, Capabilities, Counters, DEVICE_VARIABLE, Direction, Entry,
     Error, Fallback, Family, Fault, FaultHandling, FaultKind, Finished, JobFuture, Lease, OnLost, Operation,
-    OperationSet, Order, Outcome, OwnedWork, RawWork, ReadBuf, Rejected, Report, Room, Runtime, Scope, Session,
-    SessionSpec, SpecError, Status, Ticket, Verdict, Work, WriteBuf,
+    OperationSet, Order, Outcome, OwnedWork, RawWork, ReadBuf, Refused, Rejected, Report, Room, Runtime, Scope,
+    Session, SessionSpec, SpecError, Status, Submitted, Ticket, Verdict, Work, WriteBuf,
 };
 
 #[cfg(feature = "sim")]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use uaccel_runtime::{Answer, Error, Fallback, Outcome, Runtime, Scope, Ticket, Work};
+use uaccel_runtime::{Answer, Error, Fallback, Outcome, Refused, Runtime, Scope, Ticket, Work};
 
 /// Jobs passed to the device with one doorbell.
 const DOORBELL: usize = 16;
@@ -31,19 +31,14 @@ pub(crate) fn run_all<T: Item>(runtime: &Runtime, items: &mut [T]) -> Vec<Result
         _ => 0,
     };
     let for_device = |item: &T| item.len() as u64 >= small;
-    // A job that finds the queue full is left for the next round, because its memory is lent until the scope ends. Each round ends
-    // at least one job, or is the last.
-    let mut todo: Vec<usize> = (0..items.len()).filter(|index| for_device(&items[*index])).collect();
+    let todo: Vec<usize> = (0..items.len()).filter(|index| for_device(&items[*index])).collect();
     // One job needs no queue of its own.
-    while todo.len() > 1 {
-        let Ok(mut lease) = runtime.lease() else { break };
-        let before = todo.len();
+    if todo.len() > 1
+        && let Ok(mut lease) = runtime.lease()
+    {
         let lent = &mut *items;
-        let round = lease.scope(|scope| Round::new(&mut results).run(scope, lent, &todo));
-        todo.retain(|index| results[*index].is_none());
-        if !matches!(round, Ok(Ok(()))) || todo.len() == before {
-            break;
-        }
+        // Whatever is not answered then, for any reason, is done one by one.
+        let _ = lease.scope(|scope| Round::new(&mut results).run(scope, lent, &todo));
     }
     let limit = runtime.granted().max_transfer;
     let again = |item: &T, result: &Option<Result<Outcome, Error>>| match result {
@@ -67,14 +62,12 @@ pub(crate) fn run_all<T: Item>(runtime: &Runtime, items: &mut [T]) -> Vec<Result
 struct Round<'r> {
     results: &'r mut [Option<Result<Outcome, Error>>],
     tickets: HashMap<Ticket, usize>,
-    /// The most jobs the queue was seen to take.
-    capacity: usize,
     built: usize,
 }
 
 impl<'r> Round<'r> {
     fn new(results: &'r mut [Option<Result<Outcome, Error>>]) -> Self {
-        Self { results, tickets: HashMap::new(), capacity: usize::MAX, built: 0 }
+        Self { results, tickets: HashMap::new(), built: 0 }
     }
 
     /// Builds, submits and answers the items of `todo`, as far as the queue takes them.
@@ -101,24 +94,30 @@ impl<'r> Round<'r> {
             if todo.next_if_eq(&index).is_none() {
                 continue;
             }
-            while self.tickets.len() >= self.capacity {
-                if !self.make_room(scope)? {
-                    return Ok(());
-                }
-            }
-            match scope.push(item.work()) {
-                Ok(ticket) => {
-                    self.tickets.insert(ticket, index);
-                    self.built += 1;
-                    if self.built >= DOORBELL {
-                        self.submit(scope)?;
-                        let Self { tickets, results, .. } = self;
-                        scope.poll(|answer| note(tickets, results, &answer));
+            let mut work = item.work();
+            loop {
+                match scope.push(work) {
+                    Ok(ticket) => {
+                        self.tickets.insert(ticket, index);
+                        break;
+                    }
+                    Err(Refused { error: Error::QueueFull, work: refused }) => {
+                        if !self.make_room(scope)? {
+                            return Ok(());
+                        }
+                        work = refused;
+                    }
+                    Err(refused) => {
+                        self.results[index] = Some(Err(refused.error));
+                        break;
                     }
                 }
-                Err(Error::QueueFull) if self.tickets.is_empty() => return Ok(()),
-                Err(Error::QueueFull) => self.capacity = self.tickets.len(),
-                Err(error) => self.results[index] = Some(Err(error)),
+            }
+            self.built += 1;
+            if self.built >= DOORBELL {
+                self.submit(scope)?;
+                let Self { tickets, results, .. } = self;
+                scope.poll(|answer| note(tickets, results, &answer));
             }
         }
         Ok(())

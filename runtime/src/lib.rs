@@ -59,7 +59,7 @@ pub use lease::Lease;
 pub use owned::{Finished, JobFuture, OwnedWork, Rejected, Submitted};
 pub use policy::{Fallback, OnLost};
 pub use runtime::Runtime;
-pub use scope::{Answer, Scope, Ticket};
+pub use scope::{Answer, Refused, Scope, Ticket};
 pub use session::Session;
 #[cfg(feature = "sim")]
 pub use simulator::{SIMULATOR, SimulatorBus};

@@ -38,6 +38,34 @@ pub struct Scope<'scope, 'env: 'scope> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(Token);
 
+/// A job that was not built, with what it borrows.
+#[derive(Debug)]
+pub struct Refused<'a> {
+    /// Why.
+    pub error: Error,
+    /// The job, as it was given.
+    pub work: Work<'a>,
+}
+
+impl std::error::Error for Refused<'_> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl std::fmt::Display for Refused<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the job was not built")
+    }
+}
+
+/// For those who do not want the job back.
+impl From<Refused<'_>> for Error {
+    fn from(refused: Refused<'_>) -> Self {
+        refused.error
+    }
+}
+
 /// How a job of a scope ended.
 #[derive(Debug)]
 pub struct Answer<'a> {
@@ -132,7 +160,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         self.build(Operation::Nop, 0, |_| {})
     }
 
-    /// Builds a copy from `source` to the start of `destination`.
+    /// Builds a copy from `source` to the start of `destination`. The destination stays lent to the scope whatever comes of it;
+    /// [`push`](Self::push) gives it back.
     ///
     /// # Errors
     /// As [`nop`](Self::nop); [`Error::OutputTooSmall`], [`Error::TooLarge`].
@@ -166,10 +195,14 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     /// Builds any job on borrowed memory.
     ///
     /// # Errors
-    /// As [`nop`](Self::nop), and every error that the request itself can have.
+    /// [`Refused`] with the work, so that what it borrows is not lent for nothing: with [`Error::QueueFull`] hand out answers, then
+    /// push it again. Every error that the request itself can have.
     #[inline]
-    pub fn push(&mut self, work: Work<'env>) -> Result<Ticket, Error> {
-        self.push_checked(&work.raw)
+    pub fn push(&mut self, work: Work<'env>) -> Result<Ticket, Refused<'env>> {
+        match self.push_checked(&work.raw) {
+            Ok(ticket) => Ok(ticket),
+            Err(error) => Err(Refused { error, work }),
+        }
     }
 
     /// Builds a job on raw pointers. A bad pointer fails its job, unless the queue's fault handling is

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use device::{DEADLINE, Tracked, engine, eventually, simulated};
-use uaccel_runtime::{Error, Fallback, OwnedWork, Work};
+use uaccel_runtime::{Error, Fallback, OwnedWork, Runtime, Work};
 use uaccel_sim::{Mishap, Plan, WarpConfig, When};
 
 /// Long enough for the engine to do what it must not do.
@@ -299,4 +299,24 @@ fn an_owned_job_and_a_lease_share_a_queue() {
     lease.run(Work::nop()).unwrap();
     assert_eq!(job.wait().into_output().unwrap().1, vec![9; 4096]);
     lease.run(Work::nop()).unwrap();
+}
+
+#[test]
+fn what_a_full_queue_refuses_comes_back_and_can_be_pushed_again() {
+    let runtime = Runtime::builder().device("software").depth(1).build().unwrap();
+    let source = vec![7; 100];
+    let (mut first, mut second) = (vec![0; 100], vec![0; 100]);
+    runtime
+        .lease()
+        .unwrap()
+        .scope(|scope| {
+            scope.push(Work::copy(&source, &mut first)).unwrap();
+            let refused = scope.push(Work::copy(&source, &mut second)).unwrap_err();
+            assert!(matches!(refused.error, Error::QueueFull), "{refused:?}");
+            scope.finish(|answer| assert!(answer.is_ok())).unwrap();
+            scope.push(refused.work).unwrap();
+            scope.finish(|answer| assert!(answer.is_ok())).unwrap();
+        })
+        .unwrap();
+    assert_eq!([&first, &second], [&source, &source]);
 }

@@ -442,7 +442,7 @@ impl<'env> Source<'env> {
                 self.rest = rest;
                 match scope.push(self.case.work(self.next, self.session, room)) {
                     Ok(ticket) => in_flight.push_back(Pending { ticket, job: self.next, since: now }),
-                    Err(error) => log.fail(error),
+                    Err(refused) => log.fail(refused.error),
                 }
                 self.next += 1;
             }
