@@ -34,8 +34,10 @@ impl Lease {
     /// # Errors
     /// [`Error::DeviceFailed`] if the queue is gone for good.
     pub fn granted(&mut self) -> Result<Capabilities, Error> {
-        self.fetch()?;
-        Ok(self.pair.as_ref().map(|pair| pair.granted.clone()).unwrap_or_else(|| unreachable!("just fetched")))
+        if !self.core.device.fork.is_home() {
+            return Err(Error::Forked);
+        }
+        Ok(fetched(&self.core, &mut self.pair)?.granted.clone())
     }
 
     /// Runs `f` with a scope, in which jobs may borrow everything that outlives this call. All jobs are answered when it returns.
@@ -68,10 +70,7 @@ impl Lease {
     /// [`Error::Forked`], or [`Error::DeviceFailed`] if the queue is gone for good; `f` was not called then.
     #[inline]
     pub fn scope<'env, R>(&mut self, f: impl for<'s> FnOnce(&mut Scope<'s, 'env>) -> R) -> Result<R, Error> {
-        if self.pair.is_none() {
-            self.fetch()?;
-        }
-        let Some(pair) = &mut self.pair else { unreachable!("just fetched") };
+        let pair = fetched(&self.core, &mut self.pair)?;
         let result = scope::run(&self.core, pair, f);
         self.settle();
         Ok(result)
@@ -83,10 +82,7 @@ impl Lease {
     /// See [`Error`].
     #[inline]
     pub fn run(&mut self, work: Work<'_>) -> Result<Outcome, Error> {
-        if self.pair.is_none() {
-            self.fetch()?;
-        }
-        let Some(pair) = &mut self.pair else { unreachable!("just fetched") };
+        let pair = fetched(&self.core, &mut self.pair)?;
         match scope::run_one(&self.core, pair, &work.raw) {
             Ok(outcome) => {
                 self.settle();
@@ -104,23 +100,16 @@ impl Lease {
     /// # Errors
     /// [`Rejected`](crate::Rejected) with the buffers, if the job cannot be submitted.
     pub fn submit<S: ReadBuf, D: WriteBuf, A: ReadBuf>(&mut self, work: OwnedWork<S, D, A>) -> Submitted<S, D, A> {
-        if let Err(error) = self.fetch() {
-            return Err(work.rejected(error));
+        if !self.core.device.fork.is_home() {
+            return Err(work.rejected(Error::Forked));
         }
-        let Some(pair) = &mut self.pair else { unreachable!("just fetched") };
+        let pair = match fetched(&self.core, &mut self.pair) {
+            Ok(pair) => pair,
+            Err(error) => return Err(work.rejected(error)),
+        };
         let job = submit_owned(&self.core, pair, work);
         self.settle();
         job
-    }
-
-    fn fetch(&mut self) -> Result<(), Error> {
-        if !self.core.device.fork.is_home() {
-            return Err(Error::Forked);
-        }
-        if self.pair.is_none() {
-            self.pair = Some(self.core.take_pair()?);
-        }
-        Ok(())
     }
 
     /// Keeps the pair, unless others have to poll the queue or it is finished.
@@ -138,6 +127,16 @@ impl Lease {
         if let Some(pair) = self.pair.take() {
             give_back(&self.core, pair);
         }
+    }
+}
+
+/// The pair of a lease, fetched if it is not there. A child process that has it is refused when it submits.
+#[inline]
+fn fetched<'a>(core: &QueueCore, pair: &'a mut Option<Box<Pair>>) -> Result<&'a mut Pair, Error> {
+    match pair {
+        Some(pair) => Ok(pair),
+        None if !core.device.fork.is_home() => Err(Error::Forked),
+        empty => Ok(empty.insert(core.take_pair()?)),
     }
 }
 
