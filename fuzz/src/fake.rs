@@ -111,7 +111,7 @@ impl Queue {
         let mut places = vec![0; room];
         // SAFETY: the only completer of this table.
         let mut done = unsafe { Done::new(&self.cells, &mut places) };
-        let result = self.completer.poll(&mut done);
+        let result = self.completer.poll(&mut done).map_err(|error| *error);
         let answers = done.slots().iter().copied().map(|slot| {
             assert!(std::mem::take(&mut self.flying[slot as usize]), "slot {slot} was answered and not in flight");
             // SAFETY: just answered, and not built again before the references are gone.

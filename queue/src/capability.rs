@@ -137,6 +137,8 @@ pub struct Capabilities {
     pub scatter: bool,
     /// Whether a queue can wake a sleeper; without it waiting is polling.
     pub wakes: bool,
+    /// Whether a job can be done within a call ([`Submitter::perform`](crate::Submitter::perform)): the device is this process.
+    pub immediate: bool,
     /// Whether jobs take effect at all. Only the null device says no.
     pub effective: bool,
     /// The memory node the device is near, where known.
@@ -159,6 +161,7 @@ impl Capabilities {
             chains: false,
             scatter: false,
             wakes: false,
+            immediate: false,
             effective: true,
             numa_node: None,
         }

@@ -219,12 +219,7 @@ impl<'a> Batch<'a> {
     /// If `index` is not below [`Batch::len`].
     #[inline]
     pub fn launch(&self, index: usize) -> Token {
-        let token = self.job(index).token;
-        // Release: pairs with the acquire in `live`. For a device that answers what it was asked, the release of the
-        // descriptor would do; one that guesses a token in advance must not lead a completer to a job that is only half
-        // visible.
-        self.cell(index).live.store(token.raw(), Ordering::Release);
-        token
+        launch(self.cell(index))
     }
 
     /// As [`launch`](Self::launch), for a device that is this process itself and is done with the job when `submit` returns:
@@ -238,9 +233,10 @@ impl<'a> Batch<'a> {
     /// As for [`launch`](Self::launch).
     #[inline]
     pub unsafe fn launch_answered(&self, index: usize, outcome: Outcome) -> Token {
+        let cell = self.cell(index);
         // SAFETY: the slot is the driver's until it is answered, and nobody looks at the outcome before it is.
-        self.cell(index).outcome.with_mut(|place| unsafe { *place = outcome });
-        self.launch(index)
+        cell.outcome.with_mut(|place| unsafe { *place = outcome });
+        launch(cell)
     }
 
     /// Takes back [`Batch::launch`] for a job that the device has *not* accepted.
@@ -389,6 +385,17 @@ impl InFlight<'_, '_> {
         done.len += 1;
         Ok(())
     }
+}
+
+/// Marks a cell, which is its driver's, as in flight.
+#[inline]
+fn launch(cell: &Cell) -> Token {
+    // SAFETY: the slot is the driver's until it is answered, so nobody writes the job.
+    let token = cell.job.with(|job| unsafe { (*job).token });
+    // Release: pairs with the acquire in `live`. For a device that answers what it was asked, the release of the descriptor
+    // would do; one that guesses a token in advance must not lead a completer to a job that is only half visible.
+    cell.live.store(token.raw(), Ordering::Release);
+    token
 }
 
 /// # Safety

@@ -52,15 +52,6 @@ pub enum DeviceError {
     Transport(#[from] TransportError),
 }
 
-/// Why a driver refuses a batch as a whole, or the rest of it.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SubmitError {
-    /// The queue is unusable.
-    #[error("queue is unusable")]
-    Device(#[from] DeviceError),
-}
-
 /// Why a session cannot be opened on a queue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

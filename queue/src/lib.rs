@@ -25,7 +25,7 @@ pub use algorithm::{Algorithm, Family, Levels, UnknownAlgorithm};
 pub use capability::{AddressMode, AlgorithmSet, Capabilities, FaultHandling, OperationSet, Order};
 pub use cells::{Batch, Cells, Done, InFlight};
 pub use driver::{Bus, DeviceInfo, Driver, OpenQueue, QueueRequest, Unusable};
-pub use error::{DeviceError, OpenError, SessionError, SubmitError, TransportError};
+pub use error::{DeviceError, OpenError, SessionError, TransportError};
 pub use job::{Job, JobFlags, Segment, SessionId};
 pub use operation::Operation;
 pub use outcome::{Fault, FaultKind, Outcome, Status};

@@ -22,10 +22,10 @@
 //!
 //! **Waiting.** There is no wait here: the runtime has one for all queues, which polls, spins, arms, polls again, and sleeps on the transport.
 //!
-//! **Errors and bugs.** An error of `submit` or `poll` means that the device failed; the queue is finished, and the runtime stops the transport
+//! **Errors and bugs.** Errors of the two calls per batch are boxed: what a batch gets then travels in registers. An error of `submit` or `poll` means that the device failed; the queue is finished, and the runtime stops the transport
 //! before it gives any buffer back. Panicking is for bugs in this process.
 
-use crate::{Batch, DeviceError, Done, SessionError, SessionId, SessionSpec, SubmitError, Token};
+use crate::{Batch, DeviceError, Done, Job, Outcome, SessionError, SessionId, SessionSpec, Token};
 
 /// What became of a request to cancel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,21 @@ pub unsafe trait Submitter: Send {
     /// [`FaultHandling::CallerVouches`](crate::FaultHandling::CallerVouches), memory may also be missing or be protected; then the job fails.
     ///
     /// # Errors
-    /// [`SubmitError::Device`] if the queue is finished. Jobs that the device may have seen are in flight all the same.
-    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, SubmitError>;
+    /// [`DeviceError`] if the queue is finished. Jobs that the device may have seen are in flight all the same.
+    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, Box<DeviceError>>;
+
+    /// Does one job at once, on the calling thread, and says how it ended: for a device that is this process itself, when
+    /// nobody has a use for a queue in between. The job stands in no slot, and its token names nothing. `None` if the device
+    /// takes jobs by [`submit`](Self::submit) only; then nothing has happened. The outcome claims no more than the job offered.
+    ///
+    /// Only called where [`Capabilities::immediate`](crate::Capabilities::immediate) was granted.
+    ///
+    /// # Safety
+    /// As for [`submit`](Self::submit), until this returns.
+    unsafe fn perform(&mut self, job: &Job) -> Option<Outcome> {
+        let _ = job;
+        None
+    }
 
     /// Opens session `id`, for jobs submitted after this. The id is not open.
     ///
@@ -81,7 +94,7 @@ pub unsafe trait Completer: Send {
     ///
     /// # Errors
     /// [`DeviceError`] if the queue is finished; answers put into `done` before hold.
-    fn poll(&mut self, done: &mut Done<'_>) -> Result<(), DeviceError>;
+    fn poll(&mut self, done: &mut Done<'_>) -> Result<(), Box<DeviceError>>;
 
     /// Demands a signal for the next answer that a `poll` after this call could find. The caller polls once more before it sleeps, since answers that
     /// came before are not signalled.

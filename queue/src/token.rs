@@ -8,13 +8,17 @@ const SLOT_BITS: u32 = 12;
 /// The bits of a raw token that are the slot.
 const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
 
+/// The bit that every job's token has.
+const JOB: u32 = 1 << 31;
+
 /// The most jobs one queue can have in flight.
 pub const MAX_DEPTH: usize = 1 << SLOT_BITS;
 
 /// The name of a job in flight: slot in the queue's table, and generation of that slot.
 ///
-/// 32 bits, so that every device's tag field can carry it. The generation is never 0 and repeats after 2^20 − 1 uses of the
-/// slot, so a completion that arrives late does not match the job that has the slot by then.
+/// 32 bits, so that every device's tag field can carry it: slot 11:0, generation 30:12, bit 31 set. A generation repeats after
+/// 2^19 uses of the slot, so a completion that arrives late does not match the job that has the slot by then. Numbers without
+/// bit 31 are no job's: a driver may give them to commands of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Token(u32);
@@ -28,7 +32,7 @@ impl Token {
     #[allow(clippy::cast_possible_truncation, reason = "checked against MAX_DEPTH first")]
     pub fn first(slot: usize) -> Self {
         assert!(slot < MAX_DEPTH, "slot {slot} of a table that can have {MAX_DEPTH}");
-        Self((1 << SLOT_BITS) | slot as u32)
+        Self(JOB | slot as u32)
     }
 
     /// A token as a device returned it, not yet believed.
@@ -56,16 +60,22 @@ impl Token {
     #[inline]
     #[must_use]
     pub const fn generation(self) -> u32 {
-        self.0 >> SLOT_BITS
+        (self.0 & !JOB) >> SLOT_BITS
+    }
+
+    /// Whether this can be a job's token.
+    #[inline]
+    #[must_use]
+    pub const fn is_job(self) -> bool {
+        self.0 & JOB != 0
     }
 
     /// The token of the slot's next use.
     #[inline]
     #[must_use]
     pub const fn next(self) -> Self {
-        let (next, wrapped) = self.0.overflowing_add(1 << SLOT_BITS);
-        // No branch: this is done for every job. After the wrap the generation is 0, and has to be 1.
-        Self(next | (wrapped as u32) << SLOT_BITS)
+        // Two steps, since this is done for every job: the generation counts up, and the bit comes back when it runs over.
+        Self(self.0.wrapping_add(1 << SLOT_BITS) | JOB)
     }
 }
 
@@ -80,11 +90,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn generations_wrap_past_zero_and_keep_the_slot() {
-        let mut token = Token::from_raw(!SLOT_MASK | 77);
-        token = token.next();
-        assert_eq!((token.slot(), token.generation()), (77, 1));
+    fn generations_wrap_and_keep_the_slot_and_the_mark_of_a_job() {
+        let last = Token::from_raw(!SLOT_MASK | 77);
+        assert_eq!((last.slot(), last.generation(), last.is_job()), (77, (1 << 19) - 1, true));
+        let token = last.next();
+        assert_eq!((token.slot(), token.generation(), token.is_job()), (77, 0, true));
         assert_eq!(token, Token::first(77));
         assert_ne!(token.next(), token);
+        assert!(!Token::from_raw(77).is_job());
     }
 }

@@ -115,7 +115,6 @@ impl Builder {
         let (chosen, report) = self.choose();
         let Some(chosen) = chosen else { return Err(Error::NoDevice(Box::new(report))) };
         let fork = ForkMark::new().map_err(|source| Error::System { call: "mmap of the fork mark", source })?;
-        let fork = Arc::new(fork);
         let reactor = Reactor::new(fork.clone()).map_err(|source| Error::System { call: "eventfd", source })?;
         let reactor = Arc::new(reactor);
         let dropped = Arc::new(DroppedSessions::default());

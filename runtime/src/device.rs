@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use spin::mutex::SpinMutexGuard;
 use uaccel_queue::{Bus, Capabilities, Cells, DeviceInfo, Driver, OpenError, Outcome, QueueRequest};
 
 use crate::choice::Candidate;
@@ -29,7 +30,7 @@ pub(crate) struct DeviceCore {
     pub(crate) request: QueueRequest,
     pub(crate) options: Options,
     pub(crate) dropped: Arc<DroppedSessions>,
-    pub(crate) fork: Arc<ForkMark>,
+    pub(crate) fork: ForkMark,
     pub(crate) reactor: Arc<Reactor>,
     /// Counts what is not counted per queue.
     pub(crate) tally: Tally,
@@ -51,7 +52,7 @@ impl DeviceCore {
         request: QueueRequest,
         options: Options,
         dropped: Arc<DroppedSessions>,
-        fork: Arc<ForkMark>,
+        fork: ForkMark,
         reactor: Arc<Reactor>,
     ) -> Self {
         let Candidate { info, bus, driver } = candidate;
@@ -106,6 +107,17 @@ impl Device {
 
     /// Takes the pair of a queue that is free.
     pub(crate) fn take(&self) -> Result<(Arc<QueueCore>, Box<Pair>), Error> {
+        loop {
+            let mut seat = self.find()?;
+            match std::mem::replace(&mut *seat.home, Home::Leased) {
+                Home::Here(pair) => return Ok((seat.core.clone(), pair)),
+                other => *seat.home = other,
+            }
+        }
+    }
+
+    /// Waits for a queue whose pair is at home, and locks that.
+    fn find(&self) -> Result<Seat<'_>, Error> {
         if !self.core.fork.is_home() {
             return Err(Error::Forked);
         }
@@ -113,14 +125,10 @@ impl Device {
         loop {
             let mut usable = 0;
             for core in self.queues() {
-                let Some(mut home) = core.try_home() else {
-                    usable += 1;
-                    continue;
-                };
-                match std::mem::replace(&mut *home, Home::Leased) {
-                    Home::Here(pair) => return Ok((core.clone(), pair)),
-                    Home::Leased => usable += 1,
-                    dead @ Home::Dead(_) => *home = dead,
+                match Seat::take(core) {
+                    Some(seat) if matches!(*seat.home, Home::Here(_)) => return Ok(seat),
+                    Some(seat) => usable += usize::from(matches!(*seat.home, Home::Leased)),
+                    None => usable += 1,
                 }
             }
             if usable < self.core.options.queues && self.open_another()? {
@@ -135,40 +143,38 @@ impl Device {
     }
 
     /// Runs `f` on `work` with a queue whose pair is at home, the thread's own first. `f` does not panic. Without a queue
-    /// the work comes back.
-    #[inline]
+    /// `refuse` has the work back.
+    // `f` stands here once, so that it is built in, and large values are made where they are needed: a processor waits for a
+    // value that was just stored in small pieces and is then moved in wide ones.
+    #[inline(always)]
     pub(crate) fn with_home<W, R>(
         &self,
         work: W,
         f: impl FnOnce(&Arc<QueueCore>, &mut Pair, W) -> R,
-    ) -> Result<R, (Error, W)> {
+        refuse: impl FnOnce(Error, W) -> R,
+    ) -> R {
         if !self.core.fork.is_home() {
-            return Err((Error::Forked, work));
+            return refuse(Error::Forked, work);
         }
-        if let Some(core) = self.queue(thread_number())
-            && let Some(mut home) = core.try_home()
-            && let Home::Here(pair) = &mut *home
-        {
-            let result = f(core, pair, work);
-            settle(core, &mut home);
-            return Ok(result);
-        }
-        match self.take() {
-            Ok((core, mut pair)) => {
-                let result = f(&core, &mut pair, work);
-                give_back(&core, pair);
-                Ok(result)
+        let mut found = self.queue(thread_number()).and_then(Seat::take);
+        loop {
+            if let Some(seat) = &mut found
+                && let Home::Here(pair) = &mut *seat.home
+            {
+                return f(seat.core, pair, work);
             }
-            Err(error) => Err((error, work)),
+            found = match self.find() {
+                Ok(seat) => Some(seat),
+                Err(error) => return refuse(error, work),
+            };
         }
     }
 
     /// Runs one job to its end on a queue that has room for it.
     pub(crate) fn run(&self, work: &RawWork<'_>) -> Result<Outcome, Error> {
-        match self.with_home(work, scope::run_one) {
-            Ok(Err(Error::QueueFull)) => self.run_on_another(work),
-            Ok(result) => result,
-            Err((error, _)) => Err(error),
+        match self.with_home(work, scope::run_one, |error, _| Err(error)) {
+            Err(Error::QueueFull) => self.run_on_another(work),
+            result => result,
         }
     }
 
@@ -177,10 +183,9 @@ impl Device {
     fn run_on_another(&self, work: &RawWork<'_>) -> Result<Outcome, Error> {
         loop {
             for core in self.queues() {
-                let Some(mut home) = core.try_home() else { continue };
-                let Home::Here(pair) = &mut *home else { continue };
+                let Some(mut seat) = Seat::take(core) else { continue };
+                let Home::Here(pair) = &mut *seat.home else { continue };
                 let result = scope::run_one(core, pair, work);
-                settle(core, &mut home);
                 if !matches!(result, Err(Error::QueueFull)) {
                     return result;
                 }
@@ -207,8 +212,9 @@ impl Device {
     /// The queue that a thread tries first.
     fn queue(&self, thread: usize) -> Option<&Arc<QueueCore>> {
         // Relaxed: the number only spreads threads over queues; a queue's place has its own ordering.
-        let open = self.opened.load(Ordering::Relaxed);
-        self.queues.get(thread % open.max(1))?.get()
+        let open = self.opened.load(Ordering::Relaxed).max(1);
+        // With a queue for every thread there is nothing to divide, which takes as long as a dozen other steps.
+        self.queues.get(if thread < open { thread } else { thread % open })?.get()
     }
 
     /// Opens one more queue; `false` if every place is taken, or the device has no more and others can be waited for.
@@ -240,15 +246,42 @@ fn open_queue(core: &Arc<DeviceCore>) -> Result<Arc<QueueCore>, Error> {
     Ok(Arc::new(QueueCore::new(core.clone(), cells, pair)))
 }
 
-/// Looks after a queue that was used in place: buries it if it is finished. Owned jobs in flight are watched from when their futures are first
-/// polled, or dropped.
-#[inline]
-pub(crate) fn settle(core: &Arc<QueueCore>, home: &mut Home) {
-    if let Home::Here(pair) = home
-        && pair.verdict != Verdict::Usable
-        && let Home::Here(pair) = std::mem::replace(home, Home::Dead("the queue did not come back after a stop".into()))
-    {
-        retire(core, pair);
+/// A queue that is used where it is, with its pair's home locked. When this ends, a queue that is finished is buried. Owned
+/// jobs in flight are watched from when their futures are first polled, or dropped.
+pub(crate) struct Seat<'a> {
+    core: &'a Arc<QueueCore>,
+    pub(crate) home: SpinMutexGuard<'a, Home>,
+}
+
+impl<'a> Seat<'a> {
+    /// Takes the seat, if nobody else has it.
+    #[inline]
+    pub(crate) fn take(core: &'a Arc<QueueCore>) -> Option<Self> {
+        Some(Self { core, home: core.try_home()? })
+    }
+
+    /// Takes the seat, as soon as nobody else has it.
+    pub(crate) fn wait(core: &'a Arc<QueueCore>) -> Self {
+        Self { core, home: core.home() }
+    }
+
+    #[cold]
+    fn bury(&mut self) {
+        let dead = Home::Dead("the queue did not come back after a stop".into());
+        if let Home::Here(pair) = std::mem::replace(&mut *self.home, dead) {
+            retire(self.core, pair);
+        }
+    }
+}
+
+impl Drop for Seat<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Home::Here(pair) = &*self.home
+            && pair.verdict != Verdict::Usable
+        {
+            self.bury();
+        }
     }
 }
 

@@ -4,8 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use uaccel_queue::{
-    Algorithm, DeviceError, Fault, OpenError, Operation, Outcome, SessionError, SpecError, Status, SubmitError,
-    TransportError,
+    Algorithm, DeviceError, Fault, OpenError, Operation, Outcome, SessionError, SpecError, Status, TransportError,
 };
 
 use crate::choice::Report;
@@ -227,18 +226,9 @@ impl Cause {
     }
 }
 
-impl From<DeviceError> for Cause {
-    fn from(error: DeviceError) -> Self {
-        Self::Device(error)
-    }
-}
-
-impl From<SubmitError> for Cause {
-    fn from(error: SubmitError) -> Self {
-        match error {
-            SubmitError::Device(error) => Self::Device(error),
-            other => Self::Device(TransportError::Refused(other.to_string()).into()),
-        }
+impl From<Box<DeviceError>> for Cause {
+    fn from(error: Box<DeviceError>) -> Self {
+        Self::Device(*error)
     }
 }
 

@@ -34,7 +34,7 @@ impl Lease {
     /// # Errors
     /// [`Error::DeviceFailed`] if the queue is gone for good.
     pub fn granted(&mut self) -> Result<Capabilities, Error> {
-        if !self.core.device.fork.is_home() {
+        if !self.core.fork.is_home() {
             return Err(Error::Forked);
         }
         Ok(fetched(&self.core, &mut self.pair)?.granted.clone())
@@ -100,7 +100,7 @@ impl Lease {
     /// # Errors
     /// [`Rejected`](crate::Rejected) with the buffers, if the job cannot be submitted.
     pub fn submit<S: ReadBuf, D: WriteBuf, A: ReadBuf>(&mut self, work: OwnedWork<S, D, A>) -> Submitted<S, D, A> {
-        if !self.core.device.fork.is_home() {
+        if !self.core.fork.is_home() {
             return Err(work.rejected(Error::Forked));
         }
         let pair = match fetched(&self.core, &mut self.pair) {
@@ -135,7 +135,7 @@ impl Lease {
 fn fetched<'a>(core: &QueueCore, pair: &'a mut Option<Box<Pair>>) -> Result<&'a mut Pair, Error> {
     match pair {
         Some(pair) => Ok(pair),
-        None if !core.device.fork.is_home() => Err(Error::Forked),
+        None if !core.fork.is_home() => Err(Error::Forked),
         empty => Ok(empty.insert(core.take_pair()?)),
     }
 }

@@ -31,6 +31,7 @@ mod choice;
 mod counters;
 mod device;
 mod error;
+mod immediate;
 mod lease;
 mod owned;
 mod owned_slot;

@@ -5,32 +5,35 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use uaccel_queue::{Batch, JobFlags, Operation, Outcome, Status, Token};
+use uaccel_queue::{Batch, JobFlags, Operation, Outcome, Status};
 
-use crate::device::settle;
+use crate::device::Seat;
 use crate::error::Cause;
-use crate::owned_slot::{Abandoned, Taken};
+use crate::owned_slot::{Abandoned, OwnedSlot};
 use crate::pair::Pair;
 use crate::parked::{Parked, Wipe};
 use crate::patience::{self, Next, Patience};
-use crate::queue_core::{Home, QueueCore};
+use crate::queue_core::{Home, QueueCore, Reason};
 use crate::recover::{self, Verdict};
 use crate::work::RawWork;
 use crate::{Error, ReadBuf, Session, WriteBuf};
 
 /// A job with its own buffers: what to do, from `source`, to `destination`, with `aux` as second source.
+// In this order the small operand is aligned: a processor does not forward it, once stored, to a load that is not.
 #[derive(Debug)]
+#[repr(C)]
 pub struct OwnedWork<S, D, A = ()> {
-    operation: Operation,
+    immediate: [u8; 16],
     session: Option<Session>,
     source: S,
     destination: D,
     aux: A,
-    immediate: [u8; 16],
+    operation: Operation,
 }
 
 impl OwnedWork<(), ()> {
@@ -181,16 +184,17 @@ type Elsewhere<S, D, A> = fn() -> Buffers<S, D, A>;
 /// Forgetting it ([`std::mem::forget`]) is as safe, but keeps its place in the table for good.
 #[must_use = "the job runs anyway, but its result and its buffers are lost to you"]
 pub struct JobFuture<S: ReadBuf, D: WriteBuf, A: ReadBuf = ()> {
-    /// `None` once the result was taken.
+    /// `None` once the result was polled.
     core: Option<Arc<QueueCore>>,
-    token: Token,
-    deadline: Duration,
+    slot: usize,
+    /// Whether the result was taken, and the slot is another job's.
+    taken: AtomicBool,
     /// The buffers lie in the slot, so sharing or sending the future is a matter of its own fields.
     _buffers: PhantomData<Elsewhere<S, D, A>>,
 }
 
 /// Moves the buffers into a slot, and submits.
-#[inline]
+#[inline(never)]
 pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
     core: &Arc<QueueCore>,
     pair: &mut Pair,
@@ -211,7 +215,7 @@ pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
     };
     if !core.has_free_slot(pair) {
         leave(pair);
-        return Err(work.rejected(full(core)));
+        return Err(work.rejected(core.full()));
     }
     let slot = pair.slots.next();
     let owned = core.owned_slot(slot);
@@ -243,7 +247,7 @@ pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
             job.token
         })
     };
-    owned.launch();
+    owned.launch(core.device.options.deadline);
     pair.slots.built();
     // SAFETY: built above, not in flight, and taken until it is answered. Nothing else is staged: no scope is open.
     let batch = unsafe { Batch::new(&core.cells, pair.slots.staged()) };
@@ -254,7 +258,7 @@ pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
         Ok(0) => {
             pair.slots.discard_staged(|_| {});
             leave(pair);
-            return Err(unpark(full(core)));
+            return Err(unpark(core.full()));
         }
         Err(error) if !core.cells.is_live(token) => {
             pair.slots.discard_staged(|_| {});
@@ -265,8 +269,7 @@ pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
     };
     pair.slots.submitted(1);
     pair.owned += 1;
-    let job =
-        JobFuture { core: Some(core.clone()), token, deadline: core.device.options.deadline, _buffers: PhantomData };
+    let job = JobFuture { core: Some(core.clone()), slot, taken: AtomicBool::new(false), _buffers: PhantomData };
     if let Some(error) = error {
         // The device may have seen it: only its answer or a stop can free it now.
         recover_owned(core, pair, &error.into());
@@ -282,23 +285,12 @@ fn enter<S, D, A>(
     work: &OwnedWork<S, D, A>,
 ) -> Result<Option<uaccel_queue::SessionId>, Error> {
     let Some(session) = &work.session else { return Ok(None) };
-    let Pair { sessions, submitter, granted, .. } = pair;
-    let (spec, device) = (session.spec(), core.device.name());
-    if !granted.algorithms.contains(spec.algorithm(), spec.direction()) {
+    let spec = session.spec();
+    if !pair.granted.algorithms.contains(spec.algorithm(), spec.direction()) {
         let (algorithm, operation) = (spec.algorithm(), work.operation);
-        return Err(Error::UnsupportedAlgorithm { device: device.into(), algorithm, operation });
+        return Err(Error::UnsupportedAlgorithm { device: core.device.name().into(), algorithm, operation });
     }
-    match sessions.enter(session, &mut **submitter, || core.tally.sessions.add(1)) {
-        Ok(Some(id)) => Ok(Some(id)),
-        Ok(None) => Err(full(core)),
-        Err(source) => Err(Error::SessionRefused { device: device.into(), source: Box::new(source) }),
-    }
-}
-
-#[cold]
-fn full(core: &QueueCore) -> Error {
-    core.tally.full.add(1);
-    Error::QueueFull
+    pair.enter(core, session).map(Some)
 }
 
 fn raw_work<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
@@ -336,63 +328,55 @@ pub(crate) fn recover_owned(core: &QueueCore, pair: &mut Pair, cause: &Cause) {
 
 impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
     /// The same job with another deadline, counted from the first look at it that finds it unfinished.
-    pub fn with_deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        if let Some(core) = self.core.as_ref().filter(|core| core.fork.is_home()) {
+            self.slot(core).set_limit(deadline);
+        }
         self
     }
 
     /// Blocks until the job has ended.
-    pub fn wait(mut self) -> Finished<S, D, A> {
-        let mut patience = Patience::new(self.deadline);
-        loop {
-            let Some(core) = &self.core else { return without_buffers(Error::Canceled) };
-            if !core.device.fork.is_home() {
-                return without_buffers(Error::Forked);
-            }
-            match self.drive(core, &mut patience) {
-                Ok(finished) => {
-                    self.core = None;
-                    return finished;
-                }
-                Err(Next::Poll) => {}
-                Err(Next::Sleep(until)) => self.sleep(core, until),
-                Err(Next::Expired) => self.expire(core),
-            }
+    // What has ended is taken where it is returned: it is large, and a processor waits for a value that was just stored in
+    // small pieces and is then moved in wide ones.
+    pub fn wait(self) -> Finished<S, D, A> {
+        let Some(core) = &self.core else { return without_buffers(Error::Canceled) };
+        // Once is enough: a thread that waits does not fork.
+        if !core.fork.is_home() {
+            return without_buffers(Error::Forked);
         }
-    }
-
-    /// Polls the queue once, if nobody else does, and takes the answer if it is there; else says what to do next.
-    #[inline]
-    fn drive(&self, core: &Arc<QueueCore>, patience: &mut Patience) -> Result<Finished<S, D, A>, Next> {
-        let Some(mut home) = core.try_home() else {
-            // Somebody else polls the queue at the moment, and may have found the answer.
-            thread::yield_now();
-            return self.take(core, |slot| core.free_owned(slot)).ok_or(Next::Poll);
-        };
-        let Home::Here(pair) = &mut *home else {
-            drop(home);
-            let next = || Next::Sleep(Instant::now() + patience::BACKSTOP);
-            return self.take(core, |slot| core.free_owned(slot)).ok_or_else(next);
-        };
-        match core.drain(pair, |_, _| {}) {
-            Ok(count) => {
-                // An answer that somebody else has polled is found at the first look as well.
-                if let Some(finished) = self.take(core, |slot| pair.slots.release(slot)) {
-                    return Ok(finished);
+        let slot = self.slot(core);
+        let mut patience = Patience::new(slot.limit());
+        loop {
+            let next = if let Some(mut seat) = Seat::take(core) {
+                if let Home::Here(pair) = &mut *seat.home {
+                    let next = drive(core, pair, self.slot, &mut patience);
+                    // An answer that somebody else has polled is found at the first look as well.
+                    if slot.is_over() {
+                        return self.collect(core, |slot| pair.slots.release(slot));
+                    }
+                    next
+                } else {
+                    Next::Sleep(Instant::now() + patience::BACKSTOP)
                 }
-                Err(if count == 0 { patience.next(&mut *pair.completer, pair.granted.wakes) } else { Next::Poll })
+            } else {
+                // Somebody else polls the queue at the moment, and may have found the answer.
+                thread::yield_now();
+                Next::Poll
+            };
+            if slot.is_over() {
+                return self.collect(core, |slot| core.free_owned(slot));
             }
-            Err(error) => {
-                recover_owned(core, pair, &error.into());
-                settle(core, &mut home);
-                Err(Next::Poll)
+            match next {
+                Next::Poll => {}
+                Next::Sleep(until) => self.sleep(core, until),
+                Next::Expired => self.expire(core),
             }
         }
     }
 
     /// Sleeps until the device signals, or until the reactor has seen the answer.
     fn sleep(&self, core: &Arc<QueueCore>, until: Instant) {
-        let watched = core.watched.load(std::sync::atomic::Ordering::Acquire);
+        let watched = core.watched.load(Ordering::Acquire);
         let transport = match core.try_home().as_deref() {
             Some(Home::Here(pair)) if !watched && pair.granted.wakes => Some(pair.transport.clone()),
             _ => None,
@@ -410,43 +394,62 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
     }
 
     fn expire(&self, core: &Arc<QueueCore>) {
-        let mut home = core.home();
-        let Home::Here(pair) = &mut *home else { return };
-        if core.cells.is_live(self.token) {
-            recover_owned(core, pair, &Cause::Deadline(self.deadline));
-            settle(core, &mut home);
+        let mut seat = Seat::wait(core);
+        let Home::Here(pair) = &mut *seat.home else { return };
+        if self.slot(core).is_in_flight() {
+            recover_owned(core, pair, &Cause::Deadline(self.slot(core).limit()));
         }
+    }
+
+    /// What the job shares with its queue.
+    #[inline]
+    fn slot<'c>(&self, core: &'c QueueCore) -> &'c OwnedSlot {
+        core.owned_slot(self.slot)
     }
 
     /// Leaves a waker, unless the job is answered already.
     fn register(&self, core: &QueueCore, waker: &Waker) -> bool {
-        core.owned_slot(self.token.slot()).register(waker, self.deadline)
+        self.slot(core).register(waker)
     }
 
-    /// Result and buffers, if the job is answered; its slot goes to `free` then. The caller gives up the queue afterwards.
-    #[inline]
-    fn take(&self, core: &QueueCore, free: impl FnOnce(u32)) -> Option<Finished<S, D, A>> {
-        let slot = self.token.slot();
+    /// Result and buffers of a job that is over; its slot goes to `free`. The caller gives up the queue afterwards.
+    // Not built in, so that what it returns is written where it stays: it is large, and a processor waits for a value that
+    // was just stored in small pieces and is then moved in wide ones.
+    #[inline(never)]
+    fn collect(&self, core: &QueueCore, free: impl FnOnce(u32)) -> Finished<S, D, A> {
+        let slot = self.slot;
+        // Relaxed: as in `drop`.
+        self.taken.store(true, Ordering::Relaxed);
         // SAFETY: parked by `submit_owned` with this type; whoever gets something here asks no more.
-        match unsafe { core.owned_slot(slot).take::<Buffers<S, D, A>>() } {
-            Taken::Pending => None,
-            Taken::Lost => Some(without_buffers(Error::Lost { device: core.device.name().into() })),
-            Taken::Answered(buffers, error) => {
-                // SAFETY: answered, and the slot is not handed back before the next line.
-                let (operation, outcome) = unsafe { (core.cells.job(slot).operation, core.cells.outcome(slot)) };
-                #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
-                free(slot as u32);
-                if error.is_some() || outcome.status != Status::Ok {
-                    return Some(finish_badly(core, operation, error, &outcome, buffers));
-                }
-                let Buffers { source, mut destination, aux, .. } = buffers;
-                if operation != Operation::Compare {
-                    let written = usize::try_from(outcome.produced).unwrap_or(usize::MAX).min(destination.room().len);
-                    // SAFETY: the device wrote that much, by its completion, which was checked against the room.
-                    unsafe { destination.set_written(written) };
-                }
-                Some(Finished { result: Ok(outcome), buffers: Some((source, destination, aux)) })
-            }
+        let Some((buffers, error)) = (unsafe { core.owned_slot(slot).take::<Buffers<S, D, A>>() }) else {
+            return without_buffers(Error::Lost { device: core.device.name().into() });
+        };
+        // SAFETY: answered, and the slot is not handed back before the next line.
+        let (operation, outcome) = unsafe { (core.cells.job(slot).operation, core.cells.outcome(slot)) };
+        #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
+        free(slot as u32);
+        if error.is_some() || outcome.status != Status::Ok {
+            return finish_badly(core, operation, error, &outcome, buffers);
+        }
+        let Buffers { source, mut destination, aux, .. } = buffers;
+        if operation != Operation::Compare {
+            let written = usize::try_from(outcome.produced).unwrap_or(usize::MAX).min(destination.room().len);
+            // SAFETY: the device wrote that much, by its completion, which was checked against the room.
+            unsafe { destination.set_written(written) };
+        }
+        Finished { result: Ok(outcome), buffers: Some((source, destination, aux)) }
+    }
+}
+
+/// Polls the queue once for the job in `slot`, whose future the caller has, and says what to do next if that did not end it.
+#[inline]
+fn drive(core: &QueueCore, pair: &mut Pair, slot: usize, patience: &mut Patience) -> Next {
+    match core.drain_because(pair, Reason::WaitedFor(slot), |_, _| {}) {
+        Ok(0) => patience.next(&mut *pair.completer, pair.granted.wakes),
+        Ok(_) => Next::Poll,
+        Err(error) => {
+            recover_owned(core, pair, &error.into());
+            Next::Poll
         }
     }
 }
@@ -479,21 +482,19 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> Future for JobFuture<S, D, A> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(core) = &self.core else { return Poll::Ready(without_buffers(Error::Canceled)) };
-        if !core.device.fork.is_home() {
+        if !core.fork.is_home() {
             return Poll::Ready(without_buffers(Error::Forked));
         }
-        let mut finished = self.take(core, |slot| core.free_owned(slot));
-        if finished.is_none() {
-            if let Some(mut home) = core.try_home()
-                && let Home::Here(pair) = &mut *home
-                && let Err(error) = core.drain(pair, |_, _| {})
-            {
-                recover_owned(core, pair, &error.into());
-                settle(core, &mut home);
-            }
-            finished = self.take(core, |slot| core.free_owned(slot));
+        let slot = self.slot(core);
+        if !slot.is_over()
+            && let Some(mut seat) = Seat::take(core)
+            && let Home::Here(pair) = &mut *seat.home
+            && let Err(error) = core.drain(pair, |_, _| {})
+        {
+            recover_owned(core, pair, &error.into());
         }
-        if let Some(finished) = finished {
+        if slot.is_over() {
+            let finished = self.collect(core, |slot| core.free_owned(slot));
             self.core = None;
             return Poll::Ready(finished);
         }
@@ -511,14 +512,18 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> Future for JobFuture<S, D, A> {
 impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> Drop for JobFuture<S, D, A> {
     fn drop(&mut self) {
         let Some(core) = self.core.take() else { return };
-        if !core.device.fork.is_home() {
+        // Relaxed: whoever drops the future has it alone.
+        if self.taken.load(Ordering::Relaxed) {
+            return;
+        }
+        if !core.fork.is_home() {
             // The job, and its buffers, are the parent's.
             std::mem::forget(core);
             return;
         }
-        let slot = self.token.slot();
+        let slot = self.slot;
         // SAFETY: this is the job's future, and it has taken nothing: it would have no queue.
-        match unsafe { core.owned_slot(slot).abandon(self.deadline) } {
+        match unsafe { core.owned_slot(slot).abandon() } {
             Abandoned::InFlight => {
                 core.tally.abandoned.add(1);
                 core.leave_to_reactor();
@@ -532,7 +537,7 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> Drop for JobFuture<S, D, A> {
 
 impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> fmt::Debug for JobFuture<S, D, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JobFuture").field("token", &self.token).finish_non_exhaustive()
+        f.debug_struct("JobFuture").field("slot", &self.slot).finish_non_exhaustive()
     }
 }
 

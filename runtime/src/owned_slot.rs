@@ -42,6 +42,8 @@ pub(crate) struct OwnedSlot {
     /// Why the job was taken back, if it was.
     error: SharedCell<Option<Error>>,
     waker: AtomicWaker,
+    /// Nanoseconds the job has, from the first look at it that finds it unfinished.
+    limit: AtomicU64,
     /// Nanoseconds after [`EPOCH`]; 0 if nobody has set one.
     deadline: AtomicU64,
 }
@@ -50,16 +52,6 @@ pub(crate) struct OwnedSlot {
 unsafe impl Send for OwnedSlot {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for OwnedSlot {}
-
-/// What a future found.
-pub(crate) enum Taken<T> {
-    /// The job is in flight.
-    Pending,
-    /// The job is answered: the buffers, and why it was taken back, if it was.
-    Answered(T, Option<Error>),
-    /// The device has kept the buffers.
-    Lost,
-}
 
 /// What became of a job whose future is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +71,7 @@ impl OwnedSlot {
             parked: SharedCell::new(Parked::EMPTY),
             error: SharedCell::new(None),
             waker: AtomicWaker::new(),
+            limit: AtomicU64::new(0),
             deadline: AtomicU64::new(0),
         }
     }
@@ -105,12 +98,26 @@ impl OwnedSlot {
         self.parked.with_mut(|parked| unsafe { (*parked).take::<T>() })
     }
 
-    /// The job is about to be submitted, by the holder of the pair.
+    /// The job is about to be submitted, by the holder of the pair, and may take `limit`.
     #[inline]
-    pub(crate) fn launch(&self) {
+    pub(crate) fn launch(&self, limit: Duration) {
+        self.set_limit(limit);
         // Relaxed, both: whoever polls the answer holds the pair after the caller, and the future is made by the caller.
         self.deadline.store(0, Ordering::Relaxed);
         self.state.store(PENDING, Ordering::Relaxed);
+    }
+
+    /// Changes how long the job may take, from the first look at it that finds it unfinished.
+    #[inline]
+    pub(crate) fn set_limit(&self, limit: Duration) {
+        // Relaxed: for the future alone, which is made after the launch.
+        self.limit.store(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// How long the job may take, from the first look at it that finds it unfinished.
+    #[inline]
+    pub(crate) fn limit(&self) -> Duration {
+        Duration::from_nanos(self.limit.load(Ordering::Relaxed))
     }
 
     /// Whether a job with buffers of its own is in flight, for the holder of the pair.
@@ -163,6 +170,16 @@ impl OwnedSlot {
         }
     }
 
+    /// As [`answer`](Self::answer), without an error, for a future that polls the queue itself.
+    ///
+    /// # Safety
+    /// As for [`answer`](Self::answer); and the caller acts for the job's future, which hence does nothing else meanwhile.
+    #[inline]
+    pub(crate) unsafe fn answer_own(&self) {
+        // Relaxed: the only one who will look is the caller, so there is nobody to race with, and nobody to wake.
+        self.state.store(ANSWERED, Ordering::Relaxed);
+    }
+
     /// Gives the buffers of a job in flight up, because the device may use them for ever. Says whether there were any.
     ///
     /// # Safety
@@ -180,9 +197,9 @@ impl OwnedSlot {
         leaked
     }
 
-    /// Leaves a waker, and a deadline `within` now unless there is one. `false` if there is nothing to wait for any more.
-    pub(crate) fn register(&self, waker: &Waker, within: Duration) -> bool {
-        self.set_deadline(within);
+    /// Leaves a waker, and a deadline unless there is one. `false` if there is nothing to wait for any more.
+    pub(crate) fn register(&self, waker: &Waker) -> bool {
+        self.set_deadline();
         #[cfg(not(loom))]
         self.waker.register(waker);
         #[cfg(loom)]
@@ -195,35 +212,40 @@ impl OwnedSlot {
         }
     }
 
-    /// Takes buffers and error if the job is answered; the slot is free then.
-    ///
-    /// # Safety
-    /// The caller is the job's future, which has taken nothing yet; the buffers were parked with this type.
+    /// Whether the job is answered, or its buffers are lost: for its future, which then has something to [`take`](Self::take).
     #[inline]
-    pub(crate) unsafe fn take<T: Send + 'static>(&self) -> Taken<T> {
-        // Acquire: pairs with the release in `answer` and `lose`.
-        match self.state.load(Ordering::Acquire) {
-            ANSWERED => {
-                // SAFETY: answered, so both are the caller's, and the type is right by his promise.
-                let value = self.parked.with_mut(|parked| unsafe { (*parked).take::<T>() });
-                // SAFETY: as above. There is seldom one, and the place is wide.
-                let error =
-                    self.error.with_mut(|error| unsafe { (*error).is_some().then(|| (*error).take()) }).flatten();
-                // Relaxed: the slot is handed to the holder of the pair afterwards, through that or a queue.
-                self.state.store(FREE, Ordering::Relaxed);
-                Taken::Answered(value, error)
-            }
-            LOST => Taken::Lost,
-            _ => Taken::Pending,
-        }
+    pub(crate) fn is_over(&self) -> bool {
+        // Acquire: pairs with the release in `answer` and `lose`, for what `take` does next.
+        matches!(self.state.load(Ordering::Acquire), ANSWERED | LOST)
     }
 
-    /// The future is dropped. The job has until `within` now, or until the deadline that was set before.
+    /// Takes the buffers, and why the job was taken back, if it was; the slot is free then. `None` if the device has kept the
+    /// buffers.
+    ///
+    /// # Safety
+    /// The caller is the job's future, which has taken nothing yet, and has seen that the job [is over](Self::is_over); the
+    /// buffers were parked with this type.
+    #[inline]
+    pub(crate) unsafe fn take<T: Send + 'static>(&self) -> Option<(T, Option<Error>)> {
+        // Relaxed: `is_over` has acquired what came before, and nobody else changes the state any more.
+        if self.state.load(Ordering::Relaxed) == LOST {
+            return None;
+        }
+        // SAFETY: answered, so both are the caller's, and the type is right by his promise.
+        let value = self.parked.with_mut(|parked| unsafe { (*parked).take::<T>() });
+        // SAFETY: as above. There is seldom one, and the place is wide.
+        let error = self.error.with_mut(|error| unsafe { (*error).is_some().then(|| (*error).take()) }).flatten();
+        // Relaxed: the slot is handed to the holder of the pair afterwards, through that or a queue.
+        self.state.store(FREE, Ordering::Relaxed);
+        Some((value, error))
+    }
+
+    /// The future is dropped. The job has as long as it was given, or until the deadline that was set before.
     ///
     /// # Safety
     /// The caller is the job's future, which has taken nothing, and comes no more.
-    pub(crate) unsafe fn abandon(&self, within: Duration) -> Abandoned {
-        self.set_deadline(within);
+    pub(crate) unsafe fn abandon(&self) -> Abandoned {
+        self.set_deadline();
         let mut state = self.state.load(Ordering::Acquire);
         while let PENDING | WATCHED = state {
             // Release: pairs with the acquire in `answer`. Acquire, if it fails: pairs with the release there.
@@ -240,10 +262,10 @@ impl OwnedSlot {
         Abandoned::Answered
     }
 
-    fn set_deadline(&self, within: Duration) {
+    fn set_deadline(&self) {
         // Relaxed, both: see `deadline`. Only the future sets it.
         if self.deadline.load(Ordering::Relaxed) == 0 {
-            let nanos = EPOCH.elapsed().saturating_add(within).as_nanos();
+            let nanos = EPOCH.elapsed().saturating_add(self.limit()).as_nanos();
             self.deadline.store(u64::try_from(nanos).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
         }
     }
@@ -302,7 +324,7 @@ mod tests {
         let (slot, drops) = (Arc::new(OwnedSlot::new()), Arc::new(AtomicUsize::new(0)));
         // SAFETY: nobody else has the slot.
         unsafe { slot.park(Buffers(Arc::clone(&drops))) };
-        slot.launch();
+        slot.launch(SOON);
         (slot, drops)
     }
 
@@ -318,11 +340,12 @@ mod tests {
             let (slot, drops) = launched();
             let answering = answer(&slot);
             let flag = Arc::new(Flag(Watched::new(0)));
-            let waits = slot.register(&Waker::from(Arc::clone(&flag)), SOON);
+            let waits = slot.register(&Waker::from(Arc::clone(&flag)));
             answering.join().expect("no panic inside");
             assert_eq!(flag.0.load(WatchedOrdering::Acquire), usize::from(waits));
+            assert!(slot.is_over());
             // SAFETY: this thread plays the future.
-            let Taken::Answered(buffers, Some(Error::Canceled)) = (unsafe { slot.take::<Buffers>() }) else {
+            let Some((buffers, Some(Error::Canceled))) = (unsafe { slot.take::<Buffers>() }) else {
                 panic!("it was answered");
             };
             assert_eq!(drops.load(Ordering::Relaxed), 0);
@@ -336,14 +359,15 @@ mod tests {
         loom::model(|| {
             let (slot, _) = launched();
             let flags = [(); 2].map(|()| Arc::new(Flag(Watched::new(0))));
-            assert!(slot.register(&Waker::from(Arc::clone(&flags[0])), SOON));
+            assert!(slot.register(&Waker::from(Arc::clone(&flags[0]))));
             let answering = answer(&slot);
-            let waits = slot.register(&Waker::from(Arc::clone(&flags[1])), SOON);
+            let waits = slot.register(&Waker::from(Arc::clone(&flags[1])));
             answering.join().expect("no panic inside");
             let woken = flags[1].0.load(WatchedOrdering::Acquire);
             assert!(!waits || woken == 1, "told to wait, and not woken");
+            assert!(slot.is_over());
             // SAFETY: this thread plays the future.
-            assert!(matches!(unsafe { slot.take::<Buffers>() }, Taken::Answered(..)));
+            assert!(unsafe { slot.take::<Buffers>() }.is_some());
         });
     }
 
@@ -353,7 +377,7 @@ mod tests {
             let (slot, drops) = launched();
             let answering = answer(&slot);
             // SAFETY: this thread plays the future.
-            let abandoned = unsafe { slot.abandon(SOON) };
+            let abandoned = unsafe { slot.abandon() };
             let freed = answering.join().expect("no panic inside");
             assert_eq!(freed, abandoned == Abandoned::InFlight, "one of the two frees the slot");
             assert_eq!(drops.load(Ordering::Relaxed), 1);
@@ -371,7 +395,7 @@ mod tests {
                 thread::spawn(move || unsafe { slot.lose() })
             };
             // SAFETY: this thread plays the future.
-            let abandoned = unsafe { slot.abandon(SOON) };
+            let abandoned = unsafe { slot.abandon() };
             assert!(losing.join().expect("no panic inside"));
             assert!(matches!(abandoned, Abandoned::InFlight | Abandoned::Lost));
             assert_eq!(drops.load(Ordering::Relaxed), 0);

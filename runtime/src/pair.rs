@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use uaccel_queue::{Capabilities, Completer, OpenQueue, Submitter, Transport};
+use uaccel_queue::{Capabilities, Completer, OpenQueue, SessionId, Submitter, Transport};
 
+use crate::queue_core::QueueCore;
 use crate::recover::Verdict;
 use crate::session::{DroppedSessions, SessionTable};
 use crate::slot_line::SlotLine;
+use crate::{Error, Session};
 
 /// The two halves of a queue, with what belongs to whoever holds them. Whoever has the pair may submit and poll, without any lock.
 pub(crate) struct Pair {
@@ -44,6 +46,18 @@ impl Pair {
             borrowed: 0,
             owned: 0,
             verdict: Verdict::Usable,
+        }
+    }
+
+    /// The number of a session on this queue, opened if need be; counts one job in flight.
+    #[inline]
+    pub(crate) fn enter(&mut self, core: &QueueCore, session: &Session) -> Result<SessionId, Error> {
+        let Self { sessions, submitter, .. } = self;
+        match sessions.enter(session, &mut **submitter, || core.tally.sessions.add(1)) {
+            Ok(Some(id)) => Ok(id),
+            // Every session of the queue has jobs in flight: that passes.
+            Ok(None) => Err(core.full()),
+            Err(source) => Err(Error::SessionRefused { device: core.device.name().into(), source: Box::new(source) }),
         }
     }
 

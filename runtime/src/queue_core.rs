@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
+use spin::mutex::{SpinMutex, SpinMutexGuard};
 use uaccel_queue::{Cells, DeviceError, Done, Outcome, Quiet, Status, Token};
 
 use crate::books::Books;
@@ -15,21 +17,39 @@ use crate::error::Cause;
 use crate::owned_slot::OwnedSlot;
 use crate::pair::Pair;
 use crate::recover;
+use crate::sys::fork_mark::ForkMark;
 use crate::{Error, patience};
 
 /// One open queue. Shared by the device's pool, by futures of its jobs, and by the reactor while it watches.
 pub(crate) struct QueueCore {
     pub(crate) device: Arc<DeviceCore>,
     pub(crate) cells: Arc<Cells>,
+    /// The device's, near at hand.
+    pub(crate) fork: ForkMark,
     /// The part that the future of an owned job shares, for each slot.
     slots: Box<[OwnedSlot]>,
-    home: Mutex<Home>,
+    /// Held for short, or by a caller whose job runs. A lock that spins is let go with a plain store; who cannot have it at once
+    /// naps here, and does not spin.
+    home: SpinMutex<Home>,
+    /// Held while somebody begins to wait for the pair.
+    waiting: Mutex<()>,
     returned_home: Condvar,
     /// Slots of owned jobs that are done with, for whoever holds the pair next.
     freed: ArrayQueue<u32>,
     /// Whether the reactor has it on its list.
     pub(crate) watched: AtomicBool,
     pub(crate) tally: Tally,
+}
+
+/// Why a queue is polled.
+#[derive(Clone, Copy)]
+pub(crate) enum Reason<'a> {
+    /// To see what there is.
+    Polled,
+    /// By the future of the owned job in this slot, on its own thread.
+    WaitedFor(usize),
+    /// Because jobs are being taken back: those that were cancelled were so because of this.
+    TakenBack(&'a Cause),
 }
 
 /// Where the pair is.
@@ -46,9 +66,11 @@ impl QueueCore {
     pub(crate) fn new(device: Arc<DeviceCore>, cells: Arc<Cells>, pair: Pair) -> Self {
         let depth = cells.depth();
         Self {
+            fork: device.fork.clone(),
             device,
             slots: (0..depth).map(|_| OwnedSlot::new()).collect(),
-            home: Mutex::new(Home::Here(Box::new(pair))),
+            home: SpinMutex::new(Home::Here(Box::new(pair))),
+            waiting: Mutex::new(()),
             returned_home: Condvar::new(),
             freed: ArrayQueue::new(depth),
             watched: AtomicBool::new(false),
@@ -57,24 +79,32 @@ impl QueueCore {
         }
     }
 
-    /// The pair's home, if nobody else has it locked.
-    pub(crate) fn try_home(&self) -> Option<MutexGuard<'_, Home>> {
-        match self.home.try_lock() {
-            Ok(home) => Some(home),
-            // A panic of a caller's closure is caught below; what the lock guards is whole at every point.
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
+    /// The pair's home, if nobody else has it locked. What the lock guards is whole at every point, so a panic of a caller's
+    /// closure does no harm to it.
+    #[inline]
+    pub(crate) fn try_home(&self) -> Option<SpinMutexGuard<'_, Home>> {
+        self.home.try_lock()
     }
 
-    pub(crate) fn home(&self) -> MutexGuard<'_, Home> {
-        self.home.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The pair's home, as soon as nobody else has it locked.
+    pub(crate) fn home(&self) -> SpinMutexGuard<'_, Home> {
+        const FIRST_NAP: Duration = Duration::from_micros(20);
+        const LONGEST_NAP: Duration = Duration::from_millis(1);
+        let mut nap = FIRST_NAP;
+        loop {
+            if let Some(home) = self.try_home() {
+                return home;
+            }
+            thread::sleep(nap);
+            nap = (nap * 2).min(LONGEST_NAP);
+        }
     }
 
     /// Waits until the pair is at home, and takes it along.
     pub(crate) fn take_pair(&self) -> Result<Box<Pair>, Error> {
-        let mut home = self.home();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
+            let mut home = self.home();
             match std::mem::replace(&mut *home, Home::Leased) {
                 Home::Here(pair) => return Ok(pair),
                 Home::Dead(cause) => {
@@ -83,20 +113,34 @@ impl QueueCore {
                 }
                 Home::Leased => {}
             }
-            let waited = self.returned_home.wait_timeout(home, patience::BACKSTOP);
-            home = waited.unwrap_or_else(PoisonError::into_inner).0;
+            drop(home);
+            let waited = self.returned_home.wait_timeout(waiting, patience::BACKSTOP);
+            waiting = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     /// Brings the pair back; without one, the queue is dead.
     pub(crate) fn bring_home(&self, pair: Box<Pair>) {
         *self.home() = Home::Here(pair);
-        self.returned_home.notify_one();
+        self.tell_who_waits();
     }
 
     pub(crate) fn bury(&self, cause: &str) {
         *self.home() = Home::Dead(cause.into());
+        self.tell_who_waits();
+    }
+
+    /// Wakes who waits for the pair: with the lock, so that nobody is between his last look and his sleep.
+    fn tell_who_waits(&self) {
+        drop(self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         self.returned_home.notify_all();
+    }
+
+    /// The error of a job for which there is no place, counted.
+    #[cold]
+    pub(crate) fn full(&self) -> Error {
+        self.tally.full.add(1);
+        Error::QueueFull
     }
 
     /// Whether there is a slot to build a job in.
@@ -133,24 +177,28 @@ impl QueueCore {
 
     /// Polls once. Answers of borrowed jobs go to `borrowed`, those of owned jobs to their futures. Says how many there were.
     #[inline]
-    pub(crate) fn drain(&self, pair: &mut Pair, borrowed: impl FnMut(Token, &Outcome)) -> Result<usize, DeviceError> {
-        self.drain_because(pair, None, borrowed)
+    pub(crate) fn drain(
+        &self,
+        pair: &mut Pair,
+        borrowed: impl FnMut(Token, &Outcome),
+    ) -> Result<usize, Box<DeviceError>> {
+        self.drain_because(pair, Reason::Polled, borrowed)
     }
 
-    /// As [`drain`](Self::drain), while jobs are being taken back: those that were cancelled were so because of `cause`.
+    /// As [`drain`](Self::drain), for `reason`.
     #[inline]
     pub(crate) fn drain_because(
         &self,
         pair: &mut Pair,
-        cause: Option<&Cause>,
+        reason: Reason<'_>,
         mut borrowed: impl FnMut(Token, &Outcome),
-    ) -> Result<usize, DeviceError> {
+    ) -> Result<usize, Box<DeviceError>> {
         // SAFETY: whoever has the pair has the only completer of this table.
         let mut done = unsafe { Done::new(&self.cells, pair.slots.places()) };
         let polled = pair.completer.poll(&mut done);
         let count = done.slots().len();
         if count != 0 {
-            self.hand_out(pair, count, cause, &mut borrowed);
+            self.hand_out(pair, count, reason, &mut borrowed);
         }
         polled.map(|()| count)
     }
@@ -165,7 +213,7 @@ impl QueueCore {
             debug_assert!(aborted.is_ok(), "the token was just found in flight");
         }
         let count = done.slots().len();
-        self.hand_out(pair, count, Some(cause), &mut borrowed);
+        self.hand_out(pair, count, Reason::TakenBack(cause), &mut borrowed);
     }
 
     /// Books the `count` jobs just answered, and tells whom they concern.
@@ -174,11 +222,11 @@ impl QueueCore {
         &self,
         pair: &mut Pair,
         mut count: usize,
-        cause: Option<&Cause>,
+        reason: Reason<'_>,
         borrowed: &mut impl FnMut(Token, &Outcome),
     ) {
         if pair.owned != 0 {
-            count = self.answer_owned_jobs(pair, count, cause);
+            count = self.answer_owned_jobs(pair, count, reason);
         }
         pair.borrowed -= count;
         let answered = pair.slots.answered(count);
@@ -193,7 +241,7 @@ impl QueueCore {
     /// Answers the owned jobs among the `count` answered, and takes their slots away: they come back when their futures
     /// have the answers. Says how many others there are.
     #[inline(never)]
-    fn answer_owned_jobs(&self, pair: &mut Pair, count: usize, cause: Option<&Cause>) -> usize {
+    fn answer_owned_jobs(&self, pair: &mut Pair, count: usize, reason: Reason<'_>) -> usize {
         let mut left = 0;
         for at in 0..count {
             let places = pair.slots.places();
@@ -209,8 +257,15 @@ impl QueueCore {
             let answers = unsafe { self.cells.answers(std::slice::from_ref(&slot)) };
             let mut books = Books::open(&self.tally, &mut pair.sessions, answers);
             let Some((_, outcome)) = books.next() else { continue };
-            let error = match (cause, outcome.status) {
-                (Some(cause), Status::Aborted | Status::Canceled) => Some(cause.to_error(self.device.name())),
+            let error = match (reason, outcome.status) {
+                (Reason::TakenBack(cause), Status::Aborted | Status::Canceled) => {
+                    Some(cause.to_error(self.device.name()))
+                }
+                (Reason::WaitedFor(own), _) if own == slot as usize => {
+                    // SAFETY: the pair is here; the job is answered; and it is its future that polls.
+                    unsafe { owned.answer_own() };
+                    continue;
+                }
                 _ => None,
             };
             // SAFETY: the pair is here; the job is answered, so the device has finished with its memory.
@@ -250,12 +305,12 @@ impl QueueCore {
 /// Stops the device before anything it may use is freed. What it will not let go of is leaked, counted and logged.
 impl Drop for QueueCore {
     fn drop(&mut self) {
-        let home = std::mem::replace(self.home.get_mut().unwrap_or_else(PoisonError::into_inner), Home::Leased);
+        let home = std::mem::replace(self.home.get_mut(), Home::Leased);
         let Home::Here(mut pair) = home else {
             // Dead queues gave up their buffers when they died.
             return;
         };
-        if !self.device.fork.is_home() {
+        if !self.fork.is_home() {
             // A child of the process that opened the queue: neither the device nor its descriptors nor the buffers are ours.
             std::mem::forget(pair);
             std::mem::forget(self.cells.clone());

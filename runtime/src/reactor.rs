@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use uaccel_queue::Transport;
 
-use crate::device::settle;
+use crate::device::Seat;
 use crate::error::Cause;
 use crate::owned::recover_owned;
 use crate::patience::BACKSTOP;
@@ -25,7 +25,7 @@ const BLIND: (Duration, Duration) = (Duration::from_micros(100), Duration::from_
 pub(crate) struct Reactor {
     shared: Arc<Shared>,
     thread: OnceLock<Option<JoinHandle<()>>>,
-    fork: Arc<ForkMark>,
+    fork: ForkMark,
 }
 
 #[derive(Debug)]
@@ -38,7 +38,7 @@ struct Shared {
 }
 
 impl Reactor {
-    pub(crate) fn new(fork: Arc<ForkMark>) -> io::Result<Self> {
+    pub(crate) fn new(fork: ForkMark) -> io::Result<Self> {
         let shared = Shared {
             queues: Mutex::new(Vec::new()),
             bell: Bell::new()?,
@@ -162,8 +162,8 @@ fn visit(core: &Arc<QueueCore>, closing: bool) -> Visit {
     let done = |moved| Visit { moved, can_wake: None, deadline: None, transport: None };
     // Somebody else polls the queue at the moment, and may leave before the answers are there: look again soon.
     let busy = Visit { moved: false, can_wake: Some(false), deadline: None, transport: None };
-    let Some(mut home) = core.try_home() else { return busy };
-    let pair = match &mut *home {
+    let Some(mut seat) = Seat::take(core) else { return busy };
+    let pair = match &mut *seat.home {
         Home::Here(pair) => pair,
         Home::Leased => return busy,
         Home::Dead(_) => {
@@ -178,7 +178,6 @@ fn visit(core: &Arc<QueueCore>, closing: bool) -> Visit {
             Ok(count) => moved |= count != 0,
             Err(error) => {
                 recover_owned(core, pair, &error.into());
-                settle(core, &mut home);
                 return busy;
             }
         }
@@ -193,7 +192,6 @@ fn visit(core: &Arc<QueueCore>, closing: bool) -> Visit {
     if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
         let limit = core.device.options.deadline;
         recover_owned(core, pair, &Cause::Deadline(limit));
-        settle(core, &mut home);
         return Visit { moved: true, ..busy };
     }
     Visit { moved, can_wake: Some(pair.granted.wakes), deadline, transport: Some(pair.transport.clone()) }

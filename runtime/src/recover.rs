@@ -7,7 +7,7 @@ use uaccel_queue::{Cancel, OpenError, Outcome, Quiet, Token};
 
 use crate::error::Cause;
 use crate::pair::Pair;
-use crate::queue_core::QueueCore;
+use crate::queue_core::{QueueCore, Reason};
 
 /// The longest a stop or a reset may take.
 pub(crate) const STEP: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ fn cancel(core: &QueueCore, pair: &mut Pair, cause: &Cause, borrowed: &mut impl 
     let asked = tokens.iter().filter(|token| pair.submitter.cancel(**token) == Cancel::Requested).count();
     let until = Instant::now() + CANCEL;
     loop {
-        if core.drain_because(pair, Some(cause), &mut *borrowed).is_err() {
+        if core.drain_because(pair, Reason::TakenBack(cause), &mut *borrowed).is_err() {
             return false;
         }
         if core.cells.in_flight().next().is_none() {
@@ -79,7 +79,7 @@ pub(crate) fn stop(
         }
     }
     // What was answered before the stop is good. An error here is what brought us, or as bad.
-    let _ = core.drain_because(pair, Some(cause), &mut borrowed);
+    let _ = core.drain_because(pair, Reason::TakenBack(cause), &mut borrowed);
     core.abort_all(pair, cause, borrowed);
     match reopen(core, pair) {
         Ok(()) => {

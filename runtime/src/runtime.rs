@@ -31,7 +31,7 @@ pub(crate) struct Inner {
     pub(crate) fallback: Fallback,
     pub(crate) report: Report,
     pub(crate) dropped: Arc<DroppedSessions>,
-    pub(crate) fork: Arc<ForkMark>,
+    pub(crate) fork: ForkMark,
 }
 
 impl Drop for Inner {
@@ -168,25 +168,38 @@ impl Runtime {
     ///
     /// # Errors
     /// [`Rejected`](crate::Rejected) with the buffers, if the job cannot be submitted.
+    #[inline]
     pub fn submit<S: ReadBuf, D: WriteBuf, A: ReadBuf>(&self, work: OwnedWork<S, D, A>) -> Submitted<S, D, A> {
         let inner = &*self.inner;
-        if let (Some(software), Fallback::Auto { below }) = (&inner.software, inner.fallback)
+        if let Fallback::Auto { below } = inner.fallback
             && work.source_len() < below
         {
-            self.count_fallback(work.source_len());
-            return submit_to(software, work);
+            return self.submit_to_cpu(work);
         }
-        let rejected = match submit_to(&inner.device, work) {
-            Ok(job) => return Ok(job),
-            Err(rejected) => rejected,
-        };
-        match &inner.software {
-            Some(software) if rejected.error.is_device_failure() => {
-                self.count_fallback(rejected.work.source_len());
-                submit_to(software, rejected.work)
+        let mut submitted = submit_to(&inner.device, work);
+        if submitted.is_err() {
+            submitted = self.submit_again(submitted);
+        }
+        submitted
+    }
+
+    /// Submits a job to the CPU that the device has failed to take, if there is a device besides.
+    #[cold]
+    fn submit_again<S: ReadBuf, D: WriteBuf, A: ReadBuf>(&self, submitted: Submitted<S, D, A>) -> Submitted<S, D, A> {
+        match submitted {
+            Err(rejected) if self.inner.software.is_some() && rejected.error.is_device_failure() => {
+                self.submit_to_cpu(rejected.work)
             }
-            _ => Err(rejected),
+            submitted => submitted,
         }
+    }
+
+    /// Submits a job to the CPU in the device's place; to the device if that is the CPU already.
+    #[cold]
+    fn submit_to_cpu<S: ReadBuf, D: WriteBuf, A: ReadBuf>(&self, work: OwnedWork<S, D, A>) -> Submitted<S, D, A> {
+        let Some(software) = &self.inner.software else { return submit_to(&self.inner.device, work) };
+        self.count_fallback(work.source_len());
+        submit_to(software, work)
     }
 
     /// Whether this process is the one that built the runtime. In a child made by `fork` everything else returns [`Error::Forked`].
@@ -196,10 +209,7 @@ impl Runtime {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn submit_to<S: ReadBuf, D: WriteBuf, A: ReadBuf>(device: &Device, work: OwnedWork<S, D, A>) -> Submitted<S, D, A> {
-    match device.with_home(work, submit_owned) {
-        Ok(result) => result,
-        Err((error, work)) => Err(work.rejected(error)),
-    }
+    device.with_home(work, submit_owned, |error, work| Err(work.rejected(error)))
 }

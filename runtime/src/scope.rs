@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use uaccel_queue::{Batch, Cells, DeviceError, Job, JobFlags, Operation, Outcome, Status, SubmitError, Token};
+use uaccel_queue::{Batch, Cells, DeviceError, Job, JobFlags, Operation, Outcome, Status, Token};
 
 use crate::error::Cause;
 use crate::pair::Pair;
@@ -14,7 +14,7 @@ use crate::queue_core::QueueCore;
 use crate::recover::{self, Verdict};
 use crate::sys::fork_mark::ForkMark;
 use crate::work::{RawWork, Work};
-use crate::{Error, Session};
+use crate::{Error, immediate};
 
 /// A set of jobs on borrowed memory. Made by [`Lease::scope`](crate::Lease::scope).
 ///
@@ -128,7 +128,30 @@ pub(crate) fn run<'env, R>(
 /// Runs one job over a pair to its end.
 #[inline]
 pub(crate) fn run_one(core: &Arc<QueueCore>, pair: &mut Pair, work: &RawWork<'_>) -> Result<Outcome, Error> {
+    if pair.granted.immediate { immediate::run_now(core, pair, work) } else { run_one_queued(core, pair, work) }
+}
+
+/// Runs one job over a pair to its end, by way of the queue.
+pub(crate) fn run_one_queued(core: &Arc<QueueCore>, pair: &mut Pair, work: &RawWork<'_>) -> Result<Outcome, Error> {
     Scope::new(core, pair).run_one(work)
+}
+
+/// What is told of a single job that did not end well.
+#[cold]
+pub(crate) fn failed(core: &QueueCore, work: &RawWork<'_>, outcome: &Outcome) -> Error {
+    let limit = core.device.limit();
+    let room = (work.destination_len as u64).min(limit);
+    of_clamped(work, Error::of_outcome(core.device.name(), work.operation, outcome, room, limit), limit)
+}
+
+/// The error of a job whose room was clamped to the device's limit: it is the device that is too small, not the caller's buffer.
+fn of_clamped(work: &RawWork<'_>, error: Error, limit: u64) -> Error {
+    match error {
+        Error::OutputTooSmall { operation, .. } if work.destination_len as u64 > limit => {
+            Error::TooLarge { operation, len: work.destination_len as u64, limit }
+        }
+        error => error,
+    }
 }
 
 impl<'scope, 'env> Scope<'scope, 'env> {
@@ -138,7 +161,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         Self {
             deadline: core.device.options.deadline,
             cells: &core.cells,
-            fork: &core.device.fork,
+            fork: &core.fork,
             core,
             pair,
             aborted: None,
@@ -222,14 +245,14 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     pub(crate) fn push_checked(&mut self, work: &RawWork<'_>) -> Result<Ticket, Error> {
         let room = work.check(self.core.device.name(), &self.pair.granted)?;
         let session = match work.session {
-            Some(session) => Some(self.enter(session)?),
+            Some(session) => Some(self.pair.enter(self.core, session)?),
             None => None,
         };
         if !self.core.has_free_slot(self.pair) {
             if let Some(session) = session {
                 self.pair.sessions.leave(session);
             }
-            return Err(self.full());
+            return Err(self.core.full());
         }
         let slot = self.pair.slots.next();
         // SAFETY: the slot is free and ours.
@@ -244,25 +267,12 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     }
 
     #[inline]
-    fn enter(&mut self, session: &Session) -> Result<uaccel_queue::SessionId, Error> {
-        let Pair { sessions, submitter, .. } = &mut *self.pair;
-        match sessions.enter(session, &mut **submitter, || self.core.tally.sessions.add(1)) {
-            Ok(Some(id)) => Ok(id),
-            // Every session of the queue has jobs in flight: that passes.
-            Ok(None) => Err(self.full()),
-            Err(source) => {
-                Err(Error::SessionRefused { device: self.core.device.name().into(), source: Box::new(source) })
-            }
-        }
-    }
-
-    #[inline]
     fn build(&mut self, operation: Operation, len: usize, build: impl FnOnce(&mut Job)) -> Result<Ticket, Error> {
         if !self.pair.granted.operations.contains(operation) || len as u64 > self.pair.granted.max_transfer {
             return Err(self.refuse(operation, len));
         }
         if !self.core.has_free_slot(self.pair) {
-            return Err(self.full());
+            return Err(self.core.full());
         }
         let slot = self.pair.slots.next();
         // SAFETY: the slot is free and ours.
@@ -276,12 +286,6 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         };
         self.pair.slots.built();
         Ok(Ticket(token))
-    }
-
-    #[cold]
-    fn full(&self) -> Error {
-        self.core.tally.full.add(1);
-        Error::QueueFull
     }
 
     #[cold]
@@ -335,7 +339,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 
     /// The queue failed in the middle of a batch: what the device may have seen counts as submitted.
     #[cold]
-    fn submit_failed(&mut self, error: SubmitError) -> usize {
+    fn submit_failed(&mut self, error: Box<DeviceError>) -> usize {
         let cells = self.cells;
         // SAFETY: staged slots were built, and reading is allowed whether or not they were launched.
         let taken = self.pair.slots.submitted_where(|slot| cells.is_live(unsafe { cells.job(slot as usize) }.token));
@@ -445,7 +449,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         work: &RawWork<'_>,
         token: Token,
         submitted: Result<usize, Error>,
-        drained: Result<usize, DeviceError>,
+        drained: Result<usize, Box<DeviceError>>,
     ) -> Result<(), Error> {
         let answered = matches!(submitted, Ok(1..)) && self.pair.borrowed == 0;
         let mut result = None;
@@ -459,13 +463,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             let outcome = unsafe { self.cells.answer(token.slot()) }.1;
             result = Some(answer(self.core, token, outcome, None).outcome().map(|_| ()));
         }
-        let limit = self.core.device.limit();
         match result {
-            // The room was clamped: it is the device that is too small, not the caller's buffer.
-            Some(Err(Error::OutputTooSmall { operation, .. })) if work.destination_len as u64 > limit => {
-                Err(Error::TooLarge { operation, len: work.destination_len as u64, limit })
-            }
-            Some(result) => result,
+            Some(result) => result.map_err(|error| of_clamped(work, error, self.core.device.limit())),
             None => Err(Error::device_failed(self.core.device.name(), "a job ended without an answer")),
         }
     }

@@ -119,11 +119,13 @@ impl<'a> Work<'a> {
 /// One job on raw pointers, for those who have no slices: foreign callers, tests of bad pointers.
 ///
 /// Fields an operation does not use stay zero. See [`Operation`] for what each means.
+// In this order the small operand is aligned: a processor does not forward it, once stored, to a load that is not.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
+#[repr(C)]
 pub struct RawWork<'s> {
-    /// What to do.
-    pub operation: Operation,
+    /// Pattern, checksum to continue from, or nonce.
+    pub immediate: [u8; 16],
     /// The session, for operations that need one.
     pub session: Option<&'s Session>,
     /// First byte to read.
@@ -138,8 +140,8 @@ pub struct RawWork<'s> {
     pub aux: *const u8,
     /// Its length.
     pub aux_len: usize,
-    /// Pattern, checksum to continue from, or nonce.
-    pub immediate: [u8; 16],
+    /// What to do.
+    pub operation: Operation,
     pub(crate) flags: JobFlags,
 }
 

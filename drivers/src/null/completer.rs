@@ -12,10 +12,10 @@ pub(super) struct NullCompleter {
 // SAFETY: the memory of jobs is never touched.
 unsafe impl Completer for NullCompleter {
     #[inline]
-    fn poll(&mut self, done: &mut Done<'_>) -> Result<(), DeviceError> {
+    fn poll(&mut self, done: &mut Done<'_>) -> Result<(), Box<DeviceError>> {
         let tokens = self.answered.take(done.room());
         // SAFETY: they come from `launch_answered`, and the hand-off orders them behind it.
-        unsafe { done.complete_answered(tokens) }
+        unsafe { done.complete_answered(tokens) }.map_err(Box::new)
     }
 
     fn arm(&mut self) {

@@ -1,6 +1,6 @@
 //! The half that takes jobs and does nothing with them.
 
-use uaccel_queue::{Batch, Job, Operation, Outcome, SessionError, SessionId, SessionSpec, SubmitError, Submitter};
+use uaccel_queue::{Batch, DeviceError, Job, Operation, Outcome, SessionError, SessionId, SessionSpec, Submitter};
 
 use crate::handoff::Giver;
 
@@ -12,7 +12,7 @@ pub(super) struct NullSubmitter {
 
 // SAFETY: each job is launched before its answer is published, counted, and its memory is never touched.
 unsafe impl Submitter for NullSubmitter {
-    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, SubmitError> {
+    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, Box<DeviceError>> {
         // SAFETY: no byte is said to be produced, and no more consumed than the job's source has.
         self.answered
             .give((0..batch.len()).map(|index| unsafe { batch.launch_answered(index, outcome(batch.job(index))) }));

@@ -17,10 +17,10 @@ impl SoftwareCompleter {
 
 // SAFETY: a token is handed over when the job is done, and nothing touches its memory afterwards.
 unsafe impl Completer for SoftwareCompleter {
-    fn poll(&mut self, done: &mut Done<'_>) -> Result<(), DeviceError> {
+    fn poll(&mut self, done: &mut Done<'_>) -> Result<(), Box<DeviceError>> {
         let tokens = self.answered.take(done.room());
         // SAFETY: they come from `launch_answered`, and the hand-off orders them behind it.
-        unsafe { done.complete_answered(tokens) }
+        unsafe { done.complete_answered(tokens) }.map_err(Box::new)
     }
 
     fn arm(&mut self) {

@@ -19,6 +19,7 @@ impl SoftwareDriver {
     fn capabilities(depth: usize) -> Capabilities {
         let mut capabilities = local::capabilities(depth, memory::LONGEST as u64, Unit::supports);
         capabilities.sessions = Sessions::MOST;
+        capabilities.immediate = true;
         capabilities
     }
 }

@@ -1,6 +1,6 @@
 //! The half that takes jobs, and does them.
 
-use uaccel_queue::{Batch, SessionError, SessionId, SessionSpec, SubmitError, Submitter};
+use uaccel_queue::{Batch, DeviceError, Job, Outcome, SessionError, SessionId, SessionSpec, Submitter};
 use uaccel_units::Scratch;
 
 use super::sessions::Sessions;
@@ -22,7 +22,7 @@ impl SoftwareSubmitter {
 
 // SAFETY: only jobs of the batch are done, each is launched before its answer is published, and all are counted.
 unsafe impl Submitter for SoftwareSubmitter {
-    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, SubmitError> {
+    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, Box<DeviceError>> {
         for index in 0..batch.len() {
             // SAFETY: the caller's promise for the jobs of the batch; this one is answered by what follows.
             let outcome = unsafe { work::perform(&self.sessions, &mut self.scratch, batch.job(index)) };
@@ -32,6 +32,11 @@ unsafe impl Submitter for SoftwareSubmitter {
             self.answered.give([token].into_iter());
         }
         Ok(batch.len())
+    }
+
+    unsafe fn perform(&mut self, job: &Job) -> Option<Outcome> {
+        // SAFETY: the caller's promise.
+        Some(unsafe { work::perform_alone(&self.sessions, &mut self.scratch, job) })
     }
 
     fn open_session(&mut self, id: SessionId, spec: &SessionSpec) -> Result<(), SessionError> {

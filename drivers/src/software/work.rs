@@ -15,8 +15,9 @@ const TAG: usize = 16;
 /// Does a job.
 ///
 /// # Safety
-/// The job was handed to `submit` and is not answered yet.
-#[inline]
+/// The job was handed to `submit` or `perform`, and is not answered yet.
+// Built into the loop over a batch; a single job calls it, and its outcome is written where it stays.
+#[inline(always)]
 pub(super) unsafe fn perform(sessions: &Sessions, scratch: &mut Scratch, job: &Job) -> Outcome {
     // Neither was granted.
     if job.flags.intersects(JobFlags::CHAINED.union(JobFlags::SCATTER)) {
@@ -38,6 +39,16 @@ pub(super) unsafe fn perform(sessions: &Sessions, scratch: &mut Scratch, job: &J
             },
         }
     }
+}
+
+/// Does a job that is in no batch.
+///
+/// # Safety
+/// As for [`perform`].
+#[inline(never)]
+pub(super) unsafe fn perform_alone(sessions: &Sessions, scratch: &mut Scratch, job: &Job) -> Outcome {
+    // SAFETY: the caller's promise.
+    unsafe { perform(sessions, scratch, job) }
 }
 
 /// # Safety

@@ -16,7 +16,7 @@ pub(super) enum Purpose {
 
 /// The commands in flight. The submitter claims places, the completer frees them.
 ///
-/// A command's token is the number of its place. That is a token of generation 0, which no job has.
+/// A command's token is the number of its place. No job has such a token.
 #[derive(Debug, Default)]
 pub(super) struct Commands {
     places: [AtomicU32; Commands::COUNT],
@@ -34,7 +34,7 @@ impl Commands {
     /// Whether a token is one of commands.
     #[inline]
     pub(super) fn owns(token: Token) -> bool {
-        token.generation() == 0
+        !token.is_job()
     }
 
     /// Claims a place and returns the command's token, for the submitter alone. `None` if all are taken.

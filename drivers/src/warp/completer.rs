@@ -131,7 +131,7 @@ fn settle_command(shared: &Shared, token: Token) -> Result<(), DeviceError> {
 // SAFETY: a job is only completed on an answer the device published, which the specification puts after its last access
 // (§3.4).
 unsafe impl Completer for WarpCompleter {
-    fn poll(&mut self, done: &mut Done<'_>) -> Result<(), DeviceError> {
+    fn poll(&mut self, done: &mut Done<'_>) -> Result<(), Box<DeviceError>> {
         if self.drain(done)? > 0 || done.room() == 0 {
             return Ok(());
         }
@@ -144,7 +144,7 @@ unsafe impl Completer for WarpCompleter {
         };
         // Answers may have come between the look at the ring and the look at the state. The next poll will report the
         // error.
-        if self.drain(done)? > 0 { Ok(()) } else { Err(error) }
+        if self.drain(done)? > 0 { Ok(()) } else { Err(error.into()) }
     }
 
     fn arm(&mut self) {

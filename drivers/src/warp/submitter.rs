@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
 use uaccel_queue::{
-    Batch, Cancel, Capabilities, SessionError, SessionId, SessionSpec, Status, SubmitError, Submitter, Token, Transport,
+    Batch, Cancel, Capabilities, DeviceError, SessionError, SessionId, SessionSpec, Status, Submitter, Token, Transport,
 };
 use uaccel_warp_abi::{Command, Descriptor, Geometry, Mode, user_page};
 
@@ -143,7 +143,7 @@ impl WarpSubmitter {
 
 // SAFETY: only jobs of the batch are published, each is launched before, and each published job is counted.
 unsafe impl Submitter for WarpSubmitter {
-    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, SubmitError> {
+    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, Box<DeviceError>> {
         let before = self.submitted;
         let mut accepted = 0;
         if !self.backlog.is_empty() {

@@ -75,10 +75,10 @@ fn contradictions_end_the_queue() {
 
 #[test]
 fn unknown_tokens_end_the_queue() {
-    for raw in [0x2001, 0x1000, 0x3000, 0x2000 | 16, 0xffff_ffff, 0xffff_f000, 0xffff_efff] {
+    for raw in [0x8000_1001, 0x8000_0000, 0x8000_2000, 0x8000_1010, 0xffff_ffff, 0xffff_f000, 0xffff_efff, 0x1000] {
         let mut queue = Queue::new(16);
         let token = queue.send(0, job(Operation::Copy));
-        assert_eq!(token.raw(), 0x2000);
+        assert_eq!(token.raw(), 0x8000_1000);
         queue.counts(raw, 0, 100, 100);
         assert!(matches!(queue.poll(), Err(DeviceError::UnknownToken(found)) if found.raw() == raw), "{raw:#x}");
         assert!(queue.cells.is_live(token), "the job is still in flight");

@@ -21,7 +21,7 @@ fn line(build: impl FnOnce(&mut Job)) -> [u8; 64] {
         job.immediate = *b"0123456789abcdef";
         build(job);
     });
-    assert_eq!(token.raw(), 0x2005, "slot 5, second generation");
+    assert_eq!(token.raw(), 0x8000_1005, "slot 5, generation 1");
     let mut bytes = [0; 64];
     for (place, word) in bytes.chunks_exact_mut(8).zip(queue.words(0)) {
         place.copy_from_slice(&word.to_le_bytes());
@@ -69,9 +69,9 @@ fn fields(
     parts.concat().try_into().expect("64 bytes")
 }
 
-/// Token 0x2005, an opcode, no flags, a session, phase 1.
+/// Token 0x8000_1005, an opcode, no flags, a session, phase 1.
 fn control(opcode: u8, session: u8) -> [u8; 8] {
-    [0x05, 0x20, 0, 0, opcode, 0, session, 0x80]
+    [0x05, 0x10, 0, 0x80, opcode, 0, session, 0x80]
 }
 
 #[test]
@@ -131,13 +131,13 @@ fn flags() {
         job.operation = Operation::Nop;
         job.flags = JobFlags::VOUCHED | JobFlags::UNINIT_DESTINATION | JobFlags::CHAINED;
     });
-    assert_eq!(bytes[56..], [0x05, 0x20, 0, 0, 0, 0b111, 0, 0x80]);
+    assert_eq!(bytes[56..], [0x05, 0x10, 0, 0x80, 0, 0b111, 0, 0x80]);
 }
 
 #[test]
 fn what_cannot_be_said_is_sent_to_be_refused() {
-    let refused = Descriptor::refused(0x2005).encode(true)[7].to_le_bytes();
-    assert_eq!(refused, [0x05, 0x20, 0, 0, 0, 0x40, 0, 0x80]);
+    let refused = Descriptor::refused(0x8000_1005).encode(true)[7].to_le_bytes();
+    assert_eq!(refused, [0x05, 0x10, 0, 0x80, 0, 0x40, 0, 0x80]);
     let lines = [
         line(|job| (job.operation, job.source_len) = (Operation::Crc32c, (1 << 20) + 1)),
         line(|job| (job.operation, job.destination_len) = (Operation::Fill, (1 << 32) + 1)),

@@ -118,7 +118,7 @@ impl Queue {
         let result = self.completer.poll(&mut done);
         // SAFETY: just answered.
         let answers = done.slots().iter().map(|slot| (*slot, unsafe { self.cells.outcome(*slot as usize) })).collect();
-        result.map(|()| answers)
+        result.map(|()| answers).map_err(|error| *error)
     }
 
     pub(crate) fn poll(&mut self) -> Result<Vec<(u32, Outcome)>, DeviceError> {

@@ -21,7 +21,7 @@ fn an_entry_is_written_read_and_wiped() {
     queue.submitter.open_session(SessionId(3), &spec).expect("offered");
     let command = queue.fetch(0).expect("published");
     assert_eq!((command.opcode, command.session), (Command::OpenSession as u8, 3));
-    assert!(command.token < 4096, "no job has a token of generation 0");
+    assert!(command.token < 4096, "no job has such a token");
     let mut expected = vec![33, 0, 1, 0, 32, 0, 0, 0];
     expected.extend([0xab; 32]);
     expected.resize(256, 0);

@@ -76,7 +76,7 @@ fn outcome(token: Token, job: &Job, answer: &Answer) -> Result<Outcome, DeviceEr
 
 // SAFETY: a job is completed when the device has counted it, which it does after its last access to the job's memory.
 unsafe impl Completer for TallyCompleter {
-    fn poll(&mut self, done: &mut Done<'_>) -> Result<(), DeviceError> {
+    fn poll(&mut self, done: &mut Done<'_>) -> Result<(), Box<DeviceError>> {
         if self.drain(done)? > 0 || done.room() == 0 {
             return Ok(());
         }
@@ -87,7 +87,7 @@ unsafe impl Completer for TallyCompleter {
             State::Failed(reason) => DeviceError::Stopped(reason),
         };
         // Something may have come between the two looks, and it counts. The next poll will find the state again.
-        if self.drain(done)? > 0 { Ok(()) } else { Err(error) }
+        if self.drain(done)? > 0 { Ok(()) } else { Err(error.into()) }
     }
 
     fn arm(&mut self) {

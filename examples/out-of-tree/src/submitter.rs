@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use uaccel_queue::{
-    Batch, Job, JobFlags, Operation, SessionError, SessionId, SessionSpec, SubmitError, Submitter, Transport,
+    Batch, Job, JobFlags, Operation, SessionError, SessionId, SessionSpec, DeviceError, Submitter, Transport,
 };
 
 use crate::driver::Shared;
@@ -62,7 +62,7 @@ fn entry(job: &Job, max_transfer: u32) -> Option<Entry> {
 
 // SAFETY: only jobs of the batch are written, each is launched before its entry is valid, and each valid entry is counted.
 unsafe impl Submitter for TallySubmitter {
-    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, SubmitError> {
+    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, Box<DeviceError>> {
         let memory = &self.shared.memory;
         let room = layout::ENTRIES as u64 - (self.submitted - self.shared.taken());
         let accepted = batch.len().min(room as usize);

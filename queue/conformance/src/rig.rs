@@ -157,27 +157,11 @@ impl Rig {
         let mut slots = Vec::new();
         for request in requests {
             let Some(slot) = self.free.pop() else { break };
-            let mut destination = vec![CANARY; request.room + 2 * MARGIN];
-            destination[MARGIN..MARGIN + request.room].fill(!CANARY);
-            let buffers = Buffers {
-                source: Buffer::new(&request.source),
-                aux: Buffer::new(&request.aux),
-                destination: Buffer::new(&destination),
-                room: request.room,
-            };
+            let buffers = Buffers::new(request);
             // SAFETY: the slot was free.
             let token = unsafe {
                 self.cells.build(slot as usize, |job| {
-                    job.operation = request.operation;
-                    job.session = request.session;
-                    job.flags = request.flags;
-                    job.source = buffers.source.start;
-                    job.source_len = request.source.len();
-                    job.aux = buffers.aux.start;
-                    job.aux_len = request.aux.len();
-                    job.destination = buffers.destination.start.add(MARGIN);
-                    job.destination_len = request.room;
-                    job.immediate = request.immediate;
+                    buffers.fill(job, request);
                     job.token
                 })
             };
@@ -248,7 +232,7 @@ impl Rig {
             self.free.push(slot);
             replies.push((flight.token, Reply { outcome, room }));
         }
-        result.map(|()| replies)
+        result.map(|()| replies).map_err(|error| *error)
     }
 
     pub(crate) fn poll(&mut self) -> Vec<(Token, Reply)> {
@@ -301,8 +285,26 @@ impl Rig {
         replies.into_iter().map(|reply| reply.expect("all answered")).collect()
     }
 
+    /// Runs a job by way of the queue, and where jobs can be done at once, in that way as well: both must end alike.
     pub(crate) fn run(&mut self, request: Request) -> Reply {
-        self.run_all(&[request]).remove(0)
+        let now = self.granted.immediate.then(|| self.perform(&request));
+        let reply = self.run_all(&[request]).remove(0);
+        if let Some(now) = now {
+            assert_eq!(now.outcome, reply.outcome, "done at once, and by way of the queue");
+            assert!(now.room == reply.room, "done at once, a job writes the same");
+        }
+        reply
+    }
+
+    /// Does a job at once.
+    fn perform(&mut self, request: &Request) -> Reply {
+        let buffers = Buffers::new(request);
+        let mut job = Job::nop(Token::first(0));
+        buffers.fill(&mut job, request);
+        // SAFETY: the buffers live until the call returns, and nobody else has them.
+        let outcome = unsafe { self.submitter.perform(&job) };
+        let outcome = outcome.expect("a queue that was granted `immediate` does a job at once");
+        Reply { outcome, room: buffers.check() }
     }
 
     /// Stops the device and takes back the jobs in flight.
@@ -328,6 +330,32 @@ impl Rig {
 }
 
 impl Buffers {
+    /// What a request reads, and room for what it writes, with a margin that nobody may touch.
+    fn new(request: &Request) -> Self {
+        let mut destination = vec![CANARY; request.room + 2 * MARGIN];
+        destination[MARGIN..MARGIN + request.room].fill(!CANARY);
+        Self {
+            source: Buffer::new(&request.source),
+            aux: Buffer::new(&request.aux),
+            destination: Buffer::new(&destination),
+            room: request.room,
+        }
+    }
+
+    /// The request as a job on these buffers.
+    fn fill(&self, job: &mut Job, request: &Request) {
+        job.operation = request.operation;
+        job.session = request.session;
+        job.flags = request.flags;
+        job.source = self.source.start;
+        job.source_len = request.source.len();
+        job.aux = self.aux.start;
+        job.aux_len = request.aux.len();
+        job.destination = self.destination.start.wrapping_add(MARGIN);
+        job.destination_len = request.room;
+        job.immediate = request.immediate;
+    }
+
     /// The room; what is around it must be as it was.
     fn check(&self) -> Vec<u8> {
         let all = self.destination.read(0, self.room + 2 * MARGIN);

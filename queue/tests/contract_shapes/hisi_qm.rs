@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use uaccel_queue::{
     Algorithm, Batch, Completer, DeviceError, Direction, Done, Job, Outcome, RingMemory, SessionError, SessionId,
-    SessionSpec, Status, SubmitError, Submitter, Token, Transport,
+    SessionSpec, Status, Submitter, Token, Transport,
 };
 
 const ENTRY: usize = 128;
@@ -88,7 +88,7 @@ fn encode(job: &Job, token: Token) -> [u64; 16] {
 
 // SAFETY: only jobs of the batch are passed on, launched before the doorbell, and counted when it is rung.
 unsafe impl Submitter for QmSubmitter {
-    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, SubmitError> {
+    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, Box<DeviceError>> {
         // Acquire: pairs with the completer's release: the result in an entry was read before the entry is written
         // again.
         let free = u64::from(self.shared.depth) - 1 - (self.submitted - self.shared.taken.load(Ordering::Acquire));
@@ -152,7 +152,7 @@ fn outcome(words: &[u64; 2]) -> Outcome {
 
 // SAFETY: a job is completed when the device has written its completion, which comes after all else.
 unsafe impl Completer for QmCompleter {
-    fn poll(&mut self, done: &mut Done<'_>) -> Result<(), DeviceError> {
+    fn poll(&mut self, done: &mut Done<'_>) -> Result<(), Box<DeviceError>> {
         let shared = &*self.shared;
         let before = self.taken;
         let mut result = Ok(());
@@ -193,7 +193,7 @@ unsafe impl Completer for QmCompleter {
             shared.taken.store(self.taken, Ordering::Release);
             shared.doorbell(COMMAND_CQ, self.taken, 0);
         }
-        result
+        result.map_err(Box::new)
     }
 
     fn arm(&mut self) {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use uaccel_queue::{
     Batch, Completer, DeviceError, Done, Fault, FaultKind, Job, Operation, Outcome, RingMemory, SessionError,
-    SessionId, SessionSpec, Status, SubmitError, Submitter, Token, Transport,
+    SessionId, SessionSpec, Status, Submitter, Token, Transport,
 };
 
 /// Records are 32 bytes; each gets a line of its own, so that the device does not write where another is polled.
@@ -67,7 +67,7 @@ fn encode(job: &Job, record: u64) -> [u64; 8] {
 // SAFETY: only jobs of the batch are passed on; each is launched before the portal sees it, and recalled if it was
 // turned down.
 unsafe impl Submitter for DsaSubmitter {
-    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, SubmitError> {
+    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, Box<DeviceError>> {
         let first = self.shared.accepted.load(Ordering::Relaxed);
         self.staged.clear();
         for number in 0..batch.len() {
@@ -139,7 +139,7 @@ fn outcome(job: &Job, words: [u64; 3]) -> Outcome {
 
 // SAFETY: a job is completed when its record says so, which the device writes last.
 unsafe impl Completer for DsaCompleter {
-    fn poll(&mut self, done: &mut Done<'_>) -> Result<(), DeviceError> {
+    fn poll(&mut self, done: &mut Done<'_>) -> Result<(), Box<DeviceError>> {
         // Acquire: pairs with the submitter's release.
         let accepted = self.shared.accepted.load(Ordering::Acquire);
         while self.seen < accepted {
@@ -164,7 +164,7 @@ unsafe impl Completer for DsaCompleter {
             });
             result.is_err()
         });
-        result
+        result.map_err(Box::new)
     }
 
     fn arm(&mut self) {

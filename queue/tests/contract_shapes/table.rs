@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use uaccel_queue::{
-    AddressMode, Batch, Cells, Completer, DeviceError, Done, Job, Outcome, Quiet, Region, RingMemory, SubmitError,
-    Submitter, Token, Transport, TransportError, Wake,
+    AddressMode, Batch, Cells, Completer, DeviceError, Done, Job, Outcome, Quiet, Region, RingMemory, Submitter, Token,
+    Transport, TransportError, Wake,
 };
 
 /// The device's address of ring memory.
@@ -88,7 +88,7 @@ pub(crate) fn build(cells: &Cells, slot: u32, build: impl FnOnce(&mut Job)) -> T
     }
 }
 
-pub(crate) fn submit(cells: &Cells, submitter: &mut dyn Submitter, slots: &[u32]) -> Result<usize, SubmitError> {
+pub(crate) fn submit(cells: &Cells, submitter: &mut dyn Submitter, slots: &[u32]) -> Result<usize, Box<DeviceError>> {
     // SAFETY: the slots were built and are not in flight; no device touches the memory of the jobs.
     unsafe { submitter.submit(&Batch::new(cells, slots)) }
 }
@@ -97,7 +97,7 @@ pub(crate) fn poll(cells: &Cells, completer: &mut dyn Completer) -> Result<Vec<(
     let mut slots = [0; 16];
     // SAFETY: the only completer.
     let mut done = unsafe { Done::new(cells, &mut slots) };
-    completer.poll(&mut done)?;
+    completer.poll(&mut done).map_err(|error| *error)?;
     // SAFETY: just answered.
     Ok(done.slots().iter().map(|slot| (*slot, unsafe { cells.outcome(*slot as usize) })).collect())
 }

@@ -187,7 +187,7 @@ impl Hand {
         self.run(&self.command_descriptor(command, session, operand)).status
     }
 
-    /// A management command under a token of generation 0.
+    /// A management command under a token that no job has.
     pub fn command_descriptor(&self, command: Command, session: u16, operand: u32) -> Descriptor {
         let mut descriptor =
             Descriptor { token: u32::from(session), opcode: command as u8, session, ..Descriptor::default() };
