@@ -89,6 +89,12 @@ pub trait Transport: Send + Sync + std::fmt::Debug {
     /// Whether the device is still there.
     fn is_alive(&self) -> bool;
 
+    /// Whether the device's side makes a full fence on every thread of this process between saying that it sleeps and its last
+    /// look for work. A driver may then leave out its own, between publishing work and asking whether the device sleeps.
+    fn fences_for_host(&self) -> bool {
+        false
+    }
+
     /// How addresses in jobs reach memory.
     fn address_mode(&self) -> AddressMode;
 

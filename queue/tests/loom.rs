@@ -44,6 +44,50 @@ fn submission(host: bool, device: bool) {
     assert!(rings || sees, "the device sleeps over a descriptor");
 }
 
+/// The same with a device that fences on every thread at once: wherever the host is just then, it makes a full fence, and the
+/// device goes on when it has. The host has no fence of its own.
+fn submission_fenced_for(point: usize) {
+    let words = Arc::new([(); 4].map(|()| AtomicU64::new(0)));
+    let engine = {
+        let words = Arc::clone(&words);
+        thread::spawn(move || {
+            let [published, need_wakeup, demanded, made] = &*words;
+            need_wakeup.store(1, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+            demanded.store(1, Ordering::Release);
+            while made.load(Ordering::Acquire) == 0 {
+                thread::yield_now();
+            }
+            fence(Ordering::SeqCst);
+            published.load(Ordering::Acquire) != 0
+        })
+    };
+    let [published, need_wakeup, demanded, made] = &*words;
+    let interrupted = |here: usize| {
+        if here == point {
+            while demanded.load(Ordering::Acquire) == 0 {
+                thread::yield_now();
+            }
+            fence(Ordering::SeqCst);
+            made.store(1, Ordering::Release);
+        }
+    };
+    interrupted(0);
+    published.store(1, Ordering::Release);
+    interrupted(1);
+    let rings = need_wakeup.load(Ordering::Relaxed) != 0;
+    interrupted(2);
+    let sees = engine.join().expect("no panic inside");
+    assert!(rings || sees, "the device sleeps over a descriptor");
+}
+
+#[test]
+fn a_device_that_fences_for_both_is_woken() {
+    for point in 0..3 {
+        loom::model(move || submission_fenced_for(point));
+    }
+}
+
 #[test]
 fn a_sleeping_device_is_woken() {
     loom::model(|| submission(true, true));

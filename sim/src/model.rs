@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use uaccel_queue::Order;
+use uaccel_queue::{Operation, Order};
 
-use crate::{AddressSpace, Budget, MemoryPort, PageRequest, UserPage, WorkItem};
+use crate::{AddressSpace, Budget, MemoryPort, PageRequest, UserPage, Work, WorkItem};
 
 /// What a doorbell asks of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +48,19 @@ pub enum Fetch {
 pub struct Taken {
     /// Jobs and answers, in order.
     pub items: Vec<WorkItem>,
+    /// Jobs that do nothing, where the [budget](Budget::nops_apart) lets them stand apart. They have no order with the items.
+    pub nops: Vec<Nop>,
     /// Tags of jobs to be cancelled, if they were taken earlier and have not begun.
     pub cancels: Vec<u64>,
+}
+
+/// A job that does nothing: what is needed for answering it.
+#[derive(Clone, Copy, Debug)]
+pub struct Nop {
+    /// As [`WorkItem::cookie`].
+    pub cookie: u64,
+    /// As [`WorkItem::tag`].
+    pub tag: u64,
 }
 
 impl Taken {
@@ -63,7 +74,13 @@ impl Taken {
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty() && self.cancels.is_empty()
+        self.items.is_empty() && self.nops.is_empty() && self.cancels.is_empty()
+    }
+
+    /// Makes items of the jobs that do nothing, for a host that has to treat them like any other.
+    pub fn join_nops(&mut self, space: AddressSpace) {
+        let nops = self.nops.drain(..);
+        self.items.extend(nops.map(|nop| WorkItem::new(nop.cookie, nop.tag, space, Work::Plain(Operation::Nop))));
     }
 }
 
@@ -139,6 +156,12 @@ pub trait DeviceModel: fmt::Debug + Send + Sync + 'static {
 
     /// Records a job's end. It may stay unpublished until the next [`flush`](Self::flush).
     fn complete<P: MemoryPort>(&self, completions: &mut Self::Completions, port: &P, item: &WorkItem);
+
+    /// Records the good end of jobs that do nothing; only those that the model has put [apart](Taken::nops).
+    fn pass<P: MemoryPort>(&self, completions: &mut Self::Completions, port: &P, nops: &[Nop]) {
+        let _ = (completions, port);
+        debug_assert!(nops.is_empty(), "a model that puts jobs apart knows how to answer them");
+    }
 
     /// Publishes what was completed.
     fn flush<P: MemoryPort>(&self, completions: &mut Self::Completions, port: &P) -> Flush;

@@ -1,5 +1,6 @@
 //! The thread host: a device model on threads of the process that uses it.
 
+mod barrier;
 mod host;
 mod memory;
 mod port;

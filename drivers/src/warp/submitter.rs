@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{Ordering, compiler_fence, fence};
 
 use uaccel_queue::{
     Batch, Cancel, Capabilities, DeviceError, SessionError, SessionId, SessionSpec, Status, Submitter, Token, Transport,
@@ -19,6 +19,8 @@ pub(super) struct WarpSubmitter {
     shared: Arc<Shared>,
     granted: Capabilities,
     max_transfer: u32,
+    /// Whether the device's side makes the fence that a submission needs.
+    device_fences: bool,
     /// Descriptors published since the beginning.
     submitted: u64,
     /// Commands that wait for a place. Jobs wait behind them, since they may need the session.
@@ -40,7 +42,15 @@ impl WarpSubmitter {
         granted: Capabilities,
         max_transfer: u32,
     ) -> Self {
-        Self { transport, shared, granted, max_transfer, submitted: 0, backlog: VecDeque::new() }
+        Self {
+            device_fences: transport.fences_for_host(),
+            transport,
+            shared,
+            granted,
+            max_transfer,
+            submitted: 0,
+            backlog: VecDeque::new(),
+        }
     }
 
     /// Whether the next line may be written.
@@ -81,7 +91,13 @@ impl WarpSubmitter {
         // Pairs with the device's fence between setting need-wake-up and its last look at the ring (§4.2): either it
         // sees the descriptors published above, or the load below sees that it wants a doorbell. Release and acquire do
         // not suffice: each side stores one word and then loads the other's.
-        fence(Ordering::SeqCst);
+        if self.device_fences {
+            // The device's fence is on this thread as well, wherever it is between the two: before the store, and the
+            // load sees the wish; or after it, and the device sees the descriptors. Only the compiler must keep the order.
+            compiler_fence(Ordering::SeqCst);
+        } else {
+            fence(Ordering::SeqCst);
+        }
         // Relaxed: ordered by the fence.
         if self.shared.memory.read(Geometry::NEED_WAKEUP) != 0 {
             self.transport.ring_doorbell(user_page::SUBMIT, self.submitted);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use uaccel_queue::{Quiet, TransportError};
 
+use super::barrier::Barrier;
 use super::port::ThreadPort;
 use super::queue::Queue;
 use super::sleepers::Sleepers;
@@ -18,6 +19,8 @@ pub(super) struct Shared<M: DeviceModel> {
     pub(super) model: M,
     pub(super) plan: PlanHandle,
     pub(super) sleepers: Arc<Sleepers>,
+    /// What a worker makes between saying that it sleeps and its last look.
+    pub(super) barrier: Barrier,
     /// Counts changes of `queues`; starts at 1.
     pub(super) generation: AtomicU64,
     queues: RwLock<Vec<Arc<Queue<M>>>>,
@@ -62,6 +65,7 @@ impl<M: DeviceModel> Shared<M> {
             model,
             plan,
             sleepers,
+            barrier: Barrier::register(),
             generation: AtomicU64::new(1),
             queues: RwLock::default(),
             timeline: Mutex::default(),

@@ -139,6 +139,10 @@ impl<M: DeviceModel> Transport for ThreadTransport<M> {
         !self.core.is_foreign() && self.core.shared.alive.load(Ordering::Relaxed)
     }
 
+    fn fences_for_host(&self) -> bool {
+        self.core.shared.barrier.is_for_all()
+    }
+
     fn address_mode(&self) -> AddressMode {
         AddressMode::Shared
     }

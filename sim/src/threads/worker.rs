@@ -29,6 +29,8 @@ const LONG: u64 = 15_000;
 const SPIN: Duration = Duration::from_micros(300);
 /// A time that is up this soon is waited for awake: sleeping is not more precise.
 const SOON: Duration = Duration::from_micros(200);
+/// How long a worker sleeps that others may not have seen going to sleep.
+const UNFENCED: Duration = Duration::from_millis(1);
 /// How often a ring that is the only one is looked at before its lock is let go.
 const LOOKS: usize = 16;
 /// The same where nobody else wants it: one worker, and a CPU for it.
@@ -180,7 +182,7 @@ impl<M: DeviceModel> Worker<M> {
         let mut unsignalled = false;
         let fetch = loop {
             let side = &mut *fetch_side;
-            let budget = Budget::new(BATCH, BATCH_COST);
+            let budget = Budget::new(BATCH, BATCH_COST).with_nops_apart();
             let fetch =
                 self.shared.model.fetch(&mut side.submissions, &side.port, &queue.page, &mut self.taken, budget);
             if self.taken.is_empty() {
@@ -196,11 +198,15 @@ impl<M: DeviceModel> Worker<M> {
                 continue;
             }
             // The plan is asked about after the jobs were seen, as always.
+            if self.shared.plan.is_active() {
+                self.taken.join_nops(queue.space);
+            }
             if fetch == Fetch::Failed
-                || self.shared.plan.is_active()
                 || !self.taken.cancels.is_empty()
                 || !self.taken.items.iter().all(WorkItem::is_trivial)
+                || self.shared.plan.is_active()
             {
+                self.taken.join_nops(queue.space);
                 break fetch;
             }
             empty = 0;
@@ -242,15 +248,20 @@ impl<M: DeviceModel> Worker<M> {
     #[inline]
     fn answer_trivial(&mut self, queue: &Queue<M>, side: &mut CompleteSide<M>) -> bool {
         let model = &self.shared.model;
-        for item in &mut self.taken.items {
+        let Taken { items, nops, .. } = &mut self.taken;
+        model.pass(&mut side.completions, &side.port, nops);
+        for item in &mut *items {
             item.pass();
             model.complete(&mut side.completions, &side.port, item);
         }
         let published = model.flush(&mut side.completions, &side.port).published;
-        queue.counters.jobs.add(self.taken.items.len() as u64);
-        // Jobs that cannot be may name bytes; they never came to a bad address.
-        queue.counters.bytes.add(self.taken.items.iter().map(WorkItem::bytes).sum());
-        self.taken.items.clear();
+        queue.counters.jobs.add((items.len() + nops.len()) as u64);
+        nops.clear();
+        if !items.is_empty() {
+            // Jobs that cannot be may name bytes; they never came to a bad address.
+            queue.counters.bytes.add(items.iter().map(WorkItem::bytes).sum());
+            items.clear();
+        }
         published
     }
 
@@ -488,10 +499,15 @@ impl<M: DeviceModel> Worker<M> {
         self.polling = false;
         self.shared.sleepers.begin_rest(|| self.shared.want_wakeup(true));
         // Full fence between setting need-wake-up and the last look at the rings. Pairs with the user's, between publishing a descriptor and
-        // reading need-wake-up: either we find the descriptor, or the user rings.
-        fence(Ordering::SeqCst);
+        // reading need-wake-up, or takes that one's place: either we find the descriptor, or the user rings.
+        let fenced = self.shared.barrier.fence();
         if !self.round() {
-            let until = if self.shared.plan.is_active() { self.shared.timeline().next() } else { None };
+            let mut until = if self.shared.plan.is_active() { self.shared.timeline().next() } else { None };
+            if !fenced {
+                // Nobody is sure to ring.
+                let soon = Instant::now() + UNFENCED;
+                until = Some(until.map_or(soon, |until| until.min(soon)));
+            }
             // A sleeper keeps no closed queue's memory.
             self.queues.clear();
             self.generation = 0;

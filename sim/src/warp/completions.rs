@@ -1,10 +1,10 @@
 //! The half of a Warp queue that answers.
 
-use uaccel_queue::{FaultKind, Operation};
+use uaccel_queue::{FaultKind, Operation, Status};
 use uaccel_warp_abi::{Answer, Completion, Descriptor, Mode};
 
 use super::ring::Ring;
-use crate::{Access, AddressSpace, Blemish, Flush, MemoryPort, Work, WorkItem};
+use crate::{Access, AddressSpace, Blemish, Flush, MemoryPort, Nop, Work, WorkItem};
 
 /// How many completions are written in one go: two cache lines of the completion ring.
 const GROUP: usize = 8;
@@ -47,10 +47,48 @@ impl Completions {
             (None, None) => counts(item),
             _ => encode(item),
         };
+        let mut waiting = self.place(&ring, item.cookie, &completion);
+        if item.blemish == Some(Blemish::UnknownStatus) {
+            let [_, control] = &mut waiting.words;
+            *control |= 0xff << 32;
+        }
+        self.waiting.push(waiting);
+        if self.waiting.len() >= GROUP {
+            self.publish(port);
+        }
+    }
+
+    /// Answers jobs that do nothing. Whatever waits goes first.
+    #[inline]
+    pub(super) fn pass<P: MemoryPort>(&mut self, port: &P, nops: &[Nop]) {
+        let Some(ring) = self.ring else { return };
+        for nop in nops {
+            #[allow(clippy::cast_possible_truncation, reason = "the low half of the cookie is the token")]
+            let token = nop.cookie as u32;
+            let answer = Answer::Counts { consumed: 0, produced: 0 };
+            let waiting = self.place(&ring, nop.cookie, &Completion { token, status: Status::Ok as u8, answer });
+            if self.waiting.is_empty() {
+                // As in `publish`.
+                match port.publish_record(self.space, waiting.at, waiting.words) {
+                    Access::Ready(()) => {
+                        self.published = true;
+                        continue;
+                    }
+                    Access::Fault(_) => continue,
+                    Access::Pending(_) => {}
+                }
+            }
+            self.waiting.push(waiting);
+        }
+    }
+
+    /// Where the next completion goes, and its words.
+    #[inline]
+    fn place(&mut self, ring: &Ring, cookie: u64, completion: &Completion) -> Waiting {
         // The submission's count, as far as it is known: line and phase need no more than its low bits.
-        let submission = item.cookie >> 32;
+        let submission = cookie >> 32;
         let geometry = ring.geometry;
-        let mut waiting = match geometry.mode() {
+        match geometry.mode() {
             Mode::Ring => {
                 let words = completion.encode(geometry.phase(self.next));
                 let at = ring.at(geometry.completion(self.next));
@@ -63,14 +101,6 @@ impl Completions {
                 let line = ring.at(geometry.submission(submission));
                 Waiting { at: line + Descriptor::ANSWER as u64, words: [result, control | Completion::ANSWERED] }
             }
-        };
-        if item.blemish == Some(Blemish::UnknownStatus) {
-            let [_, control] = &mut waiting.words;
-            *control |= 0xff << 32;
-        }
-        self.waiting.push(waiting);
-        if self.waiting.len() >= GROUP {
-            self.publish(port);
         }
     }
 

@@ -7,7 +7,8 @@ use super::ring::Ring;
 use super::{Completions, Submissions, WarpConfig, WarpConfigError};
 use crate::stages::computes;
 use crate::{
-    AddressSpace, Budget, Control, DeviceModel, Doorbell, Fetch, Flush, MemoryPort, Span, Taken, UserPage, WorkItem,
+    AddressSpace, Budget, Control, DeviceModel, Doorbell, Fetch, Flush, MemoryPort, Nop, Span, Taken, UserPage,
+    WorkItem,
 };
 
 /// Why a Warp engine gave up on a queue: the reason in its state word.
@@ -173,6 +174,11 @@ impl DeviceModel for Warp {
     #[inline]
     fn complete<P: MemoryPort>(&self, completions: &mut Completions, port: &P, item: &WorkItem) {
         completions.complete(port, item);
+    }
+
+    #[inline]
+    fn pass<P: MemoryPort>(&self, completions: &mut Completions, port: &P, nops: &[Nop]) {
+        completions.pass(port, nops);
     }
 
     #[inline]

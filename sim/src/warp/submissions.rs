@@ -7,7 +7,7 @@ use super::decode::decode;
 use super::ring::Ring;
 use super::sessions::Sessions;
 use crate::stages::Stage;
-use crate::{Access, AddressSpace, Budget, Fetch, MemoryPort, PageRequest, Span, Taken, Work, WorkItem};
+use crate::{Access, AddressSpace, Budget, Fetch, MemoryPort, Nop, PageRequest, Span, Taken, Work, WorkItem};
 
 /// The half of a Warp queue that takes jobs: the consumer of the submission ring, and the sessions.
 #[derive(Debug)]
@@ -57,6 +57,13 @@ impl Submissions {
                     Access::Pending(request) => return Fetch::Blocked(request),
                     Access::Fault(_) => return Fetch::Failed,
                 };
+            if budget.nops_apart() && Descriptor::is_nop(&words) {
+                let token = Descriptor::token_of(words[7]);
+                taken.nops.push(Nop { cookie: self.cookie(token), tag: u64::from(token) });
+                budget.take(0);
+                self.head += 1;
+                continue;
+            }
             match self.take(port, &ring, &words, taken, max_transfer) {
                 Taking::Taken => {
                     if !budget.take(taken.items.last().map_or(0, WorkItem::cost)) {
@@ -83,8 +90,7 @@ impl Submissions {
         max_transfer: u32,
     ) -> Taking {
         let token = Descriptor::token_of(words[7]);
-        // The low half of the count is enough to find line and phase again.
-        let cookie = u64::from(token) | self.head << 32;
+        let cookie = self.cookie(token);
         let space = self.space;
         if Descriptor::is_nop(words) {
             // Nothing more is to be read out of it.
@@ -93,6 +99,13 @@ impl Submissions {
             return Taking::Taken;
         }
         self.take_descriptor(port, ring, words, cookie, taken, max_transfer)
+    }
+
+    /// By what the answer to the next descriptor finds its way: the token, and of the count the low half, which is enough to
+    /// find line and phase again.
+    #[inline]
+    fn cookie(&self, token: u32) -> u64 {
+        u64::from(token) | self.head << 32
     }
 
     /// Takes a descriptor that has more to say than that there is one.
@@ -129,7 +142,7 @@ impl Submissions {
             }
             Some(Command::Cancel) => {
                 let [a, b, c, d, ..] = descriptor.operand;
-                cancel(taken, u64::from(u32::from_le_bytes([a, b, c, d])));
+                cancel(taken, u64::from(u32::from_le_bytes([a, b, c, d])), space);
                 answer(taken, cookie, space, Status::Ok)
             }
         }
@@ -166,7 +179,12 @@ fn answer(taken: &mut Taken, cookie: u64, space: AddressSpace, status: Status) -
 }
 
 /// Cancels a job of the same batch, or asks the host to look among those it holds.
-fn cancel(taken: &mut Taken, tag: u64) {
+fn cancel(taken: &mut Taken, tag: u64, space: AddressSpace) {
+    if let Some(at) = taken.nops.iter().position(|nop| nop.tag == tag) {
+        let nop = taken.nops.swap_remove(at);
+        taken.items.push(WorkItem::answered(nop.cookie, tag, space, Outcome::failed(Status::Canceled)));
+        return;
+    }
     match taken.items.iter_mut().find(|item| item.tag == tag && item.stage() == Stage::Gather) {
         Some(item) => item.cancel(),
         None => taken.cancels.push(tag),
