@@ -1,0 +1,63 @@
+//! One address space that queues of the function work in.
+
+use uaccel_sim::PageRequest;
+
+use crate::cache::Cache;
+
+/// How often the system may grant a page without there being a translation afterwards. Pages can be taken away again between the two; this is
+/// the difference between bad luck and a system that never gives it.
+const TRIES: u32 = 64;
+
+/// One address space that queues of the function work in: what belongs to it, however many queues there are.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// How many queues are in it.
+    pub(crate) queues: usize,
+    pub(crate) cache: Cache,
+    /// Page requests that were not answered yet.
+    pub(crate) requests: Vec<Request>,
+    /// Counts invalidations, so that a translation that was under way meanwhile is not kept.
+    pub(crate) epoch: u64,
+    /// Pages that were granted, and for which no translation was had since.
+    granted: Vec<(u64, bool, u32)>,
+}
+
+/// A page request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    pub(crate) id: PageRequest,
+    pub(crate) page: u64,
+    pub(crate) write: bool,
+    /// `None` until it could be sent.
+    pub(crate) group: Option<u16>,
+}
+
+impl Context {
+    pub(crate) fn new() -> Self {
+        Self { queues: 0, cache: Cache::new(), requests: Vec::new(), epoch: 0, granted: Vec::new() }
+    }
+
+    /// The request that is out for a page and would do for an access.
+    pub(crate) fn request_for(&self, page: u64, write: bool) -> Option<PageRequest> {
+        self.requests.iter().find(|request| request.page == page && (request.write || !write)).map(|request| request.id)
+    }
+
+    /// Notes that a page was granted.
+    pub(crate) fn note_granted(&mut self, page: u64, write: bool) {
+        match self.granted.iter_mut().find(|(at, wrote, _)| (*at, *wrote) == (page, write)) {
+            Some((.., tries)) => *tries += 1,
+            None => self.granted.push((page, write, 1)),
+        }
+    }
+
+    /// Notes that there is a translation.
+    pub(crate) fn note_translated(&mut self, page: u64) {
+        self.granted.retain(|(at, ..)| *at != page);
+    }
+
+    /// Whether it is no use to ask again for a page. The next access begins anew.
+    pub(crate) fn is_hopeless(&mut self, page: u64, write: bool) -> bool {
+        let at = self.granted.iter().position(|(at, wrote, tries)| (*at, *wrote) == (page, write) && *tries >= TRIES);
+        at.map(|at| self.granted.swap_remove(at)).is_some()
+    }
+}

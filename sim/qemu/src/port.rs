@@ -1,0 +1,147 @@
+//! The engine's way to memory: one page at a time, translated and copied in one step.
+
+use core::cell::{Cell, RefCell};
+use core::sync::atomic::{Ordering, fence};
+
+use uaccel_queue::{Fault, FaultKind};
+use uaccel_sim::{Access, AddressSpace, MemoryPort, PageRequest};
+
+use crate::emulator::{Emulator, PAGE, Place, Refusal};
+use crate::translations::{Found, Missing, Translations};
+
+/// A word that is to be stored when its page is there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Posted {
+    pub(crate) request: PageRequest,
+    pub(crate) space: AddressSpace,
+    pub(crate) address: u64,
+    pub(crate) value: u64,
+}
+
+/// The engine's way to memory, for one call of a stage or of the model. All calls are made under the emulator's big lock.
+#[derive(Debug)]
+pub(crate) struct Port<'a, E> {
+    translations: &'a Translations<E>,
+    /// A page that was just refused: the access that waited for it ends here, without asking for the page again.
+    refused: Option<Missing>,
+    /// Where words go whose page is not there, for a caller that cannot wait.
+    posted: Option<&'a RefCell<Vec<Posted>>>,
+    faulted: Cell<bool>,
+    /// The word that was published last, or posted.
+    told: Cell<Option<u64>>,
+}
+
+impl<'a, E: Emulator> Port<'a, E> {
+    pub(crate) fn new(translations: &'a Translations<E>) -> Self {
+        Self { translations, refused: None, posted: None, faulted: Cell::new(false), told: Cell::new(None) }
+    }
+
+    /// The same, for whatever waited for a page that is not going to come.
+    pub(crate) fn after(self, refused: Option<Missing>) -> Self {
+        Self { refused, ..self }
+    }
+
+    /// The same, for a caller that cannot wait: words are posted. They are stored in the order in which their pages come.
+    pub(crate) fn posting(self, posted: &'a RefCell<Vec<Posted>>) -> Self {
+        Self { posted: Some(posted), ..self }
+    }
+
+    /// Whether an access faulted.
+    pub(crate) fn faulted(&self) -> bool {
+        self.faulted.get()
+    }
+
+    /// The word that was published last, or posted.
+    pub(crate) fn told(&self) -> Option<u64> {
+        self.told.get()
+    }
+
+    fn access<T>(
+        &self,
+        space: AddressSpace,
+        address: u64,
+        write: bool,
+        act: impl FnOnce(&E, Place) -> Result<T, Refusal>,
+    ) -> Access<T> {
+        let page = address & !(PAGE - 1);
+        let is_refused = self.refused.is_some_and(|missing| missing.page == page && (write || !missing.write));
+        let found = if is_refused { Found::Nowhere } else { self.translations.find(space.0, address, write) };
+        match found {
+            Found::Place(place) => match act(self.translations.emulator(), place) {
+                Ok(value) => Access::Ready(value),
+                Err(_) => self.fault(address, write),
+            },
+            Found::Wait(request) => Access::Pending(request),
+            Found::Nowhere => self.fault(address, write),
+        }
+    }
+
+    fn fault<T>(&self, address: u64, write: bool) -> Access<T> {
+        self.faulted.set(true);
+        Access::Fault(Fault { address, kind: if write { FaultKind::Write } else { FaultKind::Read } })
+    }
+}
+
+impl<E: Emulator> MemoryPort for Port<'_, E> {
+    fn observe(&self, space: AddressSpace, address: u64) -> Access<u64> {
+        if !address.is_multiple_of(8) {
+            return self.fault(address, false);
+        }
+        let word = self.access(space, address, false, |emulator, place| emulator.load(place));
+        // Acquire, after the load: pairs with the host's release store of the word.
+        fence(Ordering::Acquire);
+        word
+    }
+
+    fn read(&self, space: AddressSpace, address: u64, into: &mut [u8]) -> Access<usize> {
+        let len = on_page(address, into.len());
+        if len == 0 {
+            return Access::Ready(0);
+        }
+        self.access(space, address, false, |emulator, place| emulator.read(place, &mut into[..len]).map(|()| len))
+    }
+
+    fn write(&self, space: AddressSpace, address: u64, from: &[u8]) -> Access<usize> {
+        let len = on_page(address, from.len());
+        if len == 0 {
+            return Access::Ready(0);
+        }
+        self.access(space, address, true, |emulator, place| emulator.write(place, &from[..len]).map(|()| len))
+    }
+
+    fn publish(&self, space: AddressSpace, address: u64, value: u64) -> Access<()> {
+        if !address.is_multiple_of(8) {
+            return self.fault(address, true);
+        }
+        self.told.set(Some(value));
+        // Release, before the store: pairs with the host's acquire load of the word.
+        fence(Ordering::Release);
+        match (self.access(space, address, true, |emulator, place| emulator.store(place, value)), self.posted) {
+            (Access::Pending(request), Some(posted)) => {
+                posted.borrow_mut().push(Posted { request, space, address, value });
+                Access::Ready(())
+            }
+            (access, _) => access,
+        }
+    }
+
+    fn words<const N: usize>(&self, space: AddressSpace, address: u64) -> Access<[u64; N]> {
+        let mut words = [[0; 8]; N];
+        let bytes = words.as_flattened_mut();
+        let mut done = 0;
+        while done < bytes.len() {
+            match self.read(space, address.wrapping_add(done as u64), &mut bytes[done..]) {
+                Access::Ready(count) => done += count,
+                Access::Fault(fault) => return Access::Fault(fault),
+                Access::Pending(request) => return Access::Pending(request),
+            }
+        }
+        Access::Ready(words.map(u64::from_le_bytes))
+    }
+}
+
+/// How many of `len` bytes at `address` are on its page.
+#[allow(clippy::cast_possible_truncation, reason = "at most a page")]
+fn on_page(address: u64, len: usize) -> usize {
+    len.min((PAGE - address % PAGE) as usize)
+}
