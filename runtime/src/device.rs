@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use uaccel_queue::{Bus, Capabilities, Cells, DeviceInfo, Driver, OpenError, Outcome, QueueRequest};
+use uaccel_queue::{Bus, Capabilities, Cells, DeviceInfo, Driver, OpenError, Outcome, QueueRequest, TransportError};
 
 use crate::choice::Candidate;
 use crate::counters::{Counters, Tally};
@@ -19,7 +19,7 @@ use crate::scope;
 use crate::session::DroppedSessions;
 use crate::sys::fork_mark::ForkMark;
 use crate::work::RawWork;
-use crate::{Error, patience};
+use crate::{Error, patience, probe};
 
 /// What all queues of a device share.
 pub(crate) struct DeviceCore {
@@ -54,7 +54,7 @@ impl DeviceCore {
         fork: Arc<ForkMark>,
         reactor: Arc<Reactor>,
     ) -> Self {
-        let Candidate { info, bus, driver } = candidate;
+        let Candidate { info, bus, driver, .. } = candidate;
         let (tally, limit) = (Tally::default(), OnceLock::new());
         Self { info, bus, driver, request, options, dropped, fork, reactor, tally, limit }
     }
@@ -87,7 +87,7 @@ impl Device {
     /// Opens the device, with its first queue.
     pub(crate) fn open(core: DeviceCore) -> Result<Self, Error> {
         let core = Arc::new(core);
-        let first = open_queue(&core)?;
+        let first = open_first(&core)?;
         let granted = match &*first.home() {
             Home::Here(pair) => pair.granted.clone(),
             _ => core.driver.advertised(&core.info),
@@ -221,6 +221,8 @@ impl Device {
                 self.opened.fetch_add(1, Ordering::Relaxed);
                 Ok(true)
             }
+            // Other processes have them: one will be free again.
+            Err(error) if is_busy(&error) => Ok(false),
             Err(error) => {
                 let others = self.queues().any(|core| !matches!(core.try_home().as_deref(), Some(Home::Dead(_))));
                 tracing::debug!(device = self.name(), %error, "no further queue");
@@ -230,11 +232,33 @@ impl Device {
     }
 }
 
+/// Opens the first queue, waiting for one if other processes have them all.
+fn open_first(core: &Arc<DeviceCore>) -> Result<Arc<QueueCore>, Error> {
+    let begun = Instant::now();
+    loop {
+        match open_queue(core) {
+            Err(error) if is_busy(&error) && begun.elapsed() < core.options.deadline => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn is_busy(error: &Error) -> bool {
+    let Error::Open { source, .. } = error else { return false };
+    matches!(**source, OpenError::Transport(TransportError::Busy(_)))
+}
+
 fn open_queue(core: &Arc<DeviceCore>) -> Result<Arc<QueueCore>, Error> {
     let failed = |source| Error::Open { device: core.name().into(), source: Box::new(source) };
     let transport = core.bus.open(&core.info.name).map_err(|error| failed(OpenError::from(error)))?;
     let cells = Arc::new(Cells::new(core.request.depth));
-    let open = core.driver.open(transport.clone(), cells.clone(), &core.request).map_err(failed)?;
+    let mut open = core.driver.open(transport.clone(), cells.clone(), &core.request).map_err(failed)?;
+    // A model's word is its own; hardware has a kernel between.
+    if !core.info.simulated {
+        probe::probe(&mut open, &*transport, &cells, &core.fork).map_err(failed)?;
+    }
     tracing::debug!(device = core.name(), driver = core.driver.name(), "queue opened");
     let pair = Pair::new(open, transport, core.request.depth, core.dropped.clone());
     Ok(Arc::new(QueueCore::new(core.clone(), cells, pair)))

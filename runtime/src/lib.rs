@@ -38,6 +38,7 @@ mod pair;
 mod parked;
 mod patience;
 mod policy;
+mod probe;
 mod queue_core;
 mod reactor;
 mod recover;
@@ -48,6 +49,7 @@ mod session;
 mod simulator;
 mod slot_line;
 mod sys;
+pub mod uacce;
 mod work;
 
 pub use buffers::{ReadBuf, Room, WriteBuf};
