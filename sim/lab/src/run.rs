@@ -1,0 +1,186 @@
+//! The action `run`: everything brought together for one boot.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::boot::{self, End, Limits};
+use crate::cache::Cache;
+use crate::cli::RunArgs;
+use crate::engine;
+use crate::error::LabError;
+use crate::fetch::fetch;
+use crate::initramfs::{self, Contents, Extra};
+use crate::kernel_log;
+use crate::kit::Kit;
+use crate::module::{self, Sources};
+use crate::progress::Progress;
+use crate::qemu::{Iommu, Machine};
+
+/// The program succeeded, but the kernel complained.
+pub(crate) const COMPLAINED: u8 = 120;
+/// The time was over, as timeout(1) has it.
+pub(crate) const TIMED_OUT: u8 = 124;
+/// The lab itself failed, as env(1) and timeout(1) have it.
+pub(crate) const FAILED: u8 = 125;
+
+/// The kernel module of the Warp engine: names and contents.
+const MODULE: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/module_sources.rs"));
+
+/// Variables that a program gets without being asked for.
+const PASSED: [&str; 3] = ["RUST_", "CARGO_", "UACCEL_"];
+
+/// Runs the program, and gives the exit code.
+pub(crate) fn run(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Result<u8, LabError> {
+    let kit = fetch(cache, false, progress)?;
+    let plugin = plugin(cache, arguments, progress)?;
+    let modules = modules(cache, &kit, arguments, progress)?;
+    let folder = tempfile::Builder::new().prefix("sva-lab-").tempdir().map_err(LabError::io("write to", "TMPDIR"))?;
+    let machine = Machine {
+        qemu: arguments.qemu.clone().unwrap_or_else(|| kit.qemu.clone()),
+        kernel: arguments.kernel.clone().unwrap_or_else(|| kit.vmlinuz()),
+        initramfs: folder.path().join("root.cpio"),
+        devices: match (arguments.devices.as_slice(), &plugin) {
+            ([], Some(_)) => vec!["warp".to_owned()],
+            (devices, _) => devices.to_vec(),
+        },
+        plugin,
+        iommu: match (arguments.no_iommu, arguments.no_svm) {
+            (true, _) => Iommu::None,
+            (false, true) => Iommu::NoPageRequests,
+            (false, false) => Iommu::Shared,
+        },
+        processors: arguments.smp,
+        memory_mib: arguments.memory,
+        parameters: arguments.parameters.clone(),
+        more: arguments.qemu_words.clone(),
+        log: folder.path().join("console.log"),
+        port: folder.path().join("port"),
+        console: arguments.verbose || arguments.shell,
+    };
+    let (command, mut extras) = (command(arguments)?, arguments.files.clone());
+    if let Some(script) = &arguments.script {
+        extras.push(Extra::parse(&format!("{}={SCRIPT}", script.display())).map_err(LabError::NotText)?);
+    }
+    let contents = Contents {
+        busybox: &kit.busybox.join("busybox"),
+        modules: &modules,
+        command: &command,
+        extras: &extras,
+        environment: environment(&arguments.environment)?,
+    };
+    initramfs::write(contents, &machine.initramfs)?;
+    let interrupted = on_interrupt();
+    let limits = Limits { time: arguments.timeout, interrupted: &interrupted };
+    let report = boot::run(&machine, &limits, arguments.verbose || arguments.trace)?;
+    let complaints = kernel_log::complaints(&report.console, &arguments.allow);
+    for complaint in &complaints {
+        progress.warn(&format!("the kernel complained: {complaint}"));
+    }
+    Ok(match report.end {
+        None => {
+            progress.warn(&format!("ended after {} s (--timeout)", arguments.timeout.as_secs()));
+            TIMED_OUT
+        }
+        Some(End::Signal(signal)) => {
+            progress.warn(&format!("the program was ended by signal {signal}"));
+            u8::try_from(signal).map_or(FAILED, |signal| 128 | signal)
+        }
+        Some(End::Code(0)) if !complaints.is_empty() => COMPLAINED,
+        Some(End::Code(code)) => u8::try_from(code).unwrap_or(FAILED),
+    })
+}
+
+/// Where a script lies in the guest.
+const SCRIPT: &str = "/etc/sva-lab.sh";
+
+fn command(arguments: &RunArgs) -> Result<Vec<String>, LabError> {
+    if arguments.script.is_some() {
+        return Ok(vec!["sh".to_owned(), SCRIPT.to_owned()]);
+    }
+    Ok(arguments.command.clone())
+}
+
+fn plugin(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Result<Option<(PathBuf, Vec<String>)>, LabError> {
+    if arguments.no_engine {
+        return Ok(None);
+    }
+    let path = match &arguments.plugin {
+        // QEMU takes a name without a slash for one in the system's folders.
+        Some(path) => std::fs::canonicalize(path).map_err(LabError::io("find", path))?,
+        None => engine::find(cache, progress)?,
+    };
+    let mut options = arguments.plugin_options.clone();
+    if arguments.trace {
+        options.push("trace=on".to_owned());
+    }
+    Ok(Some((path, options)))
+}
+
+fn modules(cache: &Cache, kit: &Kit, arguments: &RunArgs, progress: &Progress) -> Result<Vec<PathBuf>, LabError> {
+    if let Some(folder) = &arguments.modules {
+        return module::in_folder(folder);
+    }
+    if arguments.kernel.is_some() {
+        return Ok(Vec::new());
+    }
+    let sources = match &arguments.module {
+        Some(folder) => sources(folder)?,
+        None if arguments.no_engine => return Ok(Vec::new()),
+        None => warp_sources()?,
+    };
+    module::in_folder(&module::build(cache, kit, sources, progress)?)
+}
+
+/// The sources in a folder, with the Warp engine's header if they have none.
+pub(crate) fn sources(folder: &Path) -> Result<Sources, LabError> {
+    let mut sources = Sources::in_folder(folder)?;
+    for (name, content) in MODULE.iter().filter(|(name, _)| name.ends_with(".h")) {
+        sources.add(name, *content);
+    }
+    Ok(sources)
+}
+
+fn warp_sources() -> Result<Sources, LabError> {
+    if !MODULE.iter().any(|(name, _)| *name == "Kbuild") {
+        return Err(LabError::NoModuleSources);
+    }
+    let mut sources = Sources::default();
+    for (name, content) in MODULE {
+        sources.add(name, *content);
+    }
+    Ok(sources)
+}
+
+fn environment(asked: &[String]) -> Result<Vec<(String, String)>, LabError> {
+    let mut environment: Vec<(String, String)> = vec![
+        ("PATH".to_owned(), "/bin:/usr/bin:/usr/local/bin".to_owned()),
+        ("HOME".to_owned(), "/".to_owned()),
+        ("TMPDIR".to_owned(), "/tmp".to_owned()),
+        ("TERM".to_owned(), std::env::var("TERM").unwrap_or_else(|_| "linux".to_owned())),
+    ];
+    environment.extend(std::env::vars_os().filter_map(|(name, value)| {
+        let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
+        PASSED.iter().any(|start| name.starts_with(start)).then_some((name, value))
+    }));
+    for variable in asked {
+        match variable.split_once('=') {
+            Some((name, value)) => environment.push((name.to_owned(), value.to_owned())),
+            None => {
+                if let Some(value) = std::env::var_os(variable) {
+                    let value = value.into_string().map_err(|_| LabError::NotText(format!("${variable}")))?;
+                    environment.push((variable.clone(), value));
+                }
+            }
+        }
+    }
+    Ok(environment)
+}
+
+fn on_interrupt() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&flag);
+    // Without a handler the signal ends this process, and QEMU with it. Relaxed: nothing else is passed on with it.
+    let _ = ctrlc::set_handler(move || set.store(true, Ordering::Relaxed));
+    flag
+}
