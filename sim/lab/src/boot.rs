@@ -26,19 +26,22 @@ const NORMAL: [&str; 1] = ["detected translation failure"];
 /// What came of the guest.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// How the program ended; none if the time was over.
-    pub(crate) end: Option<End>,
+    pub(crate) end: End,
     /// All that the kernel's console showed.
     pub(crate) console: String,
 }
 
-/// How a program ended.
+/// How a guest ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// With this code.
+    /// The program ended with this code.
     Code(i32),
-    /// By this signal.
+    /// The program was ended by this signal.
     Signal(i32),
+    /// The time was over.
+    TimedOut,
+    /// The guest is gone, and has not said how the program ended.
+    Died,
 }
 
 /// Who may stop a guest early.
@@ -53,13 +56,10 @@ pub(crate) fn run(machine: &Machine, limits: &Limits<'_>, all_messages: bool) ->
     let listener = UnixListener::bind(&machine.port).map_err(LabError::io("listen at", &machine.port))?;
     let mut guest = Guest::start(machine, all_messages)?;
     let end = listen(&listener, &mut guest, limits, &machine.port);
-    guest.end(matches!(end, Ok(Some(_))));
+    guest.end(matches!(end, Ok(End::Code(_) | End::Signal(_))));
+    // There is none if QEMU did not come that far.
     let console = String::from_utf8_lossy(&fs::read(&machine.log).unwrap_or_default()).into_owned();
-    match end {
-        Ok(end) => Ok(Report { end, console }),
-        Err(Stop::Dead) => Err(LabError::GuestDied { console: tail(&console) }),
-        Err(Stop::Error(error)) => Err(error),
-    }
+    Ok(Report { end: end?, console })
 }
 
 struct Guest {
@@ -111,19 +111,7 @@ impl Guest {
     }
 }
 
-enum Stop {
-    /// The guest is gone and has not said how its program ended.
-    Dead,
-    Error(LabError),
-}
-
-impl From<LabError> for Stop {
-    fn from(error: LabError) -> Self {
-        Self::Error(error)
-    }
-}
-
-fn listen(listener: &UnixListener, guest: &mut Guest, limits: &Limits<'_>, port: &Path) -> Result<Option<End>, Stop> {
+fn listen(listener: &UnixListener, guest: &mut Guest, limits: &Limits<'_>, port: &Path) -> Result<End, LabError> {
     let begun = Instant::now();
     let over = || begun.elapsed() >= limits.time;
     // Relaxed: nothing else is passed on with it.
@@ -133,37 +121,41 @@ fn listen(listener: &UnixListener, guest: &mut Guest, limits: &Limits<'_>, port:
         match listener.accept() {
             Ok((line, _)) => break line,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(5)),
-            Err(error) => return Err(LabError::io("listen at", port)(error).into()),
+            Err(error) => return Err(LabError::io("listen at", port)(error)),
         }
         if guest.is_dead() {
-            return Err(Stop::Dead);
+            return Ok(End::Died);
         }
         if interrupted() {
-            return Err(LabError::Interrupted.into());
+            return Err(LabError::Interrupted);
         }
         if over() {
-            return Ok(None);
+            return Ok(End::TimedOut);
         }
     };
     set_up(&line).map_err(LabError::io("set up", port))?;
     let (mut arrived, mut buffer) = (Vec::new(), [0; 1 << 16]);
     loop {
         match line.read(&mut buffer) {
-            Ok(0) => return Err(Stop::Dead),
+            Ok(0) => {
+                // Ctrl-C on a terminal is for QEMU, too, which may be the quicker one.
+                thread::sleep(LOOK);
+                return if interrupted() { Err(LabError::Interrupted) } else { Ok(End::Died) };
+            }
             Ok(length) => arrived.extend_from_slice(&buffer[..length]),
             Err(error) if is_pause(&error) => {}
-            Err(error) => return Err(LabError::io("listen at", port)(error).into()),
+            Err(error) => return Err(LabError::io("listen at", port)(error)),
         }
         while let Some(frame) = Frame::take(&mut arrived).map_err(LabError::io("understand", port))? {
             if let Some(end) = obey(frame)? {
-                return Ok(Some(end));
+                return Ok(end);
             }
         }
         if interrupted() {
-            return Err(LabError::Interrupted.into());
+            return Err(LabError::Interrupted);
         }
         if over() {
-            return Ok(None);
+            return Ok(End::TimedOut);
         }
     }
 }
@@ -192,7 +184,10 @@ fn obey(frame: Frame) -> Result<Option<End>, LabError> {
     shown.map(|()| None)
 }
 
-fn tail(console: &str) -> String {
-    let lines: Vec<&str> = console.lines().collect();
-    lines[lines.len().saturating_sub(TAIL)..].join("\n")
+impl Report {
+    /// The last lines of the console.
+    pub(crate) fn tail(&self) -> String {
+        let lines: Vec<&str> = self.console.lines().collect();
+        lines[lines.len().saturating_sub(TAIL)..].join("\n")
+    }
 }

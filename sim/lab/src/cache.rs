@@ -82,6 +82,17 @@ impl Cache {
         Ok(target)
     }
 
+    /// Takes away everything in the folder `name` but `kept`. Only for the holder of the lock.
+    pub(crate) fn prune(&self, name: &str, kept: &[&Path], _lock: &CacheLock) -> Result<(), LabError> {
+        let folder = self.path(name);
+        for entry in fs::read_dir(&folder).map_err(LabError::io("list", &folder))?.flatten() {
+            if !kept.iter().any(|kept| self.path(kept) == entry.path()) {
+                fs::remove_dir_all(entry.path()).map_err(LabError::io("remove", entry.path()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes away what interrupted runs left. Only for the holder of the lock.
     pub(crate) fn sweep(&self, _lock: &CacheLock) -> Result<(), LabError> {
         let entries = fs::read_dir(&self.root).map_err(LabError::io("list", &self.root))?;
@@ -118,14 +129,24 @@ mod tests {
         let cache = Cache::open(Some(folder.path())).unwrap();
         let lock = cache.lock(&Progress::silent()).unwrap();
         let left = cache.staging().unwrap().keep();
-        let staged = cache.staging().unwrap();
-        fs::write(staged.path().join("file"), "content").unwrap();
-        cache.sweep(&lock).unwrap_or_else(|error| panic!("{error}"));
+        cache.sweep(&lock).unwrap();
         assert!(!left.exists());
         let staged = cache.staging().unwrap();
         fs::write(staged.path().join("file"), "content").unwrap();
         let published = cache.publish(staged, "kind/1.0").unwrap();
         assert_eq!(fs::read_to_string(published.join("file")).unwrap(), "content");
+    }
+
+    #[test]
+    fn pruning_leaves_what_is_to_be_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(Some(folder.path())).unwrap();
+        let lock = cache.lock(&Progress::silent()).unwrap();
+        for version in ["1.0", "2.0"] {
+            cache.publish(cache.staging().unwrap(), Path::new("kind").join(version)).unwrap();
+        }
+        cache.prune("kind", &[Path::new("kind/2.0")], &lock).unwrap();
+        assert!(!cache.path("kind/1.0").exists() && cache.path("kind/2.0").exists());
     }
 
     #[test]

@@ -16,10 +16,25 @@ const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// The shared object.
 pub(crate) fn find(cache: &Cache, progress: &Progress) -> Result<PathBuf, LabError> {
-    let workspace = Path::new(WORKSPACE);
-    if workspace.join("sim/qemu/Cargo.toml").is_file() {
-        return build(workspace, progress);
+    match workspace() {
+        Some(workspace) => build(workspace, progress),
+        None => built(cache),
     }
+}
+
+/// Where it is, or what it would be built from, for people.
+pub(crate) fn whereabouts(cache: &Cache) -> Result<String, LabError> {
+    match workspace() {
+        Some(workspace) => Ok(format!("is built from {}", workspace.display())),
+        None => built(cache).map(|path| path.display().to_string()),
+    }
+}
+
+fn workspace() -> Option<&'static Path> {
+    Some(Path::new(WORKSPACE)).filter(|workspace| workspace.join("sim/qemu/Cargo.toml").is_file())
+}
+
+fn built(cache: &Cache) -> Result<PathBuf, LabError> {
     let beside = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(FILE)));
     let places: Vec<PathBuf> = beside.into_iter().chain([cache.path(FILE)]).collect();
     places.iter().find(|place| place.is_file()).cloned().ok_or_else(|| {

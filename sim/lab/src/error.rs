@@ -18,6 +18,8 @@ pub(crate) enum LabError {
     Missing { tool: &'static str, cure: &'static str },
     #[error("this is not Debian ({system}); build the container of sim/lab/Containerfile and run sva-lab there")]
     NotDebian { system: String },
+    #[error("the packages are for x86-64, this machine is {found}")]
+    Processor { found: &'static str },
     #[error("the machine's apt configuration names no mirror of Debian (looked into {looked})")]
     NoMirror { looked: String },
     #[error("no suite has {what} {least} or later:\n{found}")]

@@ -40,21 +40,30 @@ pub(crate) fn fetch(cache: &Cache, renew: bool, progress: &Progress) -> Result<K
         return Ok(kit);
     }
     let host = Host::look();
-    host.check_apt()?;
+    let keyring = host.check()?;
     let mirrors = machine_mirrors()?;
-    let offer = choose(cache, &host, &mirrors, progress)?;
+    let offer = choose(cache, &host, &mirrors, keyring, progress)?;
     let kit = bring(cache, &lock, &offer, progress)?;
     kit.store(cache, &lock)?;
     offer.archive.clear()?;
+    cache.prune("sysroots", &[&kit.qemu, &kit.toolchain], &lock)?;
+    cache.prune("kernels", &[&kit.kernel], &lock)?;
+    cache.prune("busybox", &[&kit.busybox], &lock)?;
     Ok(kit.resolved(|path| cache.path(path)))
 }
 
-fn choose(cache: &Cache, host: &Host, mirrors: &[String], progress: &Progress) -> Result<Offer, LabError> {
+fn choose(
+    cache: &Cache,
+    host: &Host,
+    mirrors: &[String],
+    keyring: &str,
+    progress: &Progress,
+) -> Result<Offer, LabError> {
     let mut found = Vec::new();
     let mut failure = None;
     for (suite, below) in host.first_own(SUITES) {
         for mirror in mirrors {
-            let archive = Archive::new(cache.path("apt").join(suite), mirror, suite, below)?;
+            let archive = Archive::new(cache.path("apt").join(suite), mirror, keyring, suite, below)?;
             if let Err(error) = progress.step(&format!("look into Debian {suite}"), || archive.update()) {
                 progress.say(&format!("{suite} cannot be had from here"));
                 failure = Some(error);

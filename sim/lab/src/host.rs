@@ -1,11 +1,17 @@
 //! The machine that the lab runs on.
 
 use std::fs;
-use std::path::Path;
 
-use crate::apt::KEYRING;
+use crate::apt::keyring;
 use crate::error::LabError;
 use crate::tool;
+
+/// Programs that the lab calls, beside apt, with what brings them. All are part of every Debian system.
+const TOOLS: [(&str, &str); 3] = [
+    ("dpkg-deb", "as root: apt-get install dpkg"),
+    ("tar", "as root: apt-get install tar"),
+    ("unshare", "as root: apt-get install util-linux"),
+];
 
 /// What os-release(5) says of it.
 #[derive(Debug, Default)]
@@ -36,23 +42,23 @@ impl Host {
         }
     }
 
-    /// Whether packages of Debian can be fetched with what is installed.
-    pub(crate) fn check_apt(&self) -> Result<(), LabError> {
+    /// Whether packages of Debian can be fetched and run with what is installed. Gives the keyring that they are checked with.
+    pub(crate) fn check(&self) -> Result<&'static str, LabError> {
+        if std::env::consts::ARCH != "x86_64" {
+            return Err(LabError::Processor { found: std::env::consts::ARCH });
+        }
         if self.id != "debian" || !tool::is_there("apt-get") {
             return Err(LabError::NotDebian { system: self.name.clone() });
         }
-        for (tool, cure) in [("dpkg-deb", "install the package dpkg"), ("tar", "install the package tar")] {
+        for (tool, cure) in TOOLS {
             if !tool::is_there(tool) {
                 return Err(LabError::Missing { tool, cure });
             }
         }
-        if !Path::new(KEYRING).is_file() {
-            return Err(LabError::Missing {
-                tool: "Debian's keyring",
-                cure: "as root: apt-get install debian-archive-keyring",
-            });
-        }
-        Ok(())
+        keyring().ok_or(LabError::Missing {
+            tool: "Debian's keyring",
+            cure: "as root: apt-get install debian-archive-keyring",
+        })
     }
 
     /// The suites with this machine's own first if it is among them: a plug-in built here needs a C library that is as new.
@@ -82,7 +88,7 @@ mod tests {
 
     #[test]
     fn another_system_is_named_in_the_refusal() {
-        let error = Host::of("PRETTY_NAME=\"Some Linux 9\"\nID=some\n").check_apt().unwrap_err();
+        let error = Host::of("PRETTY_NAME=\"Some Linux 9\"\nID=some\n").check().unwrap_err();
         assert!(error.to_string().contains("Some Linux 9"), "{error}");
     }
 }

@@ -6,6 +6,7 @@ mod boot;
 mod cache;
 mod cli;
 mod cpio;
+mod doctor;
 mod elf;
 mod engine;
 mod error;
@@ -64,6 +65,6 @@ fn act(cli: &Cli) -> Result<u8, LabError> {
             Ok(0)
         }
         Action::Run(arguments) => run::run(&cache()?, arguments, &progress),
-        Action::Doctor => Ok(0),
+        Action::Doctor => Ok(if doctor::examine(&cache()?) { 0 } else { 1 }),
     }
 }

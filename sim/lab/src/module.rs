@@ -60,7 +60,8 @@ impl Sources {
             hash.update(bytes);
         };
         part(RECIPE.as_bytes());
-        part(kit.toolchain.as_os_str().as_bytes());
+        // The cache can be elsewhere tomorrow.
+        part(kit.toolchain.file_name().unwrap_or_default().as_bytes());
         for (name, content) in &self.0 {
             part(name.as_os_str().as_bytes());
             part(content);
@@ -73,10 +74,10 @@ impl Sources {
     }
 }
 
-/// What an earlier build may have left beside the sources.
+/// What an earlier build may have left beside the sources, and what is for people.
 fn is_output(name: &Path) -> bool {
     let text = name.to_string_lossy();
-    [".o", ".ko", ".mod", ".mod.c", ".order", ".symvers", ".cmd"].iter().any(|end| text.ends_with(end))
+    [".md", ".o", ".ko", ".mod", ".mod.c", ".order", ".symvers", ".cmd"].iter().any(|end| text.ends_with(end))
 }
 
 /// Builds the modules of `sources` for the kit's kernel, with its own `uacce.c` beside them, and gives the folder that has them.
@@ -87,6 +88,7 @@ pub(crate) fn build(cache: &Cache, kit: &Kit, mut sources: Sources, progress: &P
     if cache.path(&path).exists() {
         return Ok(cache.path(&path));
     }
+    let _lock = cache.lock(progress)?;
     let work = cache.staging()?;
     for (name, content) in &sources.0 {
         let file = work.path().join(name);

@@ -78,16 +78,17 @@ pub(crate) fn run(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Re
         progress.warn(&format!("the kernel complained: {complaint}"));
     }
     Ok(match report.end {
-        None => {
+        End::Died => return Err(LabError::GuestDied { console: report.tail() }),
+        End::TimedOut => {
             progress.warn(&format!("ended after {} s (--timeout)", arguments.timeout.as_secs()));
             TIMED_OUT
         }
-        Some(End::Signal(signal)) => {
+        End::Signal(signal) => {
             progress.warn(&format!("the program was ended by signal {signal}"));
             u8::try_from(signal).map_or(FAILED, |signal| 128 | signal)
         }
-        Some(End::Code(0)) if !complaints.is_empty() => COMPLAINED,
-        Some(End::Code(code)) => u8::try_from(code).unwrap_or(FAILED),
+        End::Code(0) if !complaints.is_empty() => COMPLAINED,
+        End::Code(code) => u8::try_from(code).unwrap_or(FAILED),
     })
 }
 

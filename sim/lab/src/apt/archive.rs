@@ -10,8 +10,14 @@ use crate::error::LabError;
 use crate::progress::Progress;
 use crate::tool;
 
-/// Debian's keyring, as its package `debian-archive-keyring` installs it.
-pub(crate) const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+/// Debian's keyring, where its package `debian-archive-keyring` installs it: newer ones under the first name.
+const KEYRINGS: [&str; 2] =
+    ["/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrings/debian-archive-keyring.gpg"];
+
+/// The keyring of this machine.
+pub(crate) fn keyring() -> Option<&'static str> {
+    KEYRINGS.into_iter().find(|path| Path::new(path).is_file())
+}
 
 /// A suite, and those it rests on.
 #[derive(Debug)]
@@ -34,6 +40,7 @@ impl Archive {
     pub(crate) fn new(
         root: PathBuf,
         mirror: &str,
+        keyring: &str,
         suite: &'static str,
         below: &[&'static str],
     ) -> Result<Self, LabError> {
@@ -48,7 +55,7 @@ impl Archive {
             "debian.sources",
             &format!(
                 "Types: deb\nURIs: {mirror}\nSuites: {suites}\nComponents: main\nArchitectures: amd64\n\
-                 Targets: Packages\nSigned-By: {KEYRING}\n"
+                 Targets: Packages\nSigned-By: {keyring}\n"
             ),
         )?;
         let root = archive.root.display();

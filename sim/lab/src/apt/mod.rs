@@ -4,6 +4,6 @@ mod archive;
 mod sources;
 mod version;
 
-pub(crate) use archive::{Archive, KEYRING, Wanted};
+pub(crate) use archive::{Archive, Wanted, keyring};
 pub(crate) use sources::machine_mirrors;
 pub(crate) use version::Version;

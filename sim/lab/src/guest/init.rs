@@ -107,7 +107,7 @@ fn errand(port: &File) -> Result<Frame, String> {
     match errand.command.split_first() {
         Some((program, arguments)) => {
             let mut command = Command::new(program);
-            command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             supervise(&mut command, &errand, send)
         }
         None => {
