@@ -123,6 +123,9 @@ impl Nodes for FakeKernel {
         if let Some(errno) = *self.refuses.lock().expect("whole") {
             return Err(errno.into());
         }
+        if self.removed.load(Ordering::SeqCst) {
+            return Err(Errno::ENXIO.into());
+        }
         let queue = self.engine.open(&self.engine.devices()[0].name).map_err(as_errno)?;
         let (regions, state) = (queue.regions().to_vec(), Mutex::new(State::Init));
         let (kernel, removed, stops) = (self.kernel, self.removed.clone(), self.stops.clone());
