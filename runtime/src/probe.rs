@@ -34,8 +34,8 @@ pub(crate) fn probe(
 ) -> Result<(), OpenError> {
     let Some(operation) = suitable(&open.granted) else { return Ok(()) };
     let memory = |source| TransportError::System { call: "mmap of a page for a probe", source };
-    let source = ProcessMemory::new(LEN, fork.clone()).map_err(memory)?;
-    let destination = ProcessMemory::new(LEN, fork.clone()).map_err(memory)?;
+    let source = ProcessMemory::untouched(LEN, fork.clone()).map_err(memory)?;
+    let destination = ProcessMemory::untouched(LEN, fork.clone()).map_err(memory)?;
     // Touched, unlike the destination.
     words(&source).for_each(|word| {
         // SAFETY: inside a page of ours that nobody else knows.

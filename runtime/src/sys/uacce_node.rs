@@ -89,7 +89,7 @@ impl Node for KernelNode {
     }
 
     fn ring_memory(&self, len: usize) -> io::Result<RingMemory> {
-        let memory = Arc::new(ProcessMemory::new(len, self.fork.clone())?);
+        let memory = Arc::new(ProcessMemory::populated(len, self.fork.clone())?);
         let (start, len) = (memory.start(), memory.len());
         let device = start.expose_provenance().get() as u64;
         // SAFETY: whole pages, zeroed, mapped while the keeper lives; everybody reaches them through ring memory.

@@ -1,0 +1,83 @@
+//! Queues: opened, scarce, two of one process.
+
+use std::sync::Arc;
+
+use uaccel_queue::{Bus, Transport, TransportError};
+use uaccel_runtime::uacce::UacceBus;
+use uaccel_runtime::{Error, OwnedWork, Runtime, Verdict, Work};
+
+use crate::bench::{DEVICE, builder, eventually, noise, number, runtime};
+use crate::workload::Workload;
+
+#[test]
+fn queues_that_are_all_in_use_are_busy_and_come_back() {
+    let bus = UacceBus::new();
+    let free = number("available_instances");
+    let held: Vec<Arc<dyn Transport>> = (0..free).map(|_| bus.open(DEVICE).expect("a queue is free")).collect();
+    assert_eq!(number("available_instances"), 0);
+    assert!(matches!(bus.open(DEVICE), Err(TransportError::Busy(device)) if device == DEVICE));
+    // Whoever looks at the device now is told, and what is not asked for by name goes elsewhere.
+    let report = Runtime::builder().report();
+    let entry = report.entries().iter().find(|entry| entry.info.name == DEVICE).expect("it is listed");
+    assert!(matches!(&entry.verdict, Verdict::Unusable { reason, .. } if reason.contains("in use")), "{report}");
+    drop(held);
+    eventually("the queues are back", || number("available_instances") == free);
+    runtime().run(Work::nop()).unwrap();
+}
+
+#[test]
+fn threads_wait_for_the_queues_that_others_leave() {
+    let bus = UacceBus::new();
+    let free = number("available_instances");
+    let _held: Vec<_> = (0..free - 2).map(|_| bus.open(DEVICE).expect("a queue is free")).collect();
+    let runtime = builder().queues(8).build().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..8u8 {
+            let runtime = &runtime;
+            scope.spawn(move || {
+                for _ in 0..10 {
+                    let mut destination = [0; 5000];
+                    runtime.lease().unwrap().run(Work::copy(&[thread; 5000], &mut destination)).unwrap();
+                    assert_eq!(destination, [thread; 5000]);
+                }
+            });
+        }
+    });
+    assert_eq!(number("available_instances"), 0, "the runtime has the two that were left");
+}
+
+#[test]
+fn two_queues_of_one_process_share_its_address_space_and_one_outlives_the_other() {
+    let (first, second) = (builder().queues(1).build().unwrap(), builder().queues(1).build().unwrap());
+    let sources: Vec<_> = (0..32).map(|n| noise(n, 100_000)).collect();
+    let start = |runtime: &Runtime| -> Vec<_> {
+        // Destinations that nobody has touched: both queues have page requests out.
+        sources
+            .iter()
+            .map(|source| runtime.submit(OwnedWork::copy(source.clone(), Vec::with_capacity(100_000))).unwrap())
+            .collect()
+    };
+    let (gone, kept) = (start(&first), start(&second));
+    drop(gone);
+    drop(first);
+    for (source, job) in sources.iter().zip(kept) {
+        assert!(job.wait().into_output().unwrap().1 == *source);
+    }
+}
+
+#[test]
+fn a_stalled_deadline_resets_the_queue_and_the_next_job_is_well() {
+    let runtime = builder().queues(1).build().unwrap();
+    let workload = Workload::new(&runtime, 3);
+    let free = number("available_instances");
+    for round in 0..5 {
+        let job = runtime.submit(OwnedWork::copy(vec![1; 4 << 20], vec![0; 4 << 20])).unwrap();
+        // No time at all: the job is taken back wherever it is.
+        let finished = job.with_deadline(std::time::Duration::ZERO).wait();
+        assert!(matches!(finished.result, Ok(_) | Err(Error::Deadline(_))), "{:?}", finished.result);
+        assert!(finished.buffers.is_some(), "the kernel has stopped the queue");
+        workload.round(&mut runtime.lease().unwrap(), round).unwrap();
+        assert_eq!(number("available_instances"), free, "a reset queue takes one other place");
+    }
+    assert_eq!(runtime.counters().lost, 0);
+}
