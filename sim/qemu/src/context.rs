@@ -16,6 +16,9 @@ pub(crate) struct Context {
     pub(crate) cache: Cache,
     /// Page requests that were not answered yet.
     pub(crate) requests: Vec<Request>,
+    /// Whether there is nothing behind the PASID any more: its process ended before its queues were revoked. That is for good, since a PASID is
+    /// given to another process only after the queues are.
+    pub(crate) gone: bool,
     /// Counts invalidations, so that a translation that was under way meanwhile is not kept.
     pub(crate) epoch: u64,
     /// Pages that were granted, and for which no translation was had since.
@@ -34,7 +37,7 @@ pub(crate) struct Request {
 
 impl Context {
     pub(crate) fn new() -> Self {
-        Self { queues: 0, cache: Cache::new(), requests: Vec::new(), epoch: 0, granted: Vec::new() }
+        Self { queues: 0, cache: Cache::new(), requests: Vec::new(), gone: false, epoch: 0, granted: Vec::new() }
     }
 
     /// The request that is out for a page and would do for an access.

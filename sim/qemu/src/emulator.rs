@@ -54,7 +54,10 @@ pub enum Refusal {
     /// There is no translation for the page; a page request may help.
     #[error("no translation")]
     Untranslated,
-    /// The request itself was refused: no such address space, or the capability is not enabled.
+    /// There is no such address space.
+    #[error("no address space")]
+    NoSpace,
+    /// The request itself was refused: the capability is not enabled, or no more requests are taken.
     #[error("refused with {0}")]
     Refused(i64),
     /// The memory system had nothing at the place.

@@ -174,8 +174,13 @@ impl Emulator for Qemu {
 
     fn request_page(&self, pasid: u32, page: u64, group: u16, write: bool) -> Result<(), Refusal> {
         // SAFETY: the device is alive and the big lock held.
-        errno(unsafe {
+        let sent = errno(unsafe {
             (self.functions.pci_pri_request_page)(self.device, pasid, false, false, page, true, group, true, write)
+        });
+        // The IOMMU finds no entry for the PASID.
+        sent.map_err(|refusal| match refusal {
+            Refusal::Refused(number) if number == -i64::from(libc::EINVAL) => Refusal::NoSpace,
+            other => other,
         })
     }
 

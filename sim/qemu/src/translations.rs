@@ -117,7 +117,9 @@ impl<E: Emulator> Translations<E> {
         let (page, offset) = (address & !(PAGE - 1), address & (PAGE - 1));
         let epoch = {
             let state = self.state();
-            let Some(context) = state.contexts.get(&pasid) else { return Found::Nowhere };
+            let Some(context) = state.contexts.get(&pasid).filter(|context| !context.gone) else {
+                return Found::Nowhere;
+            };
             if let Some(translation) = context.cache.get(page).filter(|translation| translation.allows(write)) {
                 return Found::Place(translation.place.plus(offset));
             }
@@ -184,10 +186,12 @@ impl<E: Emulator> Translations<E> {
             return true;
         }
         self.counters.refused.count();
-        let mut state = self.state();
-        if let Some(context) = state.contexts.get_mut(&pasid)
-            && let Some(at) = context.requests.iter().position(|request| request.id == id)
-        {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let Some(context) = state.contexts.get_mut(&pasid) else { return false };
+        // Nothing more is asked about it: each question would be a line in the system's log.
+        context.gone |= sent == Err(Refusal::NoSpace);
+        if let Some(at) = context.requests.iter().position(|request| request.id == id) {
             context.requests.swap_remove(at);
             state.groups.give_back(group);
         }
