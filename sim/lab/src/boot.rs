@@ -42,17 +42,24 @@ pub(crate) enum End {
     TimedOut,
     /// The guest is gone, and has not said how the program ended.
     Died,
+    /// The guest did not even come to the program.
+    NotUp,
 }
 
-/// Who may stop a guest early.
+/// What ends a guest early.
 #[derive(Debug)]
 pub(crate) struct Limits<'a> {
+    /// Until the program has ended.
     pub(crate) time: Duration,
+    /// Until the program is started.
+    pub(crate) boot: Duration,
     pub(crate) interrupted: &'a AtomicBool,
 }
 
 /// Runs the machine until its guest has done its errand. The program's output goes to this process's output as it comes.
 pub(crate) fn run(machine: &Machine, limits: &Limits<'_>, all_messages: bool) -> Result<Report, LabError> {
+    // An earlier attempt may have left its socket.
+    let _ = fs::remove_file(&machine.port);
     let listener = UnixListener::bind(&machine.port).map_err(LabError::io("listen at", &machine.port))?;
     let mut guest = Guest::start(machine, all_messages)?;
     let end = listen(&listener, &mut guest, limits, &machine.port);
@@ -113,7 +120,13 @@ impl Guest {
 
 fn listen(listener: &UnixListener, guest: &mut Guest, limits: &Limits<'_>, port: &Path) -> Result<End, LabError> {
     let begun = Instant::now();
-    let over = || begun.elapsed() >= limits.time;
+    let over = |up: bool| {
+        let took = begun.elapsed();
+        if !up && took >= limits.boot.min(limits.time) {
+            return Some(if took >= limits.time { End::TimedOut } else { End::NotUp });
+        }
+        (took >= limits.time).then_some(End::TimedOut)
+    };
     // Relaxed: nothing else is passed on with it.
     let interrupted = || limits.interrupted.load(Ordering::Relaxed);
     let mut line = loop {
@@ -129,12 +142,12 @@ fn listen(listener: &UnixListener, guest: &mut Guest, limits: &Limits<'_>, port:
         if interrupted() {
             return Err(LabError::Interrupted);
         }
-        if over() {
-            return Ok(End::TimedOut);
+        if let Some(end) = over(false) {
+            return Ok(end);
         }
     };
     set_up(&line).map_err(LabError::io("set up", port))?;
-    let (mut arrived, mut buffer) = (Vec::new(), [0; 1 << 16]);
+    let (mut arrived, mut buffer, mut up) = (Vec::new(), [0; 1 << 16], false);
     loop {
         match line.read(&mut buffer) {
             Ok(0) => {
@@ -147,6 +160,7 @@ fn listen(listener: &UnixListener, guest: &mut Guest, limits: &Limits<'_>, port:
             Err(error) => return Err(LabError::io("listen at", port)(error)),
         }
         while let Some(frame) = Frame::take(&mut arrived).map_err(LabError::io("understand", port))? {
+            up = true;
             if let Some(end) = obey(frame)? {
                 return Ok(end);
             }
@@ -154,8 +168,8 @@ fn listen(listener: &UnixListener, guest: &mut Guest, limits: &Limits<'_>, port:
         if interrupted() {
             return Err(LabError::Interrupted);
         }
-        if over() {
-            return Ok(End::TimedOut);
+        if let Some(end) = over(up) {
+            return Ok(end);
         }
     }
 }

@@ -46,6 +46,8 @@ pub(crate) enum LabError {
     NoModuleSources,
     #[error("the guest ended before the program did; its last lines:\n{console}")]
     GuestDied { console: String },
+    #[error("the guest did not come up within {seconds} s; its last lines:\n{console}")]
+    NotUp { seconds: u64, console: String },
     #[error("inside the guest: {0}")]
     Guest(String),
     #[error("interrupted")]

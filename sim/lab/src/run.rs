@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use crate::boot::{self, End, Limits};
+use crate::boot::{self, End, Limits, Report};
 use crate::cache::Cache;
 use crate::cli::RunArgs;
 use crate::engine;
@@ -23,6 +24,12 @@ pub(crate) const COMPLAINED: u8 = 120;
 pub(crate) const TIMED_OUT: u8 = 124;
 /// The lab itself failed, as env(1) and timeout(1) have it.
 pub(crate) const FAILED: u8 = 125;
+
+/// How long a guest may take to come up, at each attempt. It needs some 5 s; but where processors are short, the kernel of
+/// an emulated machine can measure its timers wrong as it starts, and then does nothing but serve them. Nothing of the
+/// program has run by then, so starting anew hides nothing of its.
+const BOOTS: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(120)];
+const LAST_BOOT: Duration = Duration::from_secs(240);
 
 /// The kernel module of the Warp engine: names and contents.
 const MODULE: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/module_sources.rs"));
@@ -71,13 +78,13 @@ pub(crate) fn run(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Re
     };
     initramfs::write(contents, &machine.initramfs)?;
     let interrupted = on_interrupt();
-    let limits = Limits { time: arguments.timeout, interrupted: &interrupted };
-    let report = boot::run(&machine, &limits, arguments.verbose || arguments.trace)?;
+    let report = up(&machine, arguments, &interrupted, progress)?;
     let complaints = kernel_log::complaints(&report.console, &arguments.allow);
     for complaint in &complaints {
         progress.warn(&format!("the kernel complained: {complaint}"));
     }
     Ok(match report.end {
+        End::NotUp => return Err(LabError::NotUp { seconds: LAST_BOOT.as_secs(), console: report.tail() }),
         End::Died => return Err(LabError::GuestDied { console: report.tail() }),
         End::TimedOut => {
             progress.warn(&format!("ended after {} s (--timeout)", arguments.timeout.as_secs()));
@@ -90,6 +97,27 @@ pub(crate) fn run(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Re
         End::Code(0) if !complaints.is_empty() => COMPLAINED,
         End::Code(code) => u8::try_from(code).unwrap_or(FAILED),
     })
+}
+
+/// Boots until the guest comes to its program, whatever becomes of that.
+fn up(
+    machine: &Machine,
+    arguments: &RunArgs,
+    interrupted: &AtomicBool,
+    progress: &Progress,
+) -> Result<Report, LabError> {
+    let attempt = |boot| {
+        let limits = Limits { time: arguments.timeout, boot, interrupted };
+        boot::run(machine, &limits, arguments.verbose || arguments.trace)
+    };
+    for boot in BOOTS {
+        let report = attempt(boot)?;
+        if report.end != End::NotUp {
+            return Ok(report);
+        }
+        progress.warn(&format!("the guest did not come up within {} s, and is started anew", boot.as_secs()));
+    }
+    attempt(LAST_BOOT)
 }
 
 /// Where a script lies in the guest.
