@@ -3,9 +3,9 @@
 mod support;
 
 use support::user::{copy, faulted, fill, is_ok};
-use support::{Rights, User, assign, page, plug, revoke};
+use support::{Rights, User, page, plug, revoke};
 use uaccel_queue::Status;
-use uaccel_warp_abi::{Answer, Command, Descriptor, State, control_page};
+use uaccel_warp_abi::{Answer, Command, Descriptor, State, control_page, user_page};
 
 #[test]
 fn a_job_on_resident_memory_needs_no_page_request() {
@@ -234,6 +234,7 @@ fn a_process_that_ended_takes_its_queue_with_it_and_nothing_else() {
     let (machine, host) = plug();
     let mut dead = User::open(&machine, &host, 0, 1, page(0));
     let mut alive = User::open(&machine, &host, 1, 2, page(0));
+    let sibling = User::open(&machine, &host, 2, 1, page(50));
     machine.reserve(1, page(100), 20, Rights::Write);
     for token in 0..20 {
         dead.submit(&fill(token, page(100 + u64::from(token)), 4096));
@@ -246,17 +247,19 @@ fn a_process_that_ended_takes_its_queue_with_it_and_nothing_else() {
     }
     machine.run_until(|| matches!(State::decode(host.read(control_page::queue_state(0))), State::Failed(3)));
     let translations = host.counters().translations.get();
-    dead.set(uaccel_warp_abi::user_page::SUBMIT, 21);
+    sibling.set(user_page::SUBMIT, 1);
     machine.run();
+    assert_eq!(State::decode(host.read(control_page::queue_state(2))), State::Failed(3));
     assert_eq!(host.counters().translations.get(), translations, "nothing is asked about it any more");
     machine.map(2, page(100), 1, Rights::Write);
     alive.submit(&fill(1, page(100), 64));
     assert!(is_ok(&alive.wait(), 1));
     revoke(&host, 0);
-    // The PASID goes to somebody else, and is as good as new.
-    assign(&host, 0, 3);
-    let mut next = User::open(&machine, &host, 0, 3, page(0));
-    machine.reserve(3, page(100), 1, Rights::Write);
+    revoke(&host, 2);
+    // The PASID goes to another process, and is as good as new.
+    machine.revive(1);
+    let mut next = User::open(&machine, &host, 0, 1, page(0));
+    machine.reserve(1, page(100), 1, Rights::Write);
     next.submit(&fill(1, page(100), 64));
     assert!(is_ok(&next.wait(), 1));
 }

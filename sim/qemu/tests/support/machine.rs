@@ -134,6 +134,11 @@ impl Machine {
         self.host().invalidated(pasid, 0, u64::MAX);
     }
 
+    /// The PASID is given to a new process.
+    pub fn revive(&self, pasid: u32) {
+        self.state().dead.remove(&pasid);
+    }
+
     /// Reads memory as the process does.
     pub fn peek(&self, pasid: u32, address: u64, len: usize) -> Vec<u8> {
         let state = self.state();
