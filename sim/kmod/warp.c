@@ -320,11 +320,10 @@ static void warp_stop_queue(struct uacce_queue *q)
 	warp_revoke(engine, queue->number);
 
 	/*
-	 * Signals that the engine sent before are here: they are writes, and the
-	 * answers to the reads above came behind them. Once their handler has
-	 * ended, the queue's next user is not woken by them.
+	 * Under the lock, so that the handler is not at q->wait when uacce frees it.
+	 * A signal still on its way finds nobody, or wakes the queue's next user
+	 * once too often, which users bear.
 	 */
-	synchronize_irq(pci_irq_vector(engine->pdev, queue->number));
 	spin_lock_irq(&queue->lock);
 	queue->user = NULL;
 	spin_unlock_irq(&queue->lock);

@@ -1,14 +1,13 @@
 //! The devices of the kernel's uacce framework.
 
 use std::ffi::OsString;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use nix::errno::Errno;
 use uaccel_queue::{Bus, DeviceInfo, Transport, TransportError};
 
 use super::node::Nodes;
+use super::refusal::refusal;
 use super::sysfs::{Entry, Tree};
 use super::transport::UacceTransport;
 use crate::sys::uacce_node::KernelNodes;
@@ -68,30 +67,9 @@ impl Bus for UacceBus {
         }
         let layout =
             entry.layout().map_err(|source| TransportError::System { call: "read of a uacce region size", source })?;
-        let node = self.nodes.open(&entry.node, layout).map_err(|error| refusal(device, &entry.node, error))?;
+        let node = self.nodes.open(&entry.node, layout).map_err(|error| refusal(device, error))?;
         let transport = UacceTransport::start(device, node)?;
         tracing::info!(device, "uacce queue opened");
         Ok(Arc::new(transport))
     }
-}
-
-/// What the kernel means by refusing to open a node.
-fn refusal(device: &str, node: &Path, error: io::Error) -> TransportError {
-    let Some(errno) = error.raw_os_error() else {
-        return TransportError::System { call: "open of a uacce node", source: error };
-    };
-    let why = match Errno::from_raw(errno) {
-        Errno::EBUSY => return TransportError::Busy(device.to_owned()),
-        // The class still shows it, and in the next moment will not.
-        Errno::ENXIO | Errno::ENOENT => return TransportError::Gone,
-        Errno::ENODEV => "no IOMMU shares this process's addresses with it, or it is isolated or gone",
-        Errno::EOPNOTSUPP => "this kernel's IOMMU driver does not share a process's addresses",
-        Errno::EINVAL => "the kernel cannot enable page requests for it, or it is being removed",
-        Errno::ENOSPC => "there are no address space numbers (PASIDs) left",
-        Errno::EOVERFLOW => "this process's address space number (PASID) is larger than it takes",
-        Errno::EPERM => "its driver gives no queues at the moment",
-        _ => return TransportError::System { call: "open of a uacce node", source: error },
-    };
-    tracing::warn!(device, node = %node.display(), %error, why, "open refused");
-    TransportError::Refused(format!("{} cannot be opened: {why} ({})", node.display(), Errno::from_raw(errno)))
 }

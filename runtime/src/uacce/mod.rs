@@ -19,6 +19,7 @@
 
 mod bus;
 mod node;
+mod refusal;
 mod sysfs;
 mod transport;
 

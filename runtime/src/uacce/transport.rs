@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use uaccel_queue::{AddressMode, Quiet, Region, RegionKind, RingMemory, Transport, TransportError, Wake};
 
 use super::node::Node;
+use super::refusal::refusal;
 use crate::sys::fork_mark::ForkMark;
 use crate::sys::store_barrier;
 
@@ -145,16 +146,17 @@ impl Transport for UacceTransport {
         // Until another queue works, this one is not used.
         *stopped = true;
         loop {
-            match self.node.reopen() {
+            match self.node.reopen().map_err(|error| refusal(&self.device, error)) {
                 Ok(()) => break,
                 // Ours went back, and another process was faster. One will be free again.
-                Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) => {
-                    if begun.elapsed() >= within {
-                        return Err(TransportError::Busy(self.device.clone()));
-                    }
+                Err(TransportError::Busy(_)) if begun.elapsed() < within => {
                     std::thread::sleep(Duration::from_millis(1));
                 }
-                Err(error) => return Err(self.failed("open of a uacce node", error)),
+                Err(error) => {
+                    // Relaxed: as in `check`.
+                    self.gone.fetch_or(matches!(error, TransportError::Gone), Ordering::Relaxed);
+                    return Err(error);
+                }
             }
         }
         // The queue that knew them is closed.

@@ -1,11 +1,15 @@
 //! Several processes on one device.
 
+use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 
-use nix::unistd::pipe;
-use uaccel_runtime::{Error, Work};
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid, pipe, setgid, setgroups, setuid};
+use uaccel_runtime::{Error, Runtime, Verdict, Work};
 
-use crate::bench::{builder, crc32c as crc, eventually, fill, noise, number, run, runtime};
+use crate::bench::{DEVICE, builder, crc32c as crc, eventually, fill, noise, number, run, runtime};
 use crate::child::Child;
 use crate::pages::{PAGE, Pages};
 use crate::workload::Workload;
@@ -14,7 +18,7 @@ use crate::workload::Workload;
 const ADDRESS: usize = 0x5000_0000_0000;
 
 /// A pipe, as files.
-fn channel() -> (std::fs::File, std::fs::File) {
+fn channel() -> (File, File) {
     let (reader, writer) = pipe().expect("a pipe");
     (reader.into(), writer.into())
 }
@@ -63,17 +67,47 @@ fn a_child_is_refused_opens_its_own_and_the_parent_goes_on_after_copy_on_write()
 
 #[test]
 fn the_kernel_refuses_a_child_that_starts_its_parents_queue() {
-    use std::os::fd::AsRawFd;
-    let path = format!("/dev/{}", crate::bench::DEVICE);
-    let file = std::fs::File::options().read(true).write(true).open(path).unwrap();
+    let path = format!("/dev/{DEVICE}");
+    let file = File::options().read(true).write(true).open(path).unwrap();
     // UACCE_CMD_START_Q, include/uapi/misc/uacce/uacce.h.
     let start = || {
         // SAFETY: a command without argument.
         let result = unsafe { libc::ioctl(file.as_raw_fd(), 0x5700) };
-        nix::errno::Errno::result(result)
+        Errno::result(result)
     };
-    Child::run(|| assert_eq!(start(), Err(nix::errno::Errno::EPERM))).join();
+    Child::run(|| assert_eq!(start(), Err(Errno::EPERM))).join();
     start().expect("it is ours");
+}
+
+#[test]
+fn an_ordinary_user_needs_nothing_but_permission_for_the_node() {
+    let node = format!("/dev/{DEVICE}");
+    let as_nobody = |task: fn()| {
+        Child::run(move || {
+            setgroups(&[]).unwrap();
+            setgid(Gid::from_raw(65534)).unwrap();
+            setuid(Uid::from_raw(65534)).unwrap();
+            task();
+        })
+    };
+    let permit = |mode| fs::set_permissions(&node, fs::Permissions::from_mode(mode)).unwrap();
+    permit(0o600);
+    as_nobody(|| {
+        let report = Runtime::builder().device(DEVICE).report();
+        let entry = report.entries().iter().find(|entry| entry.info.name == DEVICE).expect("it is listed");
+        let Verdict::Unusable { reason, cure } = &entry.verdict else { panic!("{report}") };
+        assert!(reason.contains("Permission denied"), "{report}");
+        assert!(cure.as_deref().is_some_and(|cure| cure.contains("chgrp")), "{report}");
+    })
+    .join();
+    permit(0o666);
+    as_nobody(|| {
+        let runtime = runtime();
+        let workload = Workload::new(&runtime, 5);
+        workload.round(&mut runtime.lease().unwrap(), 5).unwrap();
+    })
+    .join();
+    permit(0o600);
 }
 
 #[test]
@@ -103,7 +137,7 @@ fn eight_processes_with_two_queues_each_get_every_byte_right() {
 }
 
 /// Maps much memory, asks the device to fill it, says so, and waits for ever.
-fn victim(mut ready: std::fs::File) {
+fn victim(mut ready: File) {
     const LEN: usize = 4 << 20;
     const JOBS: usize = 32;
     let pages = Pages::untouched(LEN * JOBS);

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use uaccel_queue::{Bus, Transport, TransportError};
+use uaccel_queue::{Bus, Quiet, RegionKind, Transport, TransportError};
 use uaccel_runtime::uacce::UacceBus;
 use uaccel_runtime::{Error, OwnedWork, Runtime, Verdict, Work};
 
-use crate::bench::{DEVICE, builder, eventually, noise, number, runtime};
+use crate::bench::{DEVICE, PATIENCE, builder, eventually, noise, number, runtime};
 use crate::workload::Workload;
 
 #[test]
@@ -70,14 +70,49 @@ fn a_stalled_deadline_resets_the_queue_and_the_next_job_is_well() {
     let runtime = builder().queues(1).build().unwrap();
     let workload = Workload::new(&runtime, 3);
     let free = number("available_instances");
+    let mut late = 0;
     for round in 0..5 {
         let job = runtime.submit(OwnedWork::copy(vec![1; 4 << 20], vec![0; 4 << 20])).unwrap();
         // No time at all: the job is taken back wherever it is.
         let finished = job.with_deadline(std::time::Duration::ZERO).wait();
         assert!(matches!(finished.result, Ok(_) | Err(Error::Deadline(_))), "{:?}", finished.result);
+        late += u32::from(finished.result.is_err());
         assert!(finished.buffers.is_some(), "the kernel has stopped the queue");
         workload.round(&mut runtime.lease().unwrap(), round).unwrap();
         assert_eq!(number("available_instances"), free, "a reset queue takes one other place");
     }
+    assert!(late > 0, "no job was late");
     assert_eq!(runtime.counters().lost, 0);
+}
+
+#[test]
+fn a_reset_finds_a_queue_where_all_others_are_taken_and_its_registers_where_they_were() {
+    const IDENT: usize = 0;
+    let bus = UacceBus::new();
+    let free = number("available_instances");
+    let transport = bus.open(DEVICE).unwrap();
+    let _others: Vec<_> = (1..free).map(|_| bus.open(DEVICE).expect("a queue is free")).collect();
+    let registers = transport.region(RegionKind::User).expect("registers").clone();
+    let ident = registers.read(IDENT);
+    assert_eq!(ident as u32, u32::from_le_bytes(*b"WARP"));
+    for _ in 0..5 {
+        assert_eq!(transport.stop(PATIENCE).unwrap(), Quiet::Proven);
+        assert_eq!(registers.read(IDENT), 0, "the queue is somebody else's now, for all we know");
+        assert_eq!(transport.stop(PATIENCE).unwrap(), Quiet::Proven, "stopping again changes nothing");
+        transport.reset(PATIENCE).unwrap();
+        assert_eq!(registers.read(IDENT), ident);
+        assert!(transport.is_alive());
+    }
+}
+
+#[test]
+fn a_dropped_transport_gives_its_queue_back_though_its_registers_are_kept() {
+    let free = number("available_instances");
+    let transport = UacceBus::new().open(DEVICE).unwrap();
+    let registers = transport.region(RegionKind::User).expect("registers").clone();
+    let ring = transport.ring_memory(4096).unwrap();
+    assert_eq!(number("available_instances"), free - 1);
+    drop(transport);
+    assert_eq!(number("available_instances"), free);
+    assert_eq!((registers.read(0), ring.read(0)), (0, 0), "memory without effect");
 }
