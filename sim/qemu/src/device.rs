@@ -9,8 +9,8 @@ use uaccel_sim::Warp;
 use uaccel_warp_abi::pci;
 
 use crate::ffi::{
-    DeviceClass, Functions, Implemented, InterfaceInfo, MemoryRegionOps, PciDeviceClass, Region, TypeInfo, Valid,
-    Version,
+    DeviceClass, Functions, Implemented, InterfaceInfo, MemoryRegionOps, Migration, PciDeviceClass, Region, TypeInfo,
+    Valid, Version,
 };
 use crate::host::Host;
 use crate::options::Options;
@@ -69,6 +69,9 @@ static PAGES: MemoryRegionOps = MemoryRegionOps {
     implemented: Implemented { min: 8, max: 8, unaligned: false },
 };
 
+/// Jobs in flight are not state that could be saved.
+static MIGRATION: Migration = Migration { name: c"warp".as_ptr(), unmigratable: true, rest: [0; 30] };
+
 /// Makes the type `warp` known to QEMU.
 pub(crate) fn register(functions: &'static Functions, version: Version, options: Options) {
     if SETUP.set(Setup { functions, version, options }).is_ok() {
@@ -94,6 +97,7 @@ extern "C" fn class_init(class: *mut c_void, _: *const c_void) {
     class.parent.description = c"Warp accelerator (PASID, ATS, PRI)".as_ptr();
     class.parent.categories |= DeviceClass::MISC;
     class.parent.hotpluggable = false;
+    class.parent.migration = (&raw const MIGRATION).cast();
     // SAFETY: the class begins with a device class.
     unsafe { (setup.functions.device_class_set_legacy_reset)((&raw mut *class).cast(), reset) };
 }

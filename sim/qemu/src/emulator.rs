@@ -5,6 +5,9 @@ use core::fmt;
 /// Bytes of a page, the unit of translations and page requests.
 pub const PAGE: u64 = 4096;
 
+/// Bytes of a large page.
+pub(crate) const LARGE: u64 = 2 << 20;
+
 /// A place in the machine's memory, after translation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -27,6 +30,8 @@ impl Place {
 pub struct Translation {
     /// Where the first byte of the page is.
     pub place: Place,
+    /// Bytes of the mapping that the page is part of: a power of two, aligned to itself, at least a page. The rest of it is around `place`.
+    pub extent: u64,
     /// Whether the page may be read.
     pub readable: bool,
     /// Whether the page may be written.
@@ -44,7 +49,12 @@ impl Translation {
 impl fmt::Display for Translation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let letter = |allowed, letter| if allowed { letter } else { '-' };
-        write!(f, "{:#x} {}{}", self.place.address, letter(self.readable, 'r'), letter(self.writable, 'w'))
+        let size = match self.extent {
+            PAGE => "",
+            LARGE.. => " of a large page",
+            _ => " of several",
+        };
+        write!(f, "{:#x} {}{}{size}", self.place.address, letter(self.readable, 'r'), letter(self.writable, 'w'))
     }
 }
 

@@ -167,6 +167,7 @@ impl Emulator for Qemu {
         let address = entry.translated & !entry.mask | page & entry.mask;
         Ok(Translation {
             place: Place { memory: entry.target.expose_provenance(), address },
+            extent: entry.mask.saturating_add(1),
             readable: entry.permission & IommuTlbEntry::READ != 0,
             writable: entry.permission & IommuTlbEntry::WRITE != 0,
         })

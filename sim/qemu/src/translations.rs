@@ -120,8 +120,8 @@ impl<E: Emulator> Translations<E> {
             let Some(context) = state.contexts.get(&pasid).filter(|context| !context.gone) else {
                 return Found::Nowhere;
             };
-            if let Some(translation) = context.cache.get(page).filter(|translation| translation.allows(write)) {
-                return Found::Place(translation.place.plus(offset));
+            if let Some(place) = context.cache.get(address, write) {
+                return Found::Place(place);
             }
             if let Some(request) = context.request_for(page, write) {
                 return Found::Wait(request);

@@ -56,6 +56,28 @@ fn a_translation_is_asked_for_once_and_again_after_its_invalidation() {
 }
 
 #[test]
+fn a_large_page_is_translated_once_and_any_part_of_it_invalidates_it() {
+    let (machine, host) = plug();
+    let base = page(0) & !((2 << 20) - 1);
+    machine.map_large(1, base, 0);
+    machine.map_large(1, base + (2 << 20), 5);
+    machine.map_large(1, base + (4 << 20), 0);
+    let mut user = User::idle(&machine, &host, 0, 1, base);
+    user.enable();
+    machine.run();
+    let (source, destination) = (base + (2 << 20), base + (4 << 20));
+    user.submit(&copy(1, source + 100, destination + 7, 1 << 20));
+    assert!(is_ok(&user.wait(), 1));
+    assert_eq!(machine.peek(1, destination, (1 << 20) + 8), [&[0; 7][..], &[5; 1 << 20], &[0]].concat());
+    // The rings, the source, the destination.
+    assert_eq!(host.counters().translations.get(), 3);
+    host.invalidated(1, source + (1 << 20), 4095);
+    user.submit(&copy(2, source, destination, 64));
+    assert!(is_ok(&user.wait(), 2));
+    assert_eq!(host.counters().translations.get(), 4);
+}
+
+#[test]
 fn an_invalidation_of_one_address_space_leaves_the_others_alone() {
     let (machine, host) = plug();
     let mut users = [1, 2].map(|pasid| User::open(&machine, &host, pasid as usize - 1, pasid, page(0)));

@@ -135,6 +135,17 @@ const _: () = {
     assert!(core::mem::offset_of!(MemoryRegionOps, valid) == 40 && size_of::<MemoryRegionOps>() == 80);
 };
 
+/// `migration/vmstate.h`: `VMStateDescription`, as far as it says that there can be none. The rest is zeros.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Migration {
+    pub(crate) name: *const c_char,
+    pub(crate) unmigratable: bool,
+    pub(crate) rest: [u64; 30],
+}
+
+// SAFETY: a constant of the plug-in that QEMU reads; the pointer in it is to a constant.
+unsafe impl Sync for Migration {}
 // SAFETY: both are constants of the plug-in that QEMU reads; the pointers in them are to constants.
 unsafe impl Sync for MemoryRegionOps {}
 // SAFETY: as above.

@@ -8,6 +8,9 @@ use uaccel_qemu::{Emulator, PAGE, Place, Refusal, Translation};
 
 use super::WarpHost;
 
+/// Bytes of a large page.
+const LARGE: u64 = 2 << 20;
+
 /// What a process may do with a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rights {
@@ -42,6 +45,8 @@ struct State {
     entries: BTreeMap<(u32, u64), Entry>,
     dead: BTreeSet<u32>,
     watched: BTreeSet<u32>,
+    /// Processes whose pages are parts of large ones.
+    large: BTreeSet<u32>,
     requests: Vec<Request>,
     /// The most requests that were out at a time.
     most_requests: usize,
@@ -95,6 +100,20 @@ impl Machine {
 
     pub fn set_master(&self, on: bool) {
         *self.master.lock().unwrap() = on;
+    }
+
+    /// Gives a process a large page with one byte all over it.
+    pub fn map_large(&self, pasid: u32, page: u64, byte: u8) {
+        let count = LARGE / PAGE;
+        assert!(page.is_multiple_of(LARGE));
+        // Frames of a large page lie side by side, aligned to their size.
+        while !self.state().frames.len().is_multiple_of(count as usize) {
+            self.state().frames.push(Box::default());
+        }
+        self.map(pasid, page, count, Rights::Write);
+        let mut state = self.state();
+        state.frames.iter_mut().rev().take(count as usize).for_each(|frame| frame.fill(byte));
+        state.large.insert(pasid);
     }
 
     /// Gives a process zeroed pages that are there.
@@ -282,6 +301,7 @@ impl Emulator for Machine {
         }
         Ok(Translation {
             place: Place { memory: 7, address: entry.frame as u64 * PAGE },
+            extent: if self.state().large.contains(&pasid) { LARGE } else { PAGE },
             readable: true,
             // As VT-d does it: the right to write comes with the dirty bit, so only when it is asked for.
             writable: write,
