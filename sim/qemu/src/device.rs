@@ -111,7 +111,9 @@ extern "C" fn realize(device: *mut c_void, error: *mut *mut c_void) {
 
 /// Builds a function; an empty message if QEMU has set the error itself.
 fn build(setup: &'static Setup, device: *mut c_void, error: *mut *mut c_void) -> Result<(), String> {
-    let Setup { functions, options, .. } = setup;
+    let Setup { functions, options, version } = setup;
+    check_memory(functions)
+        .map_err(|found| format!("memory of QEMU {version} is not accessed as expected: {found}"))?;
     let model = Warp::new(options.engine).map_err(|error| error.to_string())?;
     let vectors = u16::try_from(options.engine.queues).map_err(|error| error.to_string())?;
     let emulator = Arc::new(Qemu::new(functions, device));
@@ -145,6 +147,25 @@ fn build(setup: &'static Setup, device: *mut c_void, error: *mut *mut c_void) ->
     overlay::lay(functions);
     HOSTS.lock().unwrap_or_else(PoisonError::into_inner).push((device.addr(), host));
     Ok(())
+}
+
+/// Whether memory is accessed as expected: a word of the machine reads the same in one piece and as bytes.
+fn check_memory(functions: &Functions) -> Result<(), String> {
+    /// Where every machine has memory.
+    const SOMEWHERE: u64 = 0x1000;
+    let memory = functions.address_space_memory;
+    let (mut bytes, mut result) = ([0; 8], 0);
+    // SAFETY: the address space of the machine, under the big lock; the buffer is as long as said.
+    let (copied, word) = unsafe {
+        (
+            (functions.address_space_rw)(memory, SOMEWHERE, 0, bytes.as_mut_ptr().cast(), bytes.len() as u64, false),
+            (functions.address_space_ldq_le)(memory, SOMEWHERE, 0, &raw mut result),
+        )
+    };
+    if copied == 0 && result == 0 && u64::from_le_bytes(bytes) == word {
+        return Ok(());
+    }
+    Err(format!("{bytes:02x?} with result {copied}, {word:#x} with result {result}"))
 }
 
 extern "C" fn reset(device: *mut c_void) {

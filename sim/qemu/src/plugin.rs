@@ -17,6 +17,11 @@ pub static qemu_plugin_version: c_int = 7;
 enum InstallError {
     #[error(transparent)]
     Options(#[from] OptionsError),
+    #[error(
+        "this build has libraries in it that cannot be combined with QEMU's licence; build it alone: \
+         cargo build --release -p uaccel-qemu"
+    )]
+    Licence,
     #[error("option {0} is not text")]
     NotText(c_int),
     #[error("this QEMU lacks {}: it is older than 11.1, or keeps its functions to itself", .0.join(", "))]
@@ -49,6 +54,10 @@ pub unsafe extern "C" fn qemu_plugin_install(
 /// # Safety
 /// As [`qemu_plugin_install`].
 unsafe fn install(argc: c_int, argv: *const *const c_char) -> Result<(), InstallError> {
+    // Built in one go with the rest of the workspace it gets the units of the rest.
+    if !uaccel_units::GPLV2_COMPATIBLE {
+        return Err(InstallError::Licence);
+    }
     let mut arguments = Vec::new();
     for index in 0..usize::try_from(argc).unwrap_or(0) {
         // SAFETY: the caller's promise.

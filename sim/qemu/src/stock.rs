@@ -112,11 +112,15 @@ extern "C" fn run(opaque: *mut c_void) {
 
 /// An invalidation.
 extern "C" fn invalidated(notifier: *mut IommuNotifier, entry: *mut IommuTlbEntry) {
-    // SAFETY: QEMU calls with the notifier that was registered, whose opaque pointer is its watch, alive until it is unregistered.
-    let watch = unsafe { &*(*notifier).opaque.cast::<Watch>() };
+    // SAFETY: QEMU calls with the notifier that was registered, a field of its watch, alive until it is unregistered; the pointer QEMU was given was
+    // made from that to the whole watch.
+    let watch = unsafe { &*notifier.byte_sub(core::mem::offset_of!(Watch, iotlb)).cast::<Watch>() };
     // SAFETY: QEMU passes an entry that is valid during the call.
     let entry = unsafe { *entry };
-    watch.host.invalidated(watch.pasid, entry.address & !entry.mask, entry.mask);
+    // A range that cannot be is taken for everything: too much is forgotten rather than too little.
+    let sound = entry.mask.wrapping_add(1) & entry.mask == 0;
+    let (address, last) = if sound { (entry.address & !entry.mask, entry.mask) } else { (0, u64::MAX) };
+    watch.host.invalidated(watch.pasid, address, last);
 }
 
 /// An answer to a page request.

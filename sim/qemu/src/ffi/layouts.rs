@@ -178,34 +178,14 @@ impl IommuTlbEntry {
 
 const _: () = assert!(size_of::<IommuTlbEntry>() == 40);
 
-/// `system/memory.h`: `IOMMUNotifier`, 64 bytes, and room in case it grows.
-#[repr(C)]
+/// `system/memory.h`: `IOMMUNotifier`, 64 bytes that QEMU fills in and we do not look at, and room in case it grows.
+#[repr(C, align(16))]
 #[derive(Debug)]
-pub(crate) struct IommuNotifier {
-    pub(crate) notify: *const c_void,
-    pub(crate) flags: c_int,
-    pub(crate) start: u64,
-    pub(crate) end: u64,
-    pub(crate) index: c_int,
-    pub(crate) opaque: *mut c_void,
-    pub(crate) link: [*mut c_void; 2],
-    pub(crate) room: [u64; 8],
-}
-
-const _: () = assert!(core::mem::offset_of!(IommuNotifier, room) == 64);
+pub(crate) struct IommuNotifier([u64; 16]);
 
 impl IommuNotifier {
     /// One that is not initialised yet.
-    pub(crate) const EMPTY: Self = Self {
-        notify: core::ptr::null(),
-        flags: 0,
-        start: 0,
-        end: 0,
-        index: 0,
-        opaque: core::ptr::null_mut(),
-        link: [core::ptr::null_mut(); 2],
-        room: [0; 8],
-    };
+    pub(crate) const EMPTY: Self = Self([0; 16]);
 }
 
 /// `system/memory.h`: `IOMMUPRINotifier`, and room in case it grows.
