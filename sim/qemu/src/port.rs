@@ -9,6 +9,9 @@ use uaccel_sim::{Access, AddressSpace, MemoryPort, PageRequest};
 use crate::emulator::{Emulator, PAGE, Place, Refusal};
 use crate::translations::{Found, Missing, Translations};
 
+/// Pages that are asked for ahead.
+const AHEAD: u64 = 16;
+
 /// A word that is to be stored when its page is there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Posted {
@@ -76,6 +79,18 @@ impl<'a, E: Emulator> Port<'a, E> {
         }
     }
 
+    /// While an access waits for a page, asks for those behind it that it is going to need: the system brings them in together.
+    fn ask_ahead(&self, space: AddressSpace, address: u64, len: usize, write: bool) {
+        let Some(last) = address.checked_add(len as u64 - 1) else { return };
+        let first = address & !(PAGE - 1);
+        let pages = (1..=AHEAD).map_while(|ahead| first.checked_add(ahead * PAGE).filter(|page| *page <= last));
+        for page in pages {
+            if !self.translations.ask_ahead(space.0, page, write) {
+                return;
+            }
+        }
+    }
+
     fn fault<T>(&self, address: u64, write: bool) -> Access<T> {
         self.faulted.set(true);
         Access::Fault(Fault { address, kind: if write { FaultKind::Write } else { FaultKind::Read } })
@@ -98,7 +113,12 @@ impl<E: Emulator> MemoryPort for Port<'_, E> {
         if len == 0 {
             return Access::Ready(0);
         }
-        self.access(space, address, false, |emulator, place| emulator.read(place, &mut into[..len]).map(|()| len))
+        let access =
+            self.access(space, address, false, |emulator, place| emulator.read(place, &mut into[..len]).map(|()| len));
+        if let Access::Pending(_) = access {
+            self.ask_ahead(space, address, into.len(), false);
+        }
+        access
     }
 
     fn write(&self, space: AddressSpace, address: u64, from: &[u8]) -> Access<usize> {
@@ -106,7 +126,12 @@ impl<E: Emulator> MemoryPort for Port<'_, E> {
         if len == 0 {
             return Access::Ready(0);
         }
-        self.access(space, address, true, |emulator, place| emulator.write(place, &from[..len]).map(|()| len))
+        let access =
+            self.access(space, address, true, |emulator, place| emulator.write(place, &from[..len]).map(|()| len));
+        if let Access::Pending(_) = access {
+            self.ask_ahead(space, address, from.len(), true);
+        }
+        access
     }
 
     fn publish(&self, space: AddressSpace, address: u64, value: u64) -> Access<()> {

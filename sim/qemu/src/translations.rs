@@ -148,6 +148,15 @@ impl<E: Emulator> Translations<E> {
         }
     }
 
+    /// Sees to it that a page that is going to be needed is on its way; `false` if no more should be asked for. Half of the requests that may be out are
+    /// left to those who wait.
+    pub(crate) fn ask_ahead(&self, pasid: u32, page: u64, write: bool) -> bool {
+        if self.state().groups.out() >= self.emulator.page_request_allocation() / 2 {
+            return false;
+        }
+        self.find(pasid, page, write) != Found::Nowhere
+    }
+
     /// Asks for a page that is not there.
     fn request(&self, pasid: u32, page: u64, write: bool) -> Found {
         let allocation = self.emulator.page_request_allocation();

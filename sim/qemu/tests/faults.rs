@@ -116,6 +116,31 @@ fn no_more_requests_are_out_than_the_system_allows() {
 }
 
 #[test]
+fn a_job_asks_for_several_of_its_pages_at_a_time_and_for_none_of_others() {
+    let (machine, host) = plug();
+    let mut user = User::open(&machine, &host, 0, 1, page(0));
+    machine.reserve(1, page(100), 60, Rights::Write);
+    // From the middle of a page to the middle of another.
+    user.submit(&fill(1, page(100) + 2048, 40 * 4096));
+    machine.run_until(|| !machine.requests().is_empty());
+    let asked: Vec<_> = machine.requests().iter().map(|request| request.page).collect();
+    assert_eq!(asked, (100..116).map(page).collect::<Vec<_>>(), "half of the 32 requests that may be out");
+    assert!(is_ok(&user.wait(), 1));
+    assert_eq!(host.counters().page_requests.get(), 41, "each page once");
+    assert_eq!(machine.peek(1, page(140), 4096), [[7; 2048], [0; 2048]].concat());
+}
+
+#[test]
+fn a_page_asked_for_ahead_and_refused_is_a_fault_where_the_job_gets_there() {
+    let (machine, host) = plug();
+    let mut user = User::open(&machine, &host, 0, 1, page(0));
+    machine.reserve(1, page(100), 3, Rights::Write);
+    user.submit(&fill(1, page(100), 10 * 4096));
+    assert_eq!(user.wait(), faulted(1, Answer::WriteFault(page(103))));
+    assert_eq!(machine.peek(1, page(102), 4096), [7; 4096]);
+}
+
+#[test]
 fn without_page_requests_resident_jobs_succeed_and_others_fault() {
     let (machine, host) = plug();
     machine.allow_requests(0);
