@@ -10,7 +10,8 @@ use uaccel_runtime::uacce::UacceBus;
 
 use crate::bench::{DEVICE, PATIENCE};
 
-struct Device;
+/// The device as a back end of the suite.
+pub(crate) struct Device;
 
 impl Backend for Device {
     fn driver(&self) -> Arc<dyn Driver> {
