@@ -13,7 +13,7 @@ const START: libc::Ioctl = 0x5700;
 const PAGE: usize = 4096;
 
 /// Registers of the user page (section 2.1 of the specification), in words of 8 bytes.
-const IDENT: usize = 0x00 / 8;
+const IDENT: usize = 0;
 const RING_BASE: usize = 0x40 / 8;
 const GEOMETRY: usize = 0x48 / 8;
 const ENABLE: usize = 0x50 / 8;

@@ -69,15 +69,18 @@ pub(crate) struct RunArgs {
     /// Memory of the guest, MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(128..))]
     pub(crate) memory: u32,
-    /// Seconds until a guest that has not ended is ended
-    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
-    pub(crate) timeout: Duration,
+    /// Seconds until a guest that has not ended is ended [default: 600; none for a shell]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<Duration>,
     /// Show every address translation and page request of the engine
     #[arg(long)]
     pub(crate) trace: bool,
     /// Show the kernel's console
     #[arg(long, short)]
     pub(crate) verbose: bool,
+    /// Keep the guest's root, its console and a script that starts QEMU by hand in this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
     /// A complaint of the kernel that is expected: lines with this text do not count
     #[arg(long, value_name = "TEXT")]
     pub(crate) allow: Vec<String>,
@@ -117,6 +120,14 @@ pub(crate) struct RunArgs {
     /// A word for QEMU's command line
     #[arg(long = "qemu-arg", value_name = "WORD", allow_hyphen_values = true)]
     pub(crate) qemu_words: Vec<String>,
+}
+
+impl RunArgs {
+    /// How long the guest may live.
+    pub(crate) fn timeout(&self) -> Duration {
+        let usual = if self.shell { Duration::MAX } else { Duration::from_secs(600) };
+        self.timeout.unwrap_or(usual)
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -50,6 +50,8 @@ pub(crate) enum LabError {
     NotUp { seconds: u64, console: String },
     #[error("inside the guest: {0}")]
     Guest(String),
+    #[error("a shell needs a terminal to talk to; for commands from a file there is --script")]
+    NoTerminal,
     #[error("interrupted")]
     Interrupted,
 }

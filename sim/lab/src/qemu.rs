@@ -1,6 +1,6 @@
 //! The command line of QEMU.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,10 +30,19 @@ pub(crate) struct Machine {
     pub(crate) more: Vec<String>,
     /// Where the kernel's console goes as a file.
     pub(crate) log: PathBuf,
-    /// The socket of the second serial port.
+    /// The socket of the second serial port, on which the guest talks to the lab.
     pub(crate) port: PathBuf,
     /// The console is shown on this process's terminal, too.
     pub(crate) console: bool,
+}
+
+/// Who starts QEMU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// The lab, which listens.
+    Lab,
+    /// A person at a terminal.
+    Hand,
 }
 
 /// What stands between devices and memory.
@@ -51,8 +60,30 @@ impl Machine {
     /// The call that starts it.
     pub(crate) fn command(&self) -> Result<Command, LabError> {
         let mut command = self.program()?;
-        command.args(self.arguments());
+        command.args(self.arguments(By::Lab));
         Ok(command)
+    }
+
+    /// A shell script that starts it by hand, with the console on the terminal. What only the lab hears is lost.
+    pub(crate) fn script(&self) -> Result<String, LabError> {
+        let mut command = self.program()?;
+        command.args(self.arguments(By::Hand));
+        let mut script = "#!/bin/sh\n".to_owned();
+        for (name, value) in command.get_envs() {
+            let name = name.to_string_lossy();
+            script.push_str(&match value {
+                Some(value) => format!("export {name}={}\n", quoted(value)),
+                None => format!("unset {name}\n"),
+            });
+        }
+        script.push_str("exec");
+        for word in [command.get_program()].into_iter().chain(command.get_args()) {
+            let start = if word.as_encoded_bytes().starts_with(b"-") { " \\\n  " } else { " " };
+            script.push_str(start);
+            script.push_str(&quoted(word));
+        }
+        script.push('\n');
+        Ok(script)
     }
 
     fn program(&self) -> Result<Command, LabError> {
@@ -71,11 +102,13 @@ impl Machine {
         })
     }
 
-    fn arguments(&self) -> Vec<OsString> {
+    fn arguments(&self, by: By) -> Vec<OsString> {
         let mut line = Line::default();
         line.add(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
-        // A lab that is killed takes its guest along.
-        line.add(["-run-with", "exit-with-parent=on"]);
+        if by == By::Lab {
+            // A lab that is killed takes its guest along.
+            line.add(["-run-with", "exit-with-parent=on"]);
+        }
         // 5-level paging is beyond the emulated IOMMU.
         line.add(["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]);
         line.add(["-smp", &self.processors.to_string(), "-m", &format!("{}M", self.memory_mib)]);
@@ -109,12 +142,16 @@ impl Machine {
             parameters.push_str(parameter);
         }
         line.add(["-append", &parameters]);
-        let mut console = OsString::from(if self.console { "stdio,signal=off" } else { "null" });
+        let shown = self.console || by == By::Hand;
+        let mut console = OsString::from(if shown { "stdio,signal=off" } else { "null" });
         console.push(",id=console,logfile=");
         console.push(doubled(&self.log));
         line.add_value("-chardev", console);
-        let mut port = OsString::from("socket,id=port,path=");
-        port.push(doubled(&self.port));
+        let mut port = OsString::from("null,id=port");
+        if by == By::Lab {
+            port = OsString::from("socket,id=port,path=");
+            port.push(doubled(&self.port));
+        }
         line.add_value("-chardev", port);
         line.add(["-serial", "chardev:console", "-serial", "chardev:port"]);
         line.add(self.more.iter().map(String::as_str));
@@ -144,6 +181,16 @@ fn doubled(path: &Path) -> OsString {
     }
 }
 
+/// A word as a shell takes it.
+fn quoted(word: &OsStr) -> String {
+    let text = word.to_string_lossy();
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./,=:+".contains(letter);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.into_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,7 +214,8 @@ mod tests {
     }
 
     fn line(machine: &Machine) -> String {
-        let words: Vec<String> = machine.arguments().into_iter().map(|word| word.into_string().unwrap()).collect();
+        let words: Vec<String> =
+            machine.arguments(By::Lab).into_iter().map(|word| word.into_string().unwrap()).collect();
         words.join(" ")
     }
 
@@ -191,6 +239,17 @@ mod tests {
         assert!(text.contains("-plugin /a,,b/engine.so,trace=on"), "{text}");
         assert!(text.contains("-kernel /k,1/vmlinuz"), "{text}");
         assert!(text.ends_with("-d guest_errors"), "{text}");
+    }
+
+    #[test]
+    fn a_script_quotes_what_a_shell_would_take_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(PROGRAM), "").unwrap();
+        let machine = Machine { qemu: folder.path().to_owned(), initramfs: "/it's here".into(), ..machine() };
+        let script = machine.script().unwrap();
+        assert!(script.contains("-append 'console=ttyS0 panic=-1"), "{script}");
+        assert!(script.contains(r"-initrd '/it'\''s here'"), "{script}");
+        assert!(script.contains("stdio") && !script.contains("socket"), "{script}");
     }
 
     #[test]

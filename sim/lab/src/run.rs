@@ -1,5 +1,7 @@
 //! The action `run`: everything brought together for one boot.
 
+use std::fs;
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,14 +41,26 @@ const PASSED: [&str; 3] = ["RUST_", "CARGO_", "UACCEL_"];
 
 /// Runs the program, and gives the exit code.
 pub(crate) fn run(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Result<u8, LabError> {
+    if arguments.shell && !io::stdin().is_terminal() {
+        // A serial line has no end of input: the shell would wait for ever.
+        return Err(LabError::NoTerminal);
+    }
     let kit = fetch(cache, false, progress)?;
     let plugin = plugin(cache, arguments, progress)?;
     let modules = modules(cache, &kit, arguments, progress)?;
+    // Sockets have short names only, so this is not in the cache.
     let folder = tempfile::Builder::new().prefix("sva-lab-").tempdir().map_err(LabError::io("write to", "TMPDIR"))?;
+    let kept = match &arguments.keep {
+        Some(kept) => {
+            fs::create_dir_all(kept).map_err(LabError::io("create", kept))?;
+            fs::canonicalize(kept).map_err(LabError::io("find", kept))?
+        }
+        None => folder.path().to_owned(),
+    };
     let machine = Machine {
         qemu: arguments.qemu.clone().unwrap_or_else(|| kit.qemu.clone()),
         kernel: arguments.kernel.clone().unwrap_or_else(|| kit.vmlinuz()),
-        initramfs: folder.path().join("root.cpio"),
+        initramfs: kept.join("root.cpio"),
         devices: match (arguments.devices.as_slice(), &plugin) {
             ([], Some(_)) => vec!["warp".to_owned()],
             (devices, _) => devices.to_vec(),
@@ -61,7 +75,7 @@ pub(crate) fn run(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Re
         memory_mib: arguments.memory,
         parameters: arguments.parameters.clone(),
         more: arguments.qemu_words.clone(),
-        log: folder.path().join("console.log"),
+        log: kept.join("console.log"),
         port: folder.path().join("port"),
         console: arguments.verbose || arguments.shell,
     };
@@ -77,6 +91,10 @@ pub(crate) fn run(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Re
         environment: environment(&arguments.environment)?,
     };
     initramfs::write(contents, &machine.initramfs)?;
+    if arguments.keep.is_some() {
+        let script = kept.join("qemu.sh");
+        fs::write(&script, machine.script()?).map_err(LabError::io("write", &script))?;
+    }
     let interrupted = on_interrupt();
     let report = up(&machine, arguments, &interrupted, progress)?;
     let complaints = kernel_log::complaints(&report.console, &arguments.allow);
@@ -87,7 +105,7 @@ pub(crate) fn run(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Re
         End::NotUp => return Err(LabError::NotUp { seconds: LAST_BOOT.as_secs(), console: report.tail() }),
         End::Died => return Err(LabError::GuestDied { console: report.tail() }),
         End::TimedOut => {
-            progress.warn(&format!("ended after {} s (--timeout)", arguments.timeout.as_secs()));
+            progress.warn(&format!("ended after {} s (--timeout)", arguments.timeout().as_secs()));
             TIMED_OUT
         }
         End::Signal(signal) => {
@@ -107,8 +125,8 @@ fn up(
     progress: &Progress,
 ) -> Result<Report, LabError> {
     let attempt = |boot| {
-        let limits = Limits { time: arguments.timeout, boot, interrupted };
-        boot::run(machine, &limits, arguments.verbose || arguments.trace)
+        let limits = Limits { time: arguments.timeout(), boot, interrupted };
+        boot::run(machine, &limits, arguments.verbose)
     };
     for boot in BOOTS {
         let report = attempt(boot)?;
@@ -136,7 +154,7 @@ fn plugin(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Result<Opt
     }
     let path = match &arguments.plugin {
         // QEMU takes a name without a slash for one in the system's folders.
-        Some(path) => std::fs::canonicalize(path).map_err(LabError::io("find", path))?,
+        Some(path) => fs::canonicalize(path).map_err(LabError::io("find", path))?,
         None => engine::find(cache, progress)?,
     };
     let mut options = arguments.plugin_options.clone();
