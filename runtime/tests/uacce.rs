@@ -54,6 +54,30 @@ fn where_the_kernel_has_no_uacce_there_are_no_devices() {
 }
 
 #[test]
+fn the_variable_moves_the_root_and_the_builder_has_the_last_word() {
+    const SEEN: &str = "UACCE_TEST_SEEN";
+    let names = |report: uaccel_runtime::Report| -> Vec<String> {
+        let entries = report.entries().iter().filter(|entry| entry.bus == "uacce");
+        entries.map(|entry| entry.info.name.clone()).collect()
+    };
+    if let Ok(other) = std::env::var(SEEN) {
+        // In the process started below, where the variable is set.
+        assert_eq!(names(Runtime::builder().report()), ["warp-7"]);
+        assert_eq!(names(Runtime::builder().root(other).report()), ["warp-8"]);
+        return;
+    }
+    let (here, there) = (Tree::new().with_device("warp-7"), Tree::new().with_device("warp-8"));
+    let again = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "the_variable_moves_the_root_and_the_builder_has_the_last_word"])
+        .env(uaccel_runtime::uacce::ROOT_VARIABLE, here.path())
+        .env(SEEN, there.path())
+        .output()
+        .unwrap();
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stdout));
+    assert!(String::from_utf8_lossy(&again.stdout).contains("1 passed"), "the test ran there");
+}
+
+#[test]
 fn a_device_is_listed_with_what_sysfs_says_of_it() {
     let tree = Tree::new().with_device("warp-3");
     tree.set("warp-3", "device/numa_node", "1\n");

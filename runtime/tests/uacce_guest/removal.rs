@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use uaccel_queue::{Bus, TransportError};
 use uaccel_runtime::uacce::UacceBus;
 use uaccel_runtime::{Error, OwnedWork, Work};
 
-use crate::bench::{DEVICE, builder, eventually, folder, runtime};
+use crate::bench::{DEVICE, builder, eventually, folder, number, runtime};
+use crate::child::Child;
 
 /// The device's driver, to be taken away and given back.
 struct Driver {
@@ -24,6 +27,15 @@ impl Driver {
 
     fn unbind(&self) {
         fs::write(self.folder.join("unbind"), &self.device).expect("the driver lets go");
+    }
+}
+
+/// Does something when it goes.
+struct OnDrop<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        self.0();
     }
 }
 
@@ -85,7 +97,57 @@ fn a_driver_unbound_in_use_is_an_error_for_everybody_and_kills_nobody() {
     assert!(
         runtime.run(Work::nop()).is_err_and(|error| matches!(error, Error::DeviceFailed { .. } | Error::Open { .. }))
     );
-    drop((runtime, sleeper));
+    drop(sleeper);
     drop(driver);
     self::runtime().run(Work::nop()).unwrap();
+    // Who was there before finds the device again.
+    let mut destination = [0; 100];
+    runtime.run(Work::copy(&[3; 100], &mut destination)).unwrap();
+    assert_eq!(destination, [3; 100]);
+}
+
+#[test]
+fn unbinding_over_and_over_races_with_opening_running_and_killing() {
+    let (over, well) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let bus = UacceBus::new();
+                while !over.load(Ordering::Relaxed) {
+                    // Whatever it says.
+                    drop(bus.open(DEVICE));
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+        }
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let Ok(runtime) = builder().queues(1).build() else { continue };
+                let mut destination = vec![0; 200_000];
+                while runtime.run(Work::copy(&[9; 200_000], &mut destination)).is_ok() && !over.load(Ordering::Relaxed)
+                {
+                    assert!(destination == [9; 200_000]);
+                    well.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        // Also when something here panics, else the scope never ends.
+        let _over = OnDrop(|| over.store(true, Ordering::Relaxed));
+        for _ in 0..10 {
+            let before = well.load(Ordering::Relaxed);
+            eventually("jobs are done", || well.load(Ordering::Relaxed) > before);
+            let driver = Driver::of_the_device();
+            let child = Child::run(|| {
+                let bus = UacceBus::new();
+                let _queue = bus.open(DEVICE);
+                loop {
+                    std::thread::park();
+                }
+            });
+            driver.unbind();
+            child.kill();
+        }
+    });
+    self::runtime().run(Work::nop()).unwrap();
+    assert_eq!(number("available_instances"), 16);
 }
