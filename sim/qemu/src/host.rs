@@ -1,5 +1,6 @@
 //! The host: registers, and the bottom half that takes jobs through their stages.
 
+use core::cell::Cell;
 use core::fmt;
 use core::sync::atomic::{Ordering, fence};
 use std::io;
@@ -17,7 +18,7 @@ use uaccel_warp_abi::{Assignment, CONTROL_VERSION, Features, State, control_iden
 
 use crate::counters::Counters;
 use crate::emulator::Emulator;
-use crate::port::Port;
+use crate::port::{NEXT_RUN, Port};
 use crate::queue::Queue;
 use crate::trace::Trace;
 use crate::translations::{Answer, Missing, Translations};
@@ -27,6 +28,8 @@ use crate::workers::{Errand, Workers};
 const IN_FLIGHT: usize = 64;
 /// Bytes named by the jobs of one queue that have staging. One job always has.
 const STAGED: u64 = 16 << 20;
+/// Pages that jobs read and write in one run of the bottom half, then virtual CPUs that wait for the big lock may have it, and another queue comes first.
+const TURN: u32 = 256;
 /// Estimated nanoseconds of work that one fetch takes, beyond the first job: bounds how long the big lock is held.
 const BATCH_COST: u64 = 500_000;
 
@@ -49,6 +52,10 @@ struct Kept {
     pool: Pool,
     scratch: Scratch,
     taken: Taken,
+    /// Accesses that are left to jobs in this run.
+    turn: Cell<u32>,
+    /// Which queue comes first in this run.
+    first: usize,
 }
 
 impl<M: DeviceModel, E: Emulator> Host<M, E> {
@@ -248,6 +255,16 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
             return;
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.turn.set(TURN);
+        kept.first = (kept.first + 1) % self.queues.len();
+        let first = kept.first;
+        let order = || (0..self.queues.len()).map(move |index| (index + first) % self.queues.len());
+        for index in order() {
+            let mut queue = self.queue(index);
+            for item in queue.parked.resume(NEXT_RUN) {
+                self.advance(index, &mut queue, &mut kept, item, None);
+            }
+        }
         for Answer { request, refused } in self.translations.take_answers() {
             for index in 0..self.queues.len() {
                 let mut queue = self.queue(index);
@@ -269,10 +286,10 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
             }
         }
         let mut again = false;
-        for index in 0..self.queues.len() {
+        for index in order() {
             again |= self.serve(index, &mut self.queue(index), &mut kept);
         }
-        if again {
+        if again || kept.turn.get() == 0 {
             self.translations.emulator().schedule();
         }
     }
@@ -353,13 +370,14 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
         mut item: WorkItem,
         refused: Option<Missing>,
     ) {
-        let port = Port::new(&self.translations).after(refused);
+        let Kept { pool, scratch, turn, .. } = kept;
+        let port = Port::new(&self.translations).after(refused).taking_turns(turn);
         while queue.state == State::Ready {
             let step = match item.stage() {
-                Stage::Gather => stages::gather(&mut item, &port, &mut kept.pool),
+                Stage::Gather => stages::gather(&mut item, &port, pool),
                 // What is copied in staging is copied by swapping buffers.
                 Stage::Compute if matches!(item.work, Work::Plain(Operation::Copy)) => {
-                    stages::compute(&mut item, &mut kept.scratch);
+                    stages::compute(&mut item, scratch);
                     Step::Done
                 }
                 Stage::Compute => {
@@ -375,7 +393,7 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
                     if port.faulted() {
                         self.fail(index, queue, FailReason::RingFault);
                     }
-                    return kept.pool.reclaim(&mut item);
+                    return pool.reclaim(&mut item);
                 }
             };
             if let Step::Parked(request) = step {

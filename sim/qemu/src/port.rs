@@ -9,6 +9,9 @@ use uaccel_sim::{Access, AddressSpace, MemoryPort, PageRequest};
 use crate::emulator::{Emulator, PAGE, Place, Refusal};
 use crate::translations::{Found, Missing, Translations};
 
+/// What an item waits for that has had its turn: the next run of the bottom half. Page requests count from 1.
+pub(crate) const NEXT_RUN: PageRequest = PageRequest(0);
+
 /// Pages that are asked for ahead.
 const AHEAD: u64 = 16;
 
@@ -29,6 +32,8 @@ pub(crate) struct Port<'a, E> {
     refused: Option<Missing>,
     /// Where words go whose page is not there, for a caller that cannot wait.
     posted: Option<&'a RefCell<Vec<Posted>>>,
+    /// Accesses that are left in this run of the bottom half, where they are counted.
+    turn: Option<&'a Cell<u32>>,
     faulted: Cell<bool>,
     /// The word that was published last, or posted.
     told: Cell<Option<u64>>,
@@ -36,7 +41,7 @@ pub(crate) struct Port<'a, E> {
 
 impl<'a, E: Emulator> Port<'a, E> {
     pub(crate) fn new(translations: &'a Translations<E>) -> Self {
-        Self { translations, refused: None, posted: None, faulted: Cell::new(false), told: Cell::new(None) }
+        Self { translations, refused: None, posted: None, turn: None, faulted: Cell::new(false), told: Cell::new(None) }
     }
 
     /// The same, for whatever waited for a page that is not going to come.
@@ -47,6 +52,11 @@ impl<'a, E: Emulator> Port<'a, E> {
     /// The same, for a caller that cannot wait: words are posted. They are stored in the order in which their pages come.
     pub(crate) fn posting(self, posted: &'a RefCell<Vec<Posted>>) -> Self {
         Self { posted: Some(posted), ..self }
+    }
+
+    /// The same, for a job, which lets others have their turn.
+    pub(crate) fn taking_turns(self, turn: &'a Cell<u32>) -> Self {
+        Self { turn: Some(turn), ..self }
     }
 
     /// Whether an access faulted.
@@ -70,8 +80,14 @@ impl<'a, E: Emulator> Port<'a, E> {
         let is_refused = self.refused.is_some_and(|missing| missing.page == page && (write || !missing.write));
         let found = if is_refused { Found::Nowhere } else { self.translations.find(space.0, address, write) };
         match found {
+            Found::Place(_) if self.turn.is_some_and(|turn| turn.get() == 0) => Access::Pending(NEXT_RUN),
             Found::Place(place) => match act(self.translations.emulator(), place) {
-                Ok(value) => Access::Ready(value),
+                Ok(value) => {
+                    if let Some(turn) = self.turn {
+                        turn.set(turn.get() - 1);
+                    }
+                    Access::Ready(value)
+                }
                 Err(_) => self.fault(address, write),
             },
             Found::Wait(request) => Access::Pending(request),
@@ -115,7 +131,7 @@ impl<E: Emulator> MemoryPort for Port<'_, E> {
         }
         let access =
             self.access(space, address, false, |emulator, place| emulator.read(place, &mut into[..len]).map(|()| len));
-        if let Access::Pending(_) = access {
+        if matches!(access, Access::Pending(request) if request != NEXT_RUN) {
             self.ask_ahead(space, address, into.len(), false);
         }
         access
@@ -128,7 +144,7 @@ impl<E: Emulator> MemoryPort for Port<'_, E> {
         }
         let access =
             self.access(space, address, true, |emulator, place| emulator.write(place, &from[..len]).map(|()| len));
-        if let Access::Pending(_) = access {
+        if matches!(access, Access::Pending(request) if request != NEXT_RUN) {
             self.ask_ahead(space, address, from.len(), true);
         }
         access

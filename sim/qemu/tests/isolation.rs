@@ -368,6 +368,34 @@ fn the_control_page_says_what_the_specification_says() {
 }
 
 #[test]
+fn long_jobs_let_go_of_the_lock_and_let_others_have_their_turn() {
+    let (machine, host) = plug();
+    let mut users = [1, 2].map(|pasid| User::open(&machine, &host, pasid as usize - 1, pasid, page(0)));
+    for user in &mut users {
+        machine.map(user.pasid, page(1000), 512, Rights::Write);
+    }
+    for token in 0..8 {
+        users[0].submit(&copy(token, page(1000), page(1256), 1 << 20));
+    }
+    users[1].submit(&copy(100, page(1000), page(1256), 1 << 20));
+    let (mut steps, mut finished) = (0, 0);
+    loop {
+        let before = machine.accesses();
+        if !machine.step() {
+            break;
+        }
+        steps += 1;
+        assert!(machine.accesses() - before < 300, "jobs of 512 pages are not carried out in one go");
+        finished += users[0].poll().map_or(0, |_| 1);
+        if users[1].poll().is_some() {
+            assert!(finished < 8, "one job of this queue waits for all of the other one");
+            steps += 100;
+        }
+    }
+    assert!(steps > 100, "both were served");
+}
+
+#[test]
 fn a_full_ring_of_mixed_fates_is_answered_job_by_job() {
     let (machine, host) = plug();
     let mut user = User::open(&machine, &host, 0, 1, page(0));

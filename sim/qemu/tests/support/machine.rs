@@ -238,11 +238,18 @@ impl Machine {
         self.state().watched.iter().copied().collect()
     }
 
-    /// Runs the bottom half as long as it is scheduled. What is with a worker may come later.
-    pub fn run(&self) {
-        while std::mem::take(&mut *self.scheduled.lock().unwrap()) {
+    /// Runs the bottom half once, if it is scheduled.
+    pub fn step(&self) -> bool {
+        let scheduled = std::mem::take(&mut *self.scheduled.lock().unwrap());
+        if scheduled {
             self.host().run();
         }
+        scheduled
+    }
+
+    /// Runs the bottom half as long as it is scheduled. What is with a worker may come later.
+    pub fn run(&self) {
+        while self.step() {}
     }
 
     /// Runs the bottom half until `done`. Page requests stay unanswered.
