@@ -61,8 +61,7 @@ pub(crate) fn prepare(root: &Path) -> Result<(), LabError> {
 
 /// Runs a command inside, with `work` as its folder [`WORK`], and gives what it printed.
 pub(crate) fn run(toolchain: &Sysroot, work: &Path, command: &[&str]) -> Result<Vec<u8>, LabError> {
-    check()?;
-    let mut inside = unshare();
+    let mut inside = unshare(way()?);
     inside.args(["sh", "-c", ENTER, "sh"]).arg(toolchain.root()).arg(work);
     inside.args(["/usr/bin/env", "-i", "PATH=/usr/bin", "HOME=/", "LC_ALL=C"]).args(command);
     tool::output(&mut inside)
@@ -70,23 +69,27 @@ pub(crate) fn run(toolchain: &Sysroot, work: &Path, command: &[&str]) -> Result<
 
 /// Whether namespaces can be made here.
 pub(crate) fn check() -> Result<(), LabError> {
-    let failure = match tool::output(unshare().arg("true")) {
-        Ok(_) => return Ok(()),
-        Err(error) => error,
-    };
-    let reason = match failure {
-        LabError::Tool { output, .. } => output,
-        other => other.to_string(),
-    };
+    way().map(drop)
+}
+
+/// The options with which namespaces can be made here. Root in a container often may not without a user namespace, and
+/// root elsewhere may where those are forbidden.
+fn way() -> Result<&'static [&'static str], LabError> {
+    let ways: [&[&str]; 2] = [&["--user", "--map-root-user"], &[]];
+    let mut reason = String::new();
+    for way in ways.into_iter().take(if geteuid().is_root() { 2 } else { 1 }) {
+        match tool::output(unshare(way).arg("true")) {
+            Ok(_) => return Ok(way),
+            Err(LabError::Tool { output, .. }) => reason = output,
+            Err(other) => return Err(other),
+        }
+    }
     Err(LabError::NoNamespace { reason, cure: cure(|path| fs::read_to_string(path).ok()) })
 }
 
-fn unshare() -> Command {
+fn unshare(way: &[&str]) -> Command {
     let mut command = Command::new("unshare");
-    if !geteuid().is_root() {
-        command.args(["--user", "--map-root-user"]);
-    }
-    command.args(["--mount", "--pid", "--fork"]);
+    command.args(way).args(["--mount", "--pid", "--fork"]);
     command
 }
 

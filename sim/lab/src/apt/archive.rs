@@ -141,11 +141,13 @@ Dir::Log \"{root}/log\";
         Ok(files)
     }
 
-    /// Forgets the packages that were downloaded.
+    /// Forgets the packages that were downloaded, and apt's digest of the lists.
     pub(crate) fn clear(&self) -> Result<(), LabError> {
-        let archives = self.root.join("archives");
-        if archives.exists() {
-            fs::remove_dir_all(&archives).map_err(LabError::io("remove", &archives))?;
+        for folder in ["archives", "cache"] {
+            let folder = self.root.join(folder);
+            if folder.exists() {
+                fs::remove_dir_all(&folder).map_err(LabError::io("remove", &folder))?;
+            }
         }
         Ok(())
     }
