@@ -8,6 +8,9 @@ use crate::cache::Cache;
 /// the difference between bad luck and a system that never gives it.
 const TRIES: u32 = 64;
 
+/// Pages of which that is remembered.
+const REMEMBERED: usize = 256;
+
 /// One address space that queues of the function work in: what belongs to it, however many queues there are.
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -49,7 +52,13 @@ impl Context {
     pub(crate) fn note_granted(&mut self, page: u64, write: bool) {
         match self.granted.iter_mut().find(|(at, wrote, _)| (*at, *wrote) == (page, write)) {
             Some((.., tries)) => *tries += 1,
-            None => self.granted.push((page, write, 1)),
+            None => {
+                // Pages that were asked for ahead, by jobs that ended before they got there, would stay here.
+                if self.granted.len() == REMEMBERED {
+                    self.granted.remove(0);
+                }
+                self.granted.push((page, write, 1));
+            }
         }
     }
 

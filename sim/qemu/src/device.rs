@@ -72,12 +72,16 @@ static PAGES: MemoryRegionOps = MemoryRegionOps {
 /// Jobs in flight are not state that could be saved.
 static MIGRATION: Migration = Migration { name: c"warp".as_ptr(), unmigratable: true, rest: [0; 30] };
 
-/// Makes the type `warp` known to QEMU.
-pub(crate) fn register(functions: &'static Functions, version: Version, options: Options) {
-    if SETUP.set(Setup { functions, version, options }).is_ok() {
-        // SAFETY: a constant, with functions that fit the layouts of this version.
-        unsafe { (functions.type_register_static)(&raw const TYPE) };
+/// Makes the type `warp` known to QEMU; `false` if there is one already, from another copy of the plug-in.
+pub(crate) fn register(functions: &'static Functions, version: Version, options: Options) -> bool {
+    // SAFETY: the name is a C string.
+    let known = unsafe { (functions.object_class_by_name)(TYPE.name) };
+    if !known.is_null() || SETUP.set(Setup { functions, version, options }).is_err() {
+        return false;
     }
+    // SAFETY: a constant, with functions that fit the layouts of this version.
+    unsafe { (functions.type_register_static)(&raw const TYPE) };
+    true
 }
 
 extern "C" fn class_init(class: *mut c_void, _: *const c_void) {

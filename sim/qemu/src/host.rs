@@ -256,7 +256,7 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.turn.set(TURN);
-        kept.first = (kept.first + 1) % self.queues.len();
+        kept.first = (kept.first + 1) % self.queues.len().max(1);
         let first = kept.first;
         let order = || (0..self.queues.len()).map(move |index| (index + first) % self.queues.len());
         for index in order() {

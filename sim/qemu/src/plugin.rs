@@ -22,6 +22,8 @@ enum InstallError {
          cargo build --release -p uaccel-qemu"
     )]
     Licence,
+    #[error("the plug-in is loaded already; several devices need only one")]
+    Twice,
     #[error("option {0} is not text")]
     NotText(c_int),
     #[error("this QEMU lacks {}: it is older than 11.1, or keeps its functions to itself", .0.join(", "))]
@@ -75,6 +77,5 @@ unsafe fn install(argc: c_int, argv: *const *const c_char) -> Result<(), Install
             "warp: QEMU {version} is not one this plug-in was tested with; its classes are laid out as expected, and answers are checked"
         );
     }
-    device::register(functions, version, options);
-    Ok(())
+    if device::register(functions, version, options) { Ok(()) } else { Err(InstallError::Twice) }
 }
