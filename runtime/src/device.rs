@@ -72,6 +72,9 @@ impl DeviceCore {
 /// Places for queues; those that died keep theirs, so there are more places than queues in use.
 const PLACES_PER_QUEUE: usize = 4;
 
+/// How long to leave a device alone of which other processes have all queues: asking takes system calls.
+const BUSY_PAUSE: Duration = Duration::from_millis(2);
+
 /// A device in use.
 pub(crate) struct Device {
     pub(crate) core: Arc<DeviceCore>,
@@ -79,8 +82,8 @@ pub(crate) struct Device {
     queues: Box<[OnceLock<Arc<QueueCore>>]>,
     /// How many places are taken.
     opened: AtomicUsize,
-    /// Held while a queue is opened.
-    opening: Mutex<()>,
+    /// Held while a queue is opened. Until this time there is no use in trying: other processes have them all.
+    opening: Mutex<Option<Instant>>,
 }
 
 impl Device {
@@ -97,7 +100,7 @@ impl Device {
         if let Some(place) = queues.first() {
             place.get_or_init(|| first);
         }
-        Ok(Self { core, granted, queues, opened: AtomicUsize::new(1), opening: Mutex::new(()) })
+        Ok(Self { core, granted, queues, opened: AtomicUsize::new(1), opening: Mutex::new(None) })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -213,7 +216,10 @@ impl Device {
 
     /// Opens one more queue; `false` if every place is taken, or the device has no more and others can be waited for.
     fn open_another(&self) -> Result<bool, Error> {
-        let _one_at_a_time = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut busy_until = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if busy_until.is_some_and(|time| Instant::now() < time) {
+            return Ok(false);
+        }
         let Some(place) = self.queues.iter().find(|place| place.get().is_none()) else { return Ok(false) };
         match open_queue(&self.core) {
             Ok(core) => {
@@ -222,7 +228,10 @@ impl Device {
                 Ok(true)
             }
             // Other processes have them: one will be free again.
-            Err(error) if is_busy(&error) => Ok(false),
+            Err(error) if is_busy(&error) => {
+                *busy_until = Some(Instant::now() + BUSY_PAUSE);
+                Ok(false)
+            }
             Err(error) => {
                 let others = self.queues().any(|core| !matches!(core.try_home().as_deref(), Some(Home::Dead(_))));
                 tracing::debug!(device = self.name(), %error, "no further queue");
@@ -238,7 +247,7 @@ fn open_first(core: &Arc<DeviceCore>) -> Result<Arc<QueueCore>, Error> {
     loop {
         match open_queue(core) {
             Err(error) if is_busy(&error) && begun.elapsed() < core.options.deadline => {
-                std::thread::sleep(Duration::from_millis(1));
+                std::thread::sleep(BUSY_PAUSE);
             }
             opened => return opened,
         }
