@@ -10,7 +10,7 @@ use crate::initramfs::Extra;
 /// Runs any program in a guest with real shared virtual addressing: a stock QEMU and a stock Debian kernel, fetched into
 /// a cache of yours. Nothing on the system is touched, and no root is needed.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXIT_CODES)]
+#[command(version)]
 pub(crate) struct Cli {
     /// The lab's folder [default: $XDG_CACHE_HOME/sva-lab, else ~/.cache/sva-lab]
     #[arg(long, global = true, value_name = "DIR", env = "SVA_LAB_CACHE")]
@@ -23,7 +23,7 @@ pub(crate) struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes of `run`: the program's own; 128 and its number if a signal ended it; 120 if the program succeeded, but the \
+Exit code: the program's own; 128 and its number if a signal ended it; 120 if the program succeeded, but the \
 kernel complained (WARNING, BUG, a fault at the IOMMU); 124 if the time was over; 125 if the lab itself failed.";
 
 #[derive(Debug, Subcommand)]
@@ -41,6 +41,7 @@ pub(crate) enum Action {
         folder: PathBuf,
     },
     /// Boot, run a program, give back its output and its exit code
+    #[command(after_help = EXIT_CODES)]
     Run(Box<RunArgs>),
     /// Say what is missing here, with the command that mends it
     Doctor,

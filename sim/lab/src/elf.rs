@@ -104,6 +104,8 @@ impl Image {
 /// All files that `program` needs to start, by the path where the loader will look for them.
 pub(crate) fn closure(program: &Path, search: &Search) -> Result<BTreeMap<PathBuf, PathBuf>, LabError> {
     let mut files = BTreeMap::new();
+    // The loader knows where a program really is.
+    let program = &fs::canonicalize(program).map_err(LabError::io("find", program))?;
     let Some(image) = Image::read(program)? else {
         return Ok(files);
     };
@@ -247,6 +249,29 @@ mod tests {
         let search = Search { first: vec!["/no/such/place".into()], last: Vec::new() };
         let error = closure(&program, &search).unwrap_err().to_string();
         assert!(error.contains("/no/such/place") && error.contains(".so"), "{error}");
+    }
+
+    #[test]
+    fn a_library_beside_the_program_is_found_through_its_origin_and_at_that_place() {
+        // Needs a C compiler, as building this workspace does.
+        let folder = tempfile::tempdir().unwrap();
+        let folder = fs::canonicalize(folder.path()).unwrap();
+        fs::create_dir(folder.join("own")).unwrap();
+        let compile = |target: &str, source: &str, options: &[&str]| {
+            fs::write(folder.join("source.c"), source).unwrap();
+            let mut compiler = std::process::Command::new("cc");
+            compiler.current_dir(&folder).args(["-fPIC", "-o", target, "source.c", "-Lown", "-Wl,--no-as-needed"]);
+            assert!(compiler.args(options).status().unwrap().success(), "{target}");
+        };
+        compile("own/libinner.so", "int inner(void) { return 1; }", &["-shared"]);
+        let beside = ["-shared", "-linner", "-Wl,-rpath,$ORIGIN"];
+        compile("own/libouter.so", "int outer(void) { return 2; }", &beside);
+        // The program knows only of the outer one.
+        let below = ["-louter", "-Wl,-rpath,${ORIGIN}/own"];
+        compile("program", "int outer(void); int main(void) { return outer(); }", &below);
+        let files = closure(&folder.join("own/../program"), &Search::of_machine()).unwrap();
+        assert!(files.contains_key(&folder.join("own/libouter.so")), "{files:?}");
+        assert!(files.contains_key(&folder.join("own/libinner.so")), "{files:?}");
     }
 
     #[test]

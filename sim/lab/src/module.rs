@@ -27,11 +27,11 @@ pub(crate) struct Sources(BTreeMap<PathBuf, Vec<u8>>);
 impl Sources {
     /// Those in a folder with a Kbuild (or Makefile), and in the folders below.
     pub(crate) fn in_folder(folder: &Path) -> Result<Self, LabError> {
-        let mut sources = Self::default();
-        sources.gather(folder, Path::new(""))?;
-        if !["Kbuild", "Makefile"].iter().any(|name| sources.0.contains_key(Path::new(name))) {
+        if !["Kbuild", "Makefile"].iter().any(|name| folder.join(name).is_file()) {
             return Err(LabError::bad_file(folder, "it has neither a Kbuild nor a Makefile"));
         }
+        let mut sources = Self::default();
+        sources.gather(folder, Path::new(""))?;
         Ok(sources)
     }
 

@@ -73,6 +73,7 @@ impl Archive {
 APT::Architecture \"amd64\";
 #clear APT::Architectures;
 APT::Sandbox::User \"root\";
+DPkg::Lock::Timeout \"60\";
 Acquire::Languages \"none\";
 Dir::Etc::sourcelist \"{root}/debian.sources\";
 Dir::Etc::sourceparts \"/dev/null\";
