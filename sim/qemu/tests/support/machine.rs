@@ -161,24 +161,35 @@ impl Machine {
     /// Reads memory as the process does.
     pub fn peek(&self, pasid: u32, address: u64, len: usize) -> Vec<u8> {
         let state = self.state();
-        (address..)
-            .take(len)
-            .map(|at| {
-                let entry = state.entries.get(&(pasid, at & !(PAGE - 1))).expect("the process has the page");
-                state.frames[entry.frame][(at % PAGE) as usize]
-            })
-            .collect()
+        let mut bytes = Vec::with_capacity(len);
+        while bytes.len() < len {
+            let at = address + bytes.len() as u64;
+            let entry = state.entries.get(&(pasid, at & !(PAGE - 1))).expect("the process has the page");
+            let rest = &state.frames[entry.frame][(at % PAGE) as usize..];
+            bytes.extend_from_slice(&rest[..rest.len().min(len - bytes.len())]);
+        }
+        bytes
     }
 
     /// Writes memory as the process does, which brings pages in.
     pub fn poke(&self, pasid: u32, address: u64, bytes: &[u8]) {
         let mut guard = self.state();
         let state = &mut *guard;
-        for (at, byte) in (address..).zip(bytes) {
+        let mut done = 0;
+        while done < bytes.len() {
+            let at = address + done as u64;
             let entry = state.entries.get_mut(&(pasid, at & !(PAGE - 1))).expect("the process has the page");
             entry.present = true;
-            state.frames[entry.frame][(at % PAGE) as usize] = *byte;
+            let rest = &mut state.frames[entry.frame][(at % PAGE) as usize..];
+            let count = rest.len().min(bytes.len() - done);
+            rest[..count].copy_from_slice(&bytes[done..done + count]);
+            done += count;
         }
+    }
+
+    /// Whether a process has a page.
+    pub fn has(&self, pasid: u32, page: u64) -> bool {
+        self.state().entries.contains_key(&(pasid, page))
     }
 
     pub fn word(&self, pasid: u32, address: u64) -> u64 {
