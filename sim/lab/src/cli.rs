@@ -50,7 +50,7 @@ pub(crate) enum Action {
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
     /// The program and its arguments. With a slash it is a file of this machine, else one in the guest (busybox)
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM", required_unless_present_any = ["shell", "script"])]
+    #[arg(trailing_var_arg = true, value_name = "PROGRAM", required_unless_present_any = ["shell", "script"])]
     pub(crate) command: Vec<String>,
     /// A shell on the guest's console instead of a program
     #[arg(long, conflicts_with_all = ["command", "script"])]
@@ -61,6 +61,9 @@ pub(crate) struct RunArgs {
     /// A file or folder to take along, to the program's folder or to GUEST
     #[arg(long = "file", value_name = "HOST[=GUEST]", value_parser = Extra::parse)]
     pub(crate) files: Vec<Extra>,
+    /// What the program reads as its input: a file, or - for what this process is given, up to its end [default: nothing]
+    #[arg(long, value_name = "FILE", conflicts_with = "shell")]
+    pub(crate) input: Option<PathBuf>,
     /// A variable for the program; without a value it is taken from here. RUST_*, CARGO_* and UACCEL_* are passed anyway
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     pub(crate) environment: Vec<String>,
@@ -134,4 +137,36 @@ impl RunArgs {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: u64 = text.parse().map_err(|error| format!("{error}"))?;
     if seconds == 0 { Err("at least 1".to_owned()) } else { Ok(Duration::from_secs(seconds)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn words(line: &str) -> Result<Vec<String>, String> {
+        let cli = Cli::try_parse_from(line.split(' ')).map_err(|error| error.to_string())?;
+        match cli.action {
+            Action::Run(arguments) => Ok(arguments.command),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_behind_the_program_are_the_programs() {
+        assert_eq!(words("sva-lab run -- ./prog --trace -x").unwrap(), ["./prog", "--trace", "-x"]);
+        assert_eq!(words("sva-lab run --smp 1 ./prog --trace -- y").unwrap(), ["./prog", "--trace", "--", "y"]);
+    }
+
+    #[test]
+    fn an_option_that_there_is_not_is_refused_and_not_taken_for_a_program() {
+        assert!(words("sva-lab run --no-such-option -- ./prog").unwrap_err().contains("--no-such-option"));
+        assert!(words("sva-lab run").is_err() && words("sva-lab run --shell -- ./prog").is_err());
+    }
 }

@@ -11,6 +11,9 @@ use crate::elf::{self, Image, Search};
 use crate::error::LabError;
 use crate::guest::{ERRAND, Errand, INIT, WORK};
 
+/// Where the program's input lies.
+const INPUT: &str = "/etc/sva-lab.input";
+
 /// Folders in which every loader looks by itself.
 const USUAL: [&str; 6] =
     ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib", "/usr/lib", "/lib64", "/usr/lib64"];
@@ -46,6 +49,8 @@ pub(crate) struct Contents<'a> {
     /// The program and its arguments; none for a shell.
     pub(crate) command: &'a [String],
     pub(crate) extras: &'a [Extra],
+    /// What the program reads.
+    pub(crate) input: Option<&'a [u8]>,
     pub(crate) environment: Vec<(String, String)>,
 }
 
@@ -88,7 +93,11 @@ pub(crate) fn write(contents: Contents<'_>, target: &Path) -> Result<(), LabErro
         let folders: Vec<String> = root.unusual.iter().map(|folder| folder.display().to_string()).collect();
         environment.push(("LD_LIBRARY_PATH".to_owned(), folders.join(":")));
     }
-    let errand = Errand { modules, command, environment };
+    if let Some(input) = contents.input {
+        root.say(|archive| archive.file(INPUT, 0o644, input))?;
+    }
+    let input = contents.input.map(|_| INPUT.to_owned());
+    let errand = Errand { modules, command, input, environment };
     let text = serde_json::to_vec(&errand).map_err(|error| LabError::bad_file(ERRAND, error))?;
     root.say(|archive| archive.file(ERRAND, 0o644, &text))?;
     root.say(|archive| archive.folder(WORK))?;

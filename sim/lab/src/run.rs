@@ -1,7 +1,7 @@
 //! The action `run`: everything brought together for one boot.
 
 use std::fs;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,11 +83,13 @@ pub(crate) fn run(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Re
     if let Some(script) = &arguments.script {
         extras.push(Extra::parse(&format!("{}={SCRIPT}", script.display())).map_err(LabError::NotText)?);
     }
+    let input = arguments.input.as_deref().map(input).transpose()?;
     let contents = Contents {
         busybox: &kit.busybox.join("busybox"),
         modules: &modules,
         command: &command,
         extras: &extras,
+        input: input.as_deref(),
         environment: environment(&arguments.environment)?,
     };
     initramfs::write(contents, &machine.initramfs)?;
@@ -100,6 +102,9 @@ pub(crate) fn run(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Re
     let complaints = kernel_log::complaints(&report.console, &arguments.allow);
     for complaint in &complaints {
         progress.warn(&format!("the kernel complained: {complaint}"));
+    }
+    if !complaints.is_empty() && !arguments.verbose && arguments.keep.is_none() {
+        progress.say("--keep DIR keeps the whole console, --verbose shows it");
     }
     Ok(match report.end {
         End::NotUp => return Err(LabError::NotUp { seconds: LAST_BOOT.as_secs(), console: report.tail() }),
@@ -146,6 +151,15 @@ fn command(arguments: &RunArgs) -> Result<Vec<String>, LabError> {
         return Ok(vec!["sh".to_owned(), SCRIPT.to_owned()]);
     }
     Ok(arguments.command.clone())
+}
+
+fn input(path: &Path) -> Result<Vec<u8>, LabError> {
+    if path != Path::new("-") {
+        return fs::read(path).map_err(LabError::io("read", path));
+    }
+    let mut bytes = Vec::new();
+    io::stdin().read_to_end(&mut bytes).map_err(LabError::io("read", "stdin"))?;
+    Ok(bytes)
 }
 
 fn plugin(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Result<Option<(PathBuf, Vec<String>)>, LabError> {

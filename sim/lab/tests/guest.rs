@@ -127,6 +127,16 @@ fn files_scripts_and_variables_arrive() {
 
 #[test]
 #[ignore = "boots a guest"]
+fn a_program_reads_its_input_up_to_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("input");
+    std::fs::write(&file, "first\nlast\n").unwrap();
+    expect(&shell(&["--input", file.to_str().unwrap()], "cat; echo end"), 0, "first\nlast\nend\n");
+    expect(&shell(&[], "cat; echo end"), 0, "end\n");
+}
+
+#[test]
+#[ignore = "boots a guest"]
 fn a_dynamic_program_finds_its_libraries() {
     // This very program, which lists its tests and needs the C library for that.
     let own = std::env::current_exe().unwrap();

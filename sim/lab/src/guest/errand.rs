@@ -15,6 +15,8 @@ pub(crate) struct Errand {
     pub(crate) modules: Vec<String>,
     /// The program and its arguments; a shell on the console if there is none.
     pub(crate) command: Vec<String>,
+    /// What it reads as its input; nothing if it is none.
+    pub(crate) input: Option<String>,
     /// Its environment.
     pub(crate) environment: Vec<(String, String)>,
 }

@@ -107,7 +107,11 @@ fn errand(port: &File) -> Result<Frame, String> {
     match errand.command.split_first() {
         Some((program, arguments)) => {
             let mut command = Command::new(program);
-            command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let input = match &errand.input {
+                Some(path) => File::open(path).map_err(|error| format!("cannot open {path}: {error}"))?.into(),
+                None => Stdio::null(),
+            };
+            command.args(arguments).stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
             supervise(&mut command, &errand, send)
         }
         None => {
