@@ -26,6 +26,11 @@ pub(crate) struct Extra {
 }
 
 impl Extra {
+    /// What is at `host` here will be at `guest` there.
+    pub(crate) fn new(host: impl Into<PathBuf>, guest: impl Into<String>) -> Self {
+        Self { host: host.into(), guest: guest.into() }
+    }
+
     /// `HOST` or `HOST=GUEST`; what is not absolute in the guest lies in the program's folder.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (host, guest) = match text.split_once('=') {
@@ -37,7 +42,7 @@ impl Extra {
                 (text, name.to_string_lossy().into_owned())
             }
         };
-        Ok(Self { host: PathBuf::from(host), guest: Path::new(WORK).join(guest).to_string_lossy().into_owned() })
+        Ok(Self::new(host, Path::new(WORK).join(guest).to_string_lossy()))
     }
 }
 

@@ -1,5 +1,6 @@
-//! A place to build in: the toolchain's sysroot as the root of a namespace of its own. It needs no root, and can write to
-//! nothing but the folder of the build.
+//! A place to build in: the toolchain's sysroot as the root of a namespace of its own. It needs no root. What is built
+//! sees nothing else of this machine, and can write to the folder of the build; to the sysroot only where the kernel does
+//! not let a mount be made read-only.
 
 use std::fs;
 use std::os::unix::fs::symlink;

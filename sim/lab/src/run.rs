@@ -57,31 +57,11 @@ pub(crate) fn run(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Re
         }
         None => folder.path().to_owned(),
     };
-    let machine = Machine {
-        qemu: arguments.qemu.clone().unwrap_or_else(|| kit.qemu.clone()),
-        kernel: arguments.kernel.clone().unwrap_or_else(|| kit.vmlinuz()),
-        initramfs: kept.join("root.cpio"),
-        devices: match (arguments.devices.as_slice(), &plugin) {
-            ([], Some(_)) => vec!["warp".to_owned()],
-            (devices, _) => devices.to_vec(),
-        },
-        plugin,
-        iommu: match (arguments.no_iommu, arguments.no_svm) {
-            (true, _) => Iommu::None,
-            (false, true) => Iommu::NoPageRequests,
-            (false, false) => Iommu::Shared,
-        },
-        processors: arguments.smp,
-        memory_mib: arguments.memory,
-        parameters: arguments.parameters.clone(),
-        more: arguments.qemu_words.clone(),
-        log: kept.join("console.log"),
-        port: folder.path().join("port"),
-        console: arguments.verbose || arguments.shell,
-    };
-    let (command, mut extras) = (command(arguments)?, arguments.files.clone());
+    let machine = machine(arguments, &kit, plugin, &kept, folder.path());
+    let (mut command, mut extras) = (arguments.command.clone(), arguments.files.clone());
     if let Some(script) = &arguments.script {
-        extras.push(Extra::parse(&format!("{}={SCRIPT}", script.display())).map_err(LabError::NotText)?);
+        command = vec!["sh".to_owned(), SCRIPT.to_owned()];
+        extras.push(Extra::new(script, SCRIPT));
     }
     let input = arguments.input.as_deref().map(input).transpose()?;
     let contents = Contents {
@@ -122,6 +102,38 @@ pub(crate) fn run(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Re
     })
 }
 
+/// The machine to start; `kept` is the folder for what may be of interest afterwards, `passing` for the rest.
+fn machine(
+    arguments: &RunArgs,
+    kit: &Kit,
+    plugin: Option<(PathBuf, Vec<String>)>,
+    kept: &Path,
+    passing: &Path,
+) -> Machine {
+    Machine {
+        qemu: arguments.qemu.clone().unwrap_or_else(|| kit.qemu.clone()),
+        kernel: arguments.kernel.clone().unwrap_or_else(|| kit.vmlinuz()),
+        initramfs: kept.join("root.cpio"),
+        devices: match (arguments.devices.as_slice(), &plugin) {
+            ([], Some(_)) => vec!["warp".to_owned()],
+            (devices, _) => devices.to_vec(),
+        },
+        plugin,
+        iommu: match (arguments.no_iommu, arguments.no_svm) {
+            (true, _) => Iommu::None,
+            (false, true) => Iommu::NoPageRequests,
+            (false, false) => Iommu::Shared,
+        },
+        processors: arguments.smp,
+        memory_mib: arguments.memory,
+        parameters: arguments.parameters.clone(),
+        more: arguments.qemu_words.clone(),
+        log: kept.join("console.log"),
+        port: passing.join("port"),
+        console: arguments.verbose || arguments.shell,
+    }
+}
+
 /// Boots until the guest comes to its program, whatever becomes of that.
 fn up(
     machine: &Machine,
@@ -145,13 +157,6 @@ fn up(
 
 /// Where a script lies in the guest.
 const SCRIPT: &str = "/etc/sva-lab.sh";
-
-fn command(arguments: &RunArgs) -> Result<Vec<String>, LabError> {
-    if arguments.script.is_some() {
-        return Ok(vec!["sh".to_owned(), SCRIPT.to_owned()]);
-    }
-    Ok(arguments.command.clone())
-}
 
 fn input(path: &Path) -> Result<Vec<u8>, LabError> {
     if path != Path::new("-") {
