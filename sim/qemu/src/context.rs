@@ -3,6 +3,7 @@
 use uaccel_sim::PageRequest;
 
 use crate::cache::Cache;
+use crate::translations::{Answer, Missing};
 
 /// How often the system may grant a page without there being a translation afterwards. Pages can be taken away again between the two; this is
 /// the difference between bad luck and a system that never gives it.
@@ -36,6 +37,22 @@ pub(crate) struct Request {
     pub(crate) write: bool,
     /// `None` until it could be sent.
     pub(crate) group: Option<u16>,
+    /// Whether others than who sent it wait for the answer.
+    pub(crate) joined: bool,
+}
+
+impl Request {
+    /// The name under which others wait for it.
+    const fn for_others(&self) -> PageRequest {
+        PageRequest(self.id.0 | 1 << 63)
+    }
+
+    /// The answers for those who wait.
+    pub(crate) fn answers(&self, granted: bool) -> impl Iterator<Item = Answer> + use<> {
+        let refused = (!granted).then_some(Missing { page: self.page, write: self.write });
+        let others = self.joined.then_some(Answer { request: self.for_others(), refused: None });
+        [Some(Answer { request: self.id, refused }), others].into_iter().flatten()
+    }
 }
 
 impl Context {
@@ -43,9 +60,12 @@ impl Context {
         Self { queues: 0, cache: Cache::new(), requests: Vec::new(), gone: false, epoch: 0, granted: Vec::new() }
     }
 
-    /// The request that is out for a page and would do for an access.
-    pub(crate) fn request_for(&self, page: u64, write: bool) -> Option<PageRequest> {
-        self.requests.iter().find(|request| request.page == page && (request.write || !write)).map(|request| request.id)
+    /// Joins the request that is out for a page and would do for an access. Who joins is told under a name of its own that there is an answer, but not
+    /// which: a refusal may be older than the right to the page that was given to a job that came later.
+    pub(crate) fn join(&mut self, page: u64, write: bool) -> Option<PageRequest> {
+        let request = self.requests.iter_mut().find(|request| request.page == page && (request.write || !write))?;
+        request.joined = true;
+        Some(request.for_others())
     }
 
     /// Notes that a page was granted.

@@ -116,14 +116,14 @@ impl<E: Emulator> Translations<E> {
     pub(crate) fn find(&self, pasid: u32, address: u64, write: bool) -> Found {
         let (page, offset) = (address & !(PAGE - 1), address & (PAGE - 1));
         let epoch = {
-            let state = self.state();
-            let Some(context) = state.contexts.get(&pasid).filter(|context| !context.gone) else {
+            let mut state = self.state();
+            let Some(context) = state.contexts.get_mut(&pasid).filter(|context| !context.gone) else {
                 return Found::Nowhere;
             };
             if let Some(place) = context.cache.get(address, write) {
                 return Found::Place(place);
             }
-            if let Some(request) = context.request_for(page, write) {
+            if let Some(request) = context.join(page, write) {
                 return Found::Wait(request);
             }
             context.epoch
@@ -174,7 +174,7 @@ impl<E: Emulator> Translations<E> {
             state.last_request += 1;
             let id = PageRequest(state.last_request);
             let group = if state.groups.out() < allocation { state.groups.take() } else { None };
-            context.requests.push(Request { id, page, write, group });
+            context.requests.push(Request { id, page, write, group, joined: false });
             if group.is_none() {
                 state.unsent.push_back((pasid, id));
             }
@@ -232,8 +232,7 @@ impl<E: Emulator> Translations<E> {
                 (pasid, *request, group)
             };
             if !self.send(pasid, request.id, request.page, request.write, group) {
-                let refused = Some(Missing { page: request.page, write: request.write });
-                self.state().answers.push(Answer { request: request.id, refused });
+                self.state().answers.extend(request.answers(false));
                 self.emulator.schedule();
             }
         }
@@ -260,8 +259,7 @@ impl<E: Emulator> Translations<E> {
             self.counters.refused.count();
         }
         state.groups.give_back(group);
-        let refused = (!granted).then_some(Missing { page: request.page, write: request.write });
-        state.answers.push(Answer { request: request.id, refused });
+        state.answers.extend(request.answers(granted));
         drop(guard);
         self.emulator.schedule();
     }

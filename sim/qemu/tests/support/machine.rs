@@ -221,6 +221,12 @@ impl Machine {
         granted
     }
 
+    /// Answers that the page cannot be had.
+    pub fn refuse(&self, request: Request) {
+        self.state().requests.retain(|other| *other != request);
+        self.host().page_response(request.pasid, request.group, false);
+    }
+
     /// Answers with success, and does nothing.
     pub fn lie(&self, request: Request) {
         self.state().requests.retain(|other| *other != request);

@@ -90,6 +90,17 @@ impl User {
         completion.expect("until there was one")
     }
 
+    /// Waits for the next completion while no page request is answered.
+    pub fn wait_unanswered(&mut self) -> Completion {
+        let machine = self.machine.clone();
+        let mut completion = None;
+        machine.run_until(|| {
+            completion = self.poll();
+            completion.is_some()
+        });
+        completion.expect("until there was one")
+    }
+
     pub fn arm(&mut self) {
         self.arm += 1;
         self.set(user_page::ARM, self.arm);
