@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::ptr::NonNull;
 
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
+use uaccel_runtime::{Room, WriteBuf};
 
 /// Bytes of a page.
 pub(crate) const PAGE: usize = 4096;
@@ -21,11 +22,35 @@ pub(crate) struct Pages {
 // SAFETY: the mapping belongs to the process, and is only reached through pointers and system calls. Tests race on it on purpose: with a device, and with
 // a thread that changes the mapping.
 unsafe impl Sync for Pages {}
+// SAFETY: as for `Sync`.
+unsafe impl Send for Pages {}
+
+// SAFETY: the mapping stays where it is, and a test that gives it away does not access it before it is back.
+unsafe impl WriteBuf for Pages {
+    fn room(&mut self) -> Room {
+        // Anonymous memory holds zeros, and a file's its bytes.
+        Room { start: self.start(), len: self.len.get(), initialised: true }
+    }
+
+    unsafe fn set_written(&mut self, _: usize) {}
+
+    fn wipe(&mut self) {
+        // SAFETY: ours, and no job has it any more.
+        unsafe { self.start().write_bytes(0, self.len.get()) }
+    }
+}
 
 impl Pages {
     /// Pages that nobody has touched.
     pub(crate) fn untouched(len: usize) -> Self {
         Self::anonymous(None, len, MapFlags::empty())
+    }
+
+    /// The same, of the smallest size: each is brought in by itself.
+    pub(crate) fn untouched_small(len: usize) -> Self {
+        let pages = Self::untouched(len);
+        pages.advise(MmapAdvise::MADV_NOHUGEPAGE);
+        pages
     }
 
     /// Pages at this address, which is free.

@@ -63,9 +63,7 @@ fn memory_that_nobody_has_touched_is_brought_in_by_page_requests() {
     let source = Pages::untouched(PAGES * PAGE);
     let bytes = noise(1, PAGES * PAGE);
     source.write(0, &bytes);
-    let destination = Pages::untouched(PAGES * PAGE);
-    // Small pages, so that each must be asked for.
-    destination.advise(MmapAdvise::MADV_NOHUGEPAGE);
+    let destination = Pages::untouched_small(PAGES * PAGE);
     let (granted, refused) = page_requests();
     run(&runtime, &copy(source.start(), destination.start(), PAGES * PAGE)).unwrap();
     let (granted, refused) = (page_requests().0 - granted, page_requests().1 - refused);

@@ -140,8 +140,7 @@ fn eight_processes_with_two_queues_each_get_every_byte_right() {
 fn victim(mut ready: File) {
     const LEN: usize = 4 << 20;
     const JOBS: usize = 32;
-    let pages = Pages::untouched(LEN * JOBS);
-    pages.advise(nix::sys::mman::MmapAdvise::MADV_NOHUGEPAGE);
+    let pages = Pages::untouched_small(LEN * JOBS);
     let runtime = builder().queues(1).build().unwrap();
     let mut lease = runtime.lease().unwrap();
     let _ = lease.scope(|scope| {

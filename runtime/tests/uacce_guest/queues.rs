@@ -1,12 +1,14 @@
 //! Queues: opened, scarce, two of one process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use uaccel_queue::{Bus, Quiet, RegionKind, Transport, TransportError};
 use uaccel_runtime::uacce::UacceBus;
 use uaccel_runtime::{Error, OwnedWork, Runtime, Verdict, Work};
 
 use crate::bench::{DEVICE, PATIENCE, builder, eventually, noise, number, runtime};
+use crate::pages::Pages;
 use crate::workload::Workload;
 
 #[test]
@@ -52,8 +54,8 @@ fn two_queues_of_one_process_share_its_address_space_and_one_outlives_the_other(
     let (first, second) = (builder().queues(1).build().unwrap(), builder().queues(1).build().unwrap());
     let source: Arc<[u8]> = noise(1, LEN).into();
     let start = |runtime: &Runtime| -> Vec<_> {
-        // So large that each is a mapping of its own that nobody has touched: both queues have page requests out.
-        let destination = || Vec::with_capacity(LEN);
+        // Destinations that nobody has touched: both queues have page requests out.
+        let destination = || Pages::untouched_small(LEN);
         (0..16).map(|_| runtime.submit(OwnedWork::copy(source.clone(), destination())).unwrap()).collect()
     };
     let requests = number("device/page_requests");
@@ -62,24 +64,29 @@ fn two_queues_of_one_process_share_its_address_space_and_one_outlives_the_other(
     drop(gone);
     drop(first);
     for job in kept {
-        assert!(job.wait().into_output().unwrap().1 == *source);
+        assert!(job.wait().into_output().unwrap().1.read(0, LEN) == *source);
     }
     assert_eq!(second.counters().resets, 0);
 }
 
 #[test]
-fn a_stalled_deadline_resets_the_queue_and_the_next_job_is_well() {
+fn jobs_taken_back_at_a_deadline_give_their_buffers_back_and_the_next_ones_are_well() {
+    const LEN: usize = 4 << 20;
     let runtime = builder().queues(1).build().unwrap();
     let workload = Workload::new(&runtime, 3);
     let free = number("available_instances");
+    let source: Arc<[u8]> = noise(2, LEN).into();
     let mut late = 0;
     for round in 0..5 {
-        let job = runtime.submit(OwnedWork::copy(vec![1; 4 << 20], vec![0; 4 << 20])).unwrap();
-        // No time at all: the job is taken back wherever it is.
-        let finished = job.with_deadline(std::time::Duration::ZERO).wait();
-        assert!(matches!(finished.result, Ok(_) | Err(Error::Deadline(_))), "{:?}", finished.result);
-        late += u32::from(finished.result.is_err());
-        assert!(finished.buffers.is_some(), "the kernel has stopped the queue");
+        // A thousand page requests each: the last has not even begun.
+        let start = || runtime.submit(OwnedWork::copy(source.clone(), Pages::untouched_small(LEN))).unwrap();
+        let jobs: Vec<_> = (0..8).map(|_| start().with_deadline(Duration::ZERO)).collect();
+        for job in jobs.into_iter().rev() {
+            let finished = job.wait();
+            assert!(matches!(finished.result, Ok(_) | Err(Error::Deadline(_))), "{:?}", finished.result);
+            late += u32::from(finished.result.is_err());
+            assert!(finished.buffers.is_some(), "the kernel has stopped the queue");
+        }
         workload.round(&mut runtime.lease().unwrap(), round).unwrap();
         assert_eq!(number("available_instances"), free, "a reset queue takes one other place");
     }
