@@ -332,6 +332,10 @@ fn nothing_is_accessed_without_bus_mastering() {
     let accesses = machine.accesses();
     user.submit(&Descriptor { token: 1, ..Descriptor::default() });
     machine.run();
+    let other = User::idle(&machine, &host, 1, 1, page(50));
+    machine.map(1, page(50), 2, Rights::Write);
+    other.enable();
+    assert_eq!(State::decode(host.read(control_page::queue_state(1))), State::Failed(2));
     assert_eq!(machine.accesses(), accesses);
     machine.set_master(true);
     user.set(user_page::SUBMIT, 1);
