@@ -19,6 +19,8 @@ pub struct DeviceInfo {
     pub unusable: Option<Unusable>,
     /// The memory node it is near, where known.
     pub numa_node: Option<u32>,
+    /// The algorithms it has by the kernel's account, each under the kernel's name; none where the bus has no such account.
+    pub algorithms: Vec<String>,
 }
 
 /// Why a device cannot be used.
@@ -34,7 +36,8 @@ impl DeviceInfo {
     /// A usable piece of hardware.
     #[must_use]
     pub fn new(name: impl Into<String>, interface: impl Into<String>) -> Self {
-        Self { name: name.into(), interface: interface.into(), simulated: false, unusable: None, numa_node: None }
+        let (name, interface) = (name.into(), interface.into());
+        Self { name, interface, simulated: false, unusable: None, numa_node: None, algorithms: Vec::new() }
     }
 }
 

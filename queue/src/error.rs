@@ -101,6 +101,9 @@ pub enum OpenError {
     /// The device did not come up.
     #[error("device did not become ready")]
     NotReady,
+    /// The job that shows what the device can do went wrong.
+    #[error("the first job {0}")]
+    Probe(&'static str),
     /// The transport failed.
     #[error("transport failed")]
     Transport(#[from] TransportError),

@@ -1,5 +1,6 @@
 //! Building a runtime.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::runtime::{Inner, Runtime};
 use crate::session::DroppedSessions;
 use crate::sys::cpus;
 use crate::sys::fork_mark::ForkMark;
+use crate::uacce::UacceBus;
 use crate::{Error, Report};
 
 /// The name of the CPU as a device.
@@ -25,6 +27,7 @@ pub(crate) const SOFTWARE: &str = uaccel_drivers::software::DEVICE;
 pub struct Builder {
     drivers: Vec<Arc<dyn Driver>>,
     buses: Vec<Arc<dyn Bus>>,
+    root: Option<PathBuf>,
     device: Option<String>,
     depth: usize,
     queues: usize,
@@ -42,6 +45,7 @@ impl Builder {
                 #[cfg(feature = "sim")]
                 Arc::new(crate::SimulatorBus::default()),
             ],
+            root: None,
             device: None,
             depth: 128,
             queues: cpus::usable().max(4),
@@ -60,6 +64,13 @@ impl Builder {
     /// Registers a place where devices are found.
     pub fn bus(mut self, bus: Arc<dyn Bus>) -> Self {
         self.buses.insert(0, bus);
+        self
+    }
+
+    /// Looks for the machine's devices in `sys` and `dev` in this folder. Without it the environment variable
+    /// [`UACCEL_ROOT`](crate::uacce::ROOT_VARIABLE) is asked, then it is `/`.
+    pub fn root(mut self, root: impl Into<PathBuf>) -> Self {
+        self.root = Some(root.into());
         self
     }
 
@@ -104,16 +115,22 @@ impl Builder {
     /// What [`build`](Self::build) would choose, without opening anything.
     #[must_use]
     pub fn report(&self) -> Report {
-        self.choose().1
+        let (candidates, mut report) = self.choose();
+        if let Some(best) = candidates.first() {
+            report.choose(best);
+        }
+        report
     }
 
-    /// Chooses a device and opens it.
+    /// Chooses a device and opens it. One that was not named and does not open is passed over for the next best, and the report says why.
     ///
     /// # Errors
     /// [`Error::NoDevice`] with a report, [`Error::Open`], [`Error::System`].
     pub fn build(self) -> Result<Runtime, Error> {
-        let (chosen, report) = self.choose();
-        let Some(chosen) = chosen else { return Err(Error::NoDevice(Box::new(report))) };
+        let (candidates, mut report) = self.choose();
+        if candidates.is_empty() {
+            return Err(Error::NoDevice(Box::new(report)));
+        }
         let fork = ForkMark::new().map_err(|source| Error::System { call: "mmap of the fork mark", source })?;
         let reactor = Reactor::new(fork.clone()).map_err(|source| Error::System { call: "eventfd", source })?;
         let reactor = Arc::new(reactor);
@@ -123,23 +140,37 @@ impl Builder {
             let request = QueueRequest::new(self.depth);
             Device::open(DeviceCore::new(candidate, request, options, dropped.clone(), fork.clone(), reactor.clone()))
         };
-        let is_software = chosen.info.name == SOFTWARE;
+        let mut candidates = candidates.into_iter();
+        let (chosen, device) = loop {
+            let Some(candidate) = candidates.next() else { return Err(Error::NoDevice(Box::new(report))) };
+            match open(candidate.clone()) {
+                Ok(device) => break (candidate, device),
+                Err(error) if candidates.len() == 0 => return Err(error),
+                Err(error) => {
+                    tracing::warn!(device = candidate.info.name, %error, "device does not open; trying the next");
+                    report.rule_out(&candidate, &error);
+                }
+            }
+        };
+        report.choose(&chosen);
         // The null device does nothing, so nothing may be compared with it or stand in for it.
-        let effective = chosen.driver.advertised(&chosen.info).effective;
-        let device = open(chosen)?;
-        let software = if is_software || !effective || self.fallback == Fallback::Never {
+        let effective = device.granted.effective;
+        let software = if chosen.info.name == SOFTWARE || !effective || self.fallback == Fallback::Never {
             None
         } else {
             let (software, _) = choice::choose(&self.buses, &self.drivers, Some(SOFTWARE));
-            software.map(open).transpose()?
+            software.into_iter().next().map(open).transpose()?
         };
         tracing::info!(device = device.name(), "runtime ready");
         Ok(Runtime { inner: Arc::new(Inner { device, software, fallback: self.fallback, report, dropped, fork }) })
     }
 
-    fn choose(&self) -> (Option<choice::Candidate>, Report) {
+    fn choose(&self) -> (Vec<choice::Candidate>, Report) {
         let from_environment = || std::env::var(DEVICE_VARIABLE).ok().filter(|name| !name.is_empty());
         let named = self.device.clone().or_else(from_environment);
-        choice::choose(&self.buses, &self.drivers, named.as_deref())
+        let machine = self.root.as_ref().map_or_else(UacceBus::new, UacceBus::at);
+        let mut buses: Vec<Arc<dyn Bus>> = self.buses.clone();
+        buses.push(Arc::new(machine));
+        choice::choose(&buses, &self.drivers, named.as_deref())
     }
 }

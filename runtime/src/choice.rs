@@ -49,6 +49,22 @@ pub enum Verdict {
 }
 
 impl Report {
+    /// Records that a device is used.
+    pub(crate) fn choose(&mut self, candidate: &Candidate) {
+        self.entries[candidate.entry].verdict = Verdict::Chosen;
+    }
+
+    /// Records that a device could not be opened after all.
+    pub(crate) fn rule_out(&mut self, candidate: &Candidate, error: &dyn std::error::Error) {
+        let mut reason = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            reason = format!("{reason}: {error}");
+            cause = error.source();
+        }
+        self.entries[candidate.entry].verdict = Verdict::Unusable { reason, cure: None };
+    }
+
     /// The devices, in the order they were found.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
@@ -95,19 +111,22 @@ impl fmt::Display for Report {
 /// A device that can be opened.
 #[derive(Clone, Debug)]
 pub(crate) struct Candidate {
+    /// Which entry of the report it is.
+    entry: usize,
     pub(crate) info: DeviceInfo,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) driver: Arc<dyn Driver>,
 }
 
-/// Looks at every device; picks the named one, else the best: hardware by address mode, then the CPU. Models only by name.
+/// Looks at every device, and gives those that may be used, the best first: the named one, else hardware by address mode, then the CPU. Models only by
+/// name. The report says of none that it is chosen.
 pub(crate) fn choose(
     buses: &[Arc<dyn Bus>],
     drivers: &[Arc<dyn Driver>],
     named: Option<&str>,
-) -> (Option<Candidate>, Report) {
+) -> (Vec<Candidate>, Report) {
     let mut report = Report { asked: named.map(str::to_owned), entries: Vec::new() };
-    let mut usable: Vec<(usize, AddressMode, Candidate)> = Vec::new();
+    let mut usable: Vec<(AddressMode, Candidate)> = Vec::new();
     for bus in buses {
         for info in bus.devices() {
             let driver = drivers.iter().find(|driver| driver.drives(&info));
@@ -126,8 +145,8 @@ pub(crate) fn choose(
                 (None, Some(_)) if named.is_none() && info.simulated => Verdict::Passed("simulated, so only by name"),
                 (None, Some(driver)) => {
                     let mode = advertised.as_ref().map_or(AddressMode::Bounced, |offers| offers.address_mode);
-                    let candidate = Candidate { info: info.clone(), bus: bus.clone(), driver: driver.clone() };
-                    usable.push((report.entries.len(), mode, candidate));
+                    let (entry, bus, driver) = (report.entries.len(), bus.clone(), driver.clone());
+                    usable.push((mode, Candidate { entry, info: info.clone(), bus, driver }));
                     Verdict::Passed("a better one was found")
                 }
             };
@@ -141,10 +160,6 @@ pub(crate) fn choose(
         }
     }
     // The CPU shares the address space best of all, but it is what everything else is compared with: it comes last.
-    let rank = |(index, mode, candidate): &(usize, AddressMode, Candidate)| {
-        (candidate.info.interface == uaccel_drivers::software::INTERFACE, *mode, *index)
-    };
-    let Some((index, _, candidate)) = usable.into_iter().min_by_key(rank) else { return (None, report) };
-    report.entries[index].verdict = Verdict::Chosen;
-    (Some(candidate), report)
+    usable.sort_by_key(|(mode, candidate)| (candidate.info.interface == uaccel_drivers::software::INTERFACE, *mode));
+    (usable.into_iter().map(|(_, candidate)| candidate).collect(), report)
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use spin::mutex::SpinMutexGuard;
-use uaccel_queue::{Bus, Capabilities, Cells, DeviceInfo, Driver, OpenError, Outcome, QueueRequest};
+use uaccel_queue::{Bus, Capabilities, Cells, DeviceInfo, Driver, OpenError, Outcome, QueueRequest, TransportError};
 
 use crate::choice::Candidate;
 use crate::counters::{Counters, Tally};
@@ -20,7 +20,7 @@ use crate::scope;
 use crate::session::DroppedSessions;
 use crate::sys::fork_mark::ForkMark;
 use crate::work::RawWork;
-use crate::{Error, patience};
+use crate::{Error, patience, probe};
 
 /// What all queues of a device share.
 pub(crate) struct DeviceCore {
@@ -55,7 +55,7 @@ impl DeviceCore {
         fork: ForkMark,
         reactor: Arc<Reactor>,
     ) -> Self {
-        let Candidate { info, bus, driver } = candidate;
+        let Candidate { info, bus, driver, .. } = candidate;
         let (tally, limit) = (Tally::default(), OnceLock::new());
         Self { info, bus, driver, request, options, dropped, fork, reactor, tally, limit }
     }
@@ -73,6 +73,9 @@ impl DeviceCore {
 /// Places for queues; those that died keep theirs, so there are more places than queues in use.
 const PLACES_PER_QUEUE: usize = 4;
 
+/// How long to leave a device alone of which other processes have all queues: asking takes system calls.
+const BUSY_PAUSE: Duration = Duration::from_millis(2);
+
 /// A device in use.
 pub(crate) struct Device {
     pub(crate) core: Arc<DeviceCore>,
@@ -80,15 +83,15 @@ pub(crate) struct Device {
     queues: Box<[OnceLock<Arc<QueueCore>>]>,
     /// How many places are taken.
     opened: AtomicUsize,
-    /// Held while a queue is opened.
-    opening: Mutex<()>,
+    /// Held while a queue is opened. Until this time there is no use in trying: other processes have them all.
+    opening: Mutex<Option<Instant>>,
 }
 
 impl Device {
     /// Opens the device, with its first queue.
     pub(crate) fn open(core: DeviceCore) -> Result<Self, Error> {
         let core = Arc::new(core);
-        let first = open_queue(&core)?;
+        let first = open_first(&core)?;
         let granted = match &*first.home() {
             Home::Here(pair) => pair.granted.clone(),
             _ => core.driver.advertised(&core.info),
@@ -98,7 +101,7 @@ impl Device {
         if let Some(place) = queues.first() {
             place.get_or_init(|| first);
         }
-        Ok(Self { core, granted, queues, opened: AtomicUsize::new(1), opening: Mutex::new(()) })
+        Ok(Self { core, granted, queues, opened: AtomicUsize::new(1), opening: Mutex::new(None) })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -163,6 +166,8 @@ impl Device {
             {
                 return f(seat.core, pair, work);
             }
+            // Not kept while another is looked for: who looks would take it for one in use.
+            drop(found.take());
             found = match self.find() {
                 Ok(seat) => Some(seat),
                 Err(error) => return refuse(error, work),
@@ -219,13 +224,21 @@ impl Device {
 
     /// Opens one more queue; `false` if every place is taken, or the device has no more and others can be waited for.
     fn open_another(&self) -> Result<bool, Error> {
-        let _one_at_a_time = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut busy_until = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if busy_until.is_some_and(|time| Instant::now() < time) {
+            return Ok(false);
+        }
         let Some(place) = self.queues.iter().find(|place| place.get().is_none()) else { return Ok(false) };
         match open_queue(&self.core) {
             Ok(core) => {
                 place.get_or_init(|| core);
                 self.opened.fetch_add(1, Ordering::Relaxed);
                 Ok(true)
+            }
+            // Other processes have them: one will be free again.
+            Err(error) if is_busy(&error) => {
+                *busy_until = Some(Instant::now() + BUSY_PAUSE);
+                Ok(false)
             }
             Err(error) => {
                 let others = self.queues().any(|core| !matches!(core.try_home().as_deref(), Some(Home::Dead(_))));
@@ -236,11 +249,33 @@ impl Device {
     }
 }
 
+/// Opens the first queue, waiting for one if other processes have them all.
+fn open_first(core: &Arc<DeviceCore>) -> Result<Arc<QueueCore>, Error> {
+    let begun = Instant::now();
+    loop {
+        match open_queue(core) {
+            Err(error) if is_busy(&error) && begun.elapsed() < core.options.deadline => {
+                std::thread::sleep(BUSY_PAUSE);
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn is_busy(error: &Error) -> bool {
+    let Error::Open { source, .. } = error else { return false };
+    matches!(**source, OpenError::Transport(TransportError::Busy(_)))
+}
+
 fn open_queue(core: &Arc<DeviceCore>) -> Result<Arc<QueueCore>, Error> {
     let failed = |source| Error::Open { device: core.name().into(), source: Box::new(source) };
     let transport = core.bus.open(&core.info.name).map_err(|error| failed(OpenError::from(error)))?;
     let cells = Arc::new(Cells::new(core.request.depth));
-    let open = core.driver.open(transport.clone(), cells.clone(), &core.request).map_err(failed)?;
+    let mut open = core.driver.open(transport.clone(), cells.clone(), &core.request).map_err(failed)?;
+    // A model's word is its own; hardware has a kernel between.
+    if !core.info.simulated {
+        probe::probe(&mut open, &*transport, &cells, &core.fork).map_err(failed)?;
+    }
     tracing::debug!(device = core.name(), driver = core.driver.name(), "queue opened");
     let pair = Pair::new(open, transport, core.request.depth, core.dropped.clone());
     Ok(Arc::new(QueueCore::new(core.clone(), cells, pair)))

@@ -39,6 +39,7 @@ mod pair;
 mod parked;
 mod patience;
 mod policy;
+mod probe;
 mod queue_core;
 mod reactor;
 mod recover;
@@ -49,6 +50,7 @@ mod session;
 mod simulator;
 mod slot_line;
 mod sys;
+pub mod uacce;
 mod work;
 
 pub use buffers::{ReadBuf, Room, WriteBuf};

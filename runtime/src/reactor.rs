@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use uaccel_queue::Transport;
+use uaccel_queue::{DeviceError, Transport};
 
 use crate::device::Seat;
 use crate::error::Cause;
@@ -187,6 +187,11 @@ fn visit(core: &Arc<QueueCore>, closing: bool) -> Visit {
             return done(moved);
         }
         pair.completer.arm();
+    }
+    // No signal tells that a device has gone.
+    if !moved && !pair.transport.is_alive() {
+        recover_owned(core, pair, &Box::new(DeviceError::Gone).into());
+        return busy;
     }
     let deadline = core.next_deadline();
     if deadline.is_some_and(|deadline| deadline <= Instant::now()) {

@@ -104,7 +104,9 @@ fn reopen(core: &QueueCore, pair: &mut Pair) -> Result<(), OpenError> {
             device.bus.open(&device.info.name)?
         }
     };
-    let open = device.driver.open(transport.clone(), Arc::clone(&core.cells), &device.request)?;
+    let mut open = device.driver.open(transport.clone(), Arc::clone(&core.cells), &device.request)?;
+    // The same device as before: what was found out when the queue was first opened still holds.
+    open.granted.faults = pair.granted.faults;
     pair.replace(open, transport, device.dropped.clone());
     Ok(())
 }

@@ -55,3 +55,7 @@ pub use error::UnitError;
 pub use input::Input;
 pub use scratch::Scratch;
 pub use unit::Unit;
+
+/// Whether a GPLv2 work can take this build: it has none of the libraries that feature `fast` brings. For whoever must be such a work, and is built together
+/// with others that need not be.
+pub const GPLV2_COMPATIBLE: bool = !cfg!(feature = "fast");

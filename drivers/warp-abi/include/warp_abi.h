@@ -163,4 +163,34 @@ _Static_assert(__builtin_offsetof(struct warp_session_entry, key) == 0x8, "warp_
 #define WARP_STATUS_CANCELED             0xb
 #define WARP_STATUS_ABORTED              0xc
 
+/* 8.4 Control page */
+
+#define WARP_CONTROL_VERSION             0x1
+#define WARP_CONTROL_IDENT               0x14c544357ULL
+#define WARP_CONTROL_SIZE                0x1000
+#define WARP_CONTROL_REG_IDENT           0x0
+#define WARP_CONTROL_REG_QUEUES          0x8
+#define WARP_CONTROL_REG_RESET           0x10
+#define WARP_CONTROL_REG_TRANSLATIONS    0x20
+#define WARP_CONTROL_REG_PAGE_REQUESTS   0x28
+#define WARP_CONTROL_REG_GRANTED         0x30
+#define WARP_CONTROL_REG_REFUSED         0x38
+#define WARP_CONTROL_REG_INVALIDATIONS   0x40
+#define WARP_CONTROL_REG_ASSIGN          0x400
+#define WARP_CONTROL_REG_QUEUE_STATE     0x408
+#define WARP_CONTROL_STRIDE              0x20
+#define WARP_CONTROL_MAX_QUEUES          0x40
+#define WARP_ASSIGNED                    0x8000000000000000ULL
+#define WARP_ASSIGN_BUSY                 0x4000000000000000ULL
+#define WARP_ASSIGN_PASID                0xfffff
+
+/* 8.5 PCI function */
+
+#define WARP_PCI_VENDOR                  0x1234
+#define WARP_PCI_DEVICE                  0x5741
+#define WARP_PCI_REVISION                0x1
+#define WARP_PCI_CLASS                   0x1200
+#define WARP_PCI_PAGES_BAR               0x0
+#define WARP_PCI_MSIX_BAR                0x4
+
 #endif /* WARP_ABI_H */

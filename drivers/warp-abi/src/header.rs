@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use crate::user_page as page;
 use crate::{
-    Command, Completion, Descriptor, DescriptorFlags, Features, Geometry, INTERFACE, SessionEntry, State, VERSION,
-    ident,
+    Assignment, CONTROL_VERSION, Command, Completion, Descriptor, DescriptorFlags, Features, Geometry, INTERFACE,
+    SessionEntry, State, VERSION, control_ident, control_page as control, ident, pci,
 };
 
 /// A field of a record: name, offset, bytes of one element, elements.
@@ -181,6 +181,42 @@ pub fn c_header() -> String {
     header.section("6 Statuses");
     for (name, status) in STATUSES {
         header.number(&format!("WARP_STATUS_{name}"), u64::from(status));
+    }
+
+    header.section("8.4 Control page");
+    header.number("WARP_CONTROL_VERSION", u64::from(CONTROL_VERSION));
+    header.number("WARP_CONTROL_IDENT", control_ident(CONTROL_VERSION));
+    for (name, offset) in [
+        ("SIZE", control::SIZE),
+        ("REG_IDENT", control::IDENT),
+        ("REG_QUEUES", control::QUEUES),
+        ("REG_RESET", control::RESET),
+        ("REG_TRANSLATIONS", control::TRANSLATIONS),
+        ("REG_PAGE_REQUESTS", control::PAGE_REQUESTS),
+        ("REG_GRANTED", control::PAGE_REQUESTS_GRANTED),
+        ("REG_REFUSED", control::PAGE_REQUESTS_REFUSED),
+        ("REG_INVALIDATIONS", control::INVALIDATIONS),
+        ("REG_ASSIGN", control::ASSIGN),
+        ("REG_QUEUE_STATE", control::QUEUE_STATE),
+        ("STRIDE", control::STRIDE),
+        ("MAX_QUEUES", control::MAX_QUEUES),
+    ] {
+        header.number(&format!("WARP_CONTROL_{name}"), offset as u64);
+    }
+    header.number("WARP_ASSIGNED", Assignment::ASSIGNED);
+    header.number("WARP_ASSIGN_BUSY", Assignment::BUSY);
+    header.number("WARP_ASSIGN_PASID", Assignment::PASID_MASK);
+
+    header.section("8.5 PCI function");
+    for (name, value) in [
+        ("VENDOR", pci::VENDOR),
+        ("DEVICE", pci::DEVICE),
+        ("REVISION", u16::from(pci::REVISION)),
+        ("CLASS", pci::CLASS),
+        ("PAGES_BAR", u16::from(pci::PAGES_BAR)),
+        ("MSIX_BAR", u16::from(pci::MSIX_BAR)),
+    ] {
+        header.number(&format!("WARP_PCI_{name}"), u64::from(value));
     }
 
     header.line("");

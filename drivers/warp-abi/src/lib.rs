@@ -5,16 +5,21 @@
 
 #![forbid(unsafe_code)]
 
+mod assignment;
 mod command;
 mod completion;
+mod control;
 mod descriptor;
 mod geometry;
 mod header;
+pub mod pci;
 mod registers;
 mod session_entry;
 
+pub use assignment::{Assignment, AssignmentError};
 pub use command::{Command, INTERFACE};
 pub use completion::{Answer, Completion};
+pub use control::{CONTROL_VERSION, control_ident, control_page};
 pub use descriptor::{Descriptor, DescriptorError, DescriptorFlags};
 pub use geometry::{Geometry, GeometryError, Mode};
 pub use header::c_header;

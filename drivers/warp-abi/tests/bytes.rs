@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 use uaccel_warp_abi::{
-    Answer, Command, Completion, Descriptor, DescriptorError, DescriptorFlags, Features, Geometry, GeometryError,
-    Limits, Mode, SessionEntry, SessionEntryError, State, VERSION, ident, user_page,
+    Answer, Assignment, AssignmentError, CONTROL_VERSION, Command, Completion, Descriptor, DescriptorError,
+    DescriptorFlags, Features, Geometry, GeometryError, Limits, Mode, SessionEntry, SessionEntryError, State, VERSION,
+    control_ident, control_page, ident, pci, user_page,
 };
 
 fn bytes(words: &[u64]) -> Vec<u8> {
@@ -114,6 +115,53 @@ fn registers() {
             Command::from_opcode(opcode).map(|command| command as u8),
             (0x80..=0x82).contains(&opcode).then_some(opcode)
         );
+    }
+}
+
+#[test]
+fn the_control_page() {
+    assert_eq!(control_ident(CONTROL_VERSION), 0x0000_0001_4c54_4357);
+    let offsets = [
+        control_page::IDENT,
+        control_page::QUEUES,
+        control_page::RESET,
+        control_page::TRANSLATIONS,
+        control_page::PAGE_REQUESTS,
+        control_page::PAGE_REQUESTS_GRANTED,
+        control_page::PAGE_REQUESTS_REFUSED,
+        control_page::INVALIDATIONS,
+    ];
+    assert_eq!(offsets, [0, 8, 0x10, 0x20, 0x28, 0x30, 0x38, 0x40]);
+    assert_eq!([0, 1, 63].map(control_page::assign), [0x400, 0x420, 0xbe0]);
+    assert_eq!([0, 1, 63].map(control_page::queue_state), [0x408, 0x428, 0xbe8]);
+    assert_eq!(control_page::queue_of(0x3ff), None);
+    assert_eq!(control_page::queue_of(0x400), Some((0, 0)));
+    assert_eq!(control_page::queue_of(0x428), Some((1, 8)));
+    assert_eq!(control_page::queue_of(0xbff), Some((63, 31)));
+    assert_eq!(control_page::queue_of(0xc00), None);
+}
+
+#[test]
+fn the_pci_function() {
+    assert_eq!((pci::VENDOR, pci::DEVICE, pci::REVISION, pci::CLASS), (0x1234, 0x5741, 1, 0x1200));
+    assert_eq!([0, 1, 15].map(pci::user_page), [0x1000, 0x2000, 0x10000]);
+    assert_eq!([1, 3, 7, 16, 64].map(pci::pages_size), [0x2000, 0x4000, 0x8000, 0x20000, 0x80000]);
+}
+
+#[test]
+fn assignments() {
+    let value = |assignment: Assignment| assignment.encode().to_le_bytes();
+    assert_eq!(value(Assignment::to(0x1_2345).expect("20 bits")), [0x45, 0x23, 0x01, 0, 0, 0, 0, 0x80]);
+    assert_eq!(value(Assignment { pasid: Some(7), busy: true }), [7, 0, 0, 0, 0, 0, 0, 0xc0]);
+    assert_eq!(value(Assignment { pasid: None, busy: true }), [0, 0, 0, 0, 0, 0, 0, 0x40]);
+    assert_eq!(value(Assignment::REVOKED), [0; 8]);
+    assert_eq!(Assignment::to(1 << 20), Err(AssignmentError::Pasid(1 << 20)));
+    for assignment in [Assignment::REVOKED, Assignment { pasid: Some(0), busy: false }] {
+        assert_eq!(Assignment::decode(assignment.encode()), assignment);
+        assert_eq!(Assignment::from_write(assignment.encode()), Ok(assignment), "PASID 0 is not the same as none");
+    }
+    for wrong in [1 << 62, 1 << 63 | 1 << 20, 1 << 63 | 1 << 61, 5] {
+        assert_eq!(Assignment::from_write(wrong), Err(AssignmentError::Reserved(wrong)));
     }
 }
 

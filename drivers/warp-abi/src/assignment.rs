@@ -1,0 +1,81 @@
+//! The assign register of a queue (section 8.4).
+
+/// To which address space a queue belongs: the assign register.
+///
+/// | bits | field |
+/// | --- | --- |
+/// | 19:0 | PASID |
+/// | 61:20 | reserved, 0 |
+/// | 62 | read only: the engine may still touch memory for this queue |
+/// | 63 | assigned |
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Assignment {
+    /// The PASID the queue is assigned to; `None` for a queue that is revoked.
+    pub pasid: Option<u32>,
+    /// Whether the engine may still touch memory for the queue.
+    pub busy: bool,
+}
+
+/// Why a value cannot be written to an assign register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AssignmentError {
+    /// Bits that a host must leave 0 are set.
+    #[error("assign register cannot take {0:#x}: reserved bits are set")]
+    Reserved(u64),
+    /// The PASID has more than 20 bits.
+    #[error("PASID {0:#x} has more than 20 bits")]
+    Pasid(u32),
+}
+
+impl Assignment {
+    /// The bit that says that the queue is assigned.
+    pub const ASSIGNED: u64 = 1 << 63;
+    /// The bit that says that the engine may still touch memory for the queue.
+    pub const BUSY: u64 = 1 << 62;
+    /// The bits of the PASID (PCI Express Base Specification 6.20: a PASID has at most 20 bits).
+    pub const PASID_MASK: u64 = 0xf_ffff;
+
+    /// A queue that belongs to nobody.
+    pub const REVOKED: Self = Self { pasid: None, busy: false };
+
+    /// The assignment to an address space.
+    ///
+    /// # Errors
+    /// [`AssignmentError::Pasid`] if `pasid` has more than 20 bits.
+    pub const fn to(pasid: u32) -> Result<Self, AssignmentError> {
+        if pasid as u64 & !Self::PASID_MASK != 0 {
+            return Err(AssignmentError::Pasid(pasid));
+        }
+        Ok(Self { pasid: Some(pasid), busy: false })
+    }
+
+    /// The register's value. Of a PASID only the low 20 bits are taken.
+    #[must_use]
+    pub const fn encode(self) -> u64 {
+        let pasid = match self.pasid {
+            Some(pasid) => Self::ASSIGNED | pasid as u64 & Self::PASID_MASK,
+            None => 0,
+        };
+        pasid | if self.busy { Self::BUSY } else { 0 }
+    }
+
+    /// Reads the register.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "masked to 20 bits")]
+    pub const fn decode(value: u64) -> Self {
+        let pasid = if value & Self::ASSIGNED != 0 { Some((value & Self::PASID_MASK) as u32) } else { None };
+        Self { pasid, busy: value & Self::BUSY != 0 }
+    }
+
+    /// Reads a value that a host wrote to the register.
+    ///
+    /// # Errors
+    /// [`AssignmentError::Reserved`] if bits are set that a host must leave 0, a PASID without bit 63 included.
+    pub const fn from_write(value: u64) -> Result<Self, AssignmentError> {
+        let allowed = if value & Self::ASSIGNED != 0 { Self::ASSIGNED | Self::PASID_MASK } else { 0 };
+        if value & !allowed != 0 {
+            return Err(AssignmentError::Reserved(value));
+        }
+        Ok(Self::decode(value))
+    }
+}

@@ -1,0 +1,10 @@
+//! Numbers and layouts of kernel interfaces, as the kernel's own headers have them; one module per header.
+//!
+//! Each item names the header it is from. What can be computed is held against the value that compiling the header gave.
+
+pub(crate) mod uacce;
+
+/// An ioctl number without an argument: `_IO` of `include/uapi/asm-generic/ioctl.h`.
+const fn io(kind: u8, number: u8) -> u64 {
+    (kind as u64) << 8 | number as u64
+}

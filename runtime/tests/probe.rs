@@ -1,0 +1,177 @@
+//! What a device grants is what it does: the first job on a queue of hardware shows it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use nix::libc;
+use uaccel_conformance::ScriptedTransport;
+use uaccel_queue::{
+    Batch, Bus, Capabilities, Cells, Completer, DeviceError, DeviceInfo, Done, Driver, Fault, FaultHandling, FaultKind,
+    OpenError, OpenQueue, Operation, Outcome, QueueRequest, SessionError, SessionId, SessionSpec, Status, Submitter,
+    Token, Transport, TransportError,
+};
+use uaccel_runtime::{Error, Fallback, Runtime, Work};
+
+/// How the device of a test behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Habit {
+    /// Missing pages are brought in.
+    Resolves,
+    /// Missing pages end the job.
+    Reports,
+    /// It writes, but to other memory.
+    Elsewhere,
+    /// It has no time.
+    Silent,
+    /// Every job is an error.
+    Fails,
+}
+
+/// A device on this thread that can fill memory and says that it resolves faults, if `boasts`.
+#[derive(Clone, Copy, Debug)]
+struct Device {
+    habit: Habit,
+    boasts: bool,
+}
+
+impl Bus for Device {
+    fn name(&self) -> &str {
+        "test"
+    }
+
+    fn devices(&self) -> Vec<DeviceInfo> {
+        vec![DeviceInfo::new("filler", "filler_v1")]
+    }
+
+    fn open(&self, _: &str) -> Result<Arc<dyn Transport>, TransportError> {
+        Ok(Arc::new(ScriptedTransport::new(|_, _, _| {})))
+    }
+}
+
+type Answers = Arc<Mutex<VecDeque<(Token, Outcome)>>>;
+
+impl Driver for Device {
+    fn name(&self) -> &str {
+        "filler"
+    }
+
+    fn drives(&self, device: &DeviceInfo) -> bool {
+        device.interface == "filler_v1"
+    }
+
+    fn advertised(&self, _: &DeviceInfo) -> Capabilities {
+        let mut offers = Capabilities::new(16, 1 << 20);
+        offers.operations = [Operation::Nop, Operation::Fill].into_iter().collect();
+        offers.faults = if self.boasts { FaultHandling::Resolved } else { FaultHandling::Reported };
+        offers
+    }
+
+    fn open(&self, _: Arc<dyn Transport>, _: Arc<Cells>, request: &QueueRequest) -> Result<OpenQueue, OpenError> {
+        let answers = Answers::default();
+        let mut granted = self.advertised(&self.devices()[0]);
+        granted.depth = request.depth;
+        Ok(OpenQueue {
+            granted,
+            submitter: Box::new(Half(*self, answers.clone())),
+            completer: Box::new(Half(*self, answers)),
+        })
+    }
+}
+
+struct Half(Device, Answers);
+
+// SAFETY: jobs of the batch only, launched first, each counted.
+unsafe impl Submitter for Half {
+    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, Box<DeviceError>> {
+        for index in 0..batch.len() {
+            let job = batch.job(index);
+            let token = batch.launch(index);
+            let outcome = match self.0.habit {
+                Habit::Silent => continue,
+                Habit::Fails => Outcome::failed(Status::DeviceError),
+                _ if job.operation == Operation::Nop => Outcome::ok(0, 0),
+                Habit::Elsewhere => Outcome::ok(0, job.destination_len as u64),
+                Habit::Reports if !is_there(job.destination) => {
+                    Outcome::faulted(Fault { address: job.destination.addr() as u64, kind: FaultKind::Write })
+                }
+                Habit::Resolves | Habit::Reports => {
+                    for at in 0..job.destination_len {
+                        // SAFETY: the submitter's contract: memory that may be written until the job is answered.
+                        unsafe { job.destination.add(at).write(job.immediate[at % 8]) }
+                    }
+                    Outcome::ok(0, job.destination_len as u64)
+                }
+            };
+            self.1.lock().unwrap().push_back((token, outcome));
+        }
+        Ok(batch.len())
+    }
+
+    fn open_session(&mut self, id: SessionId, _: &SessionSpec) -> Result<(), SessionError> {
+        Err(SessionError::OutOfRange(id))
+    }
+
+    fn close_session(&mut self, _: SessionId) {}
+}
+
+// SAFETY: jobs are done when they are in the list.
+unsafe impl Completer for Half {
+    fn poll(&mut self, done: &mut Done<'_>) -> Result<(), Box<DeviceError>> {
+        let mut answers = self.1.lock().unwrap();
+        while done.room() > 0 {
+            let Some((token, outcome)) = answers.pop_front() else { break };
+            done.complete(token, &outcome)?;
+        }
+        Ok(())
+    }
+
+    fn arm(&mut self) {}
+}
+
+/// Whether a page is in memory: what a device sees that may not ask for it.
+fn is_there(address: *mut u8) -> bool {
+    let mut resident = 0u8;
+    let page = address.map_addr(|address| address & !4095);
+    // SAFETY: asks about one page, and writes one byte.
+    unsafe { libc::mincore(page.cast(), 1, &raw mut resident) == 0 && resident & 1 != 0 }
+}
+
+fn open(habit: Habit, boasts: bool) -> Result<Runtime, Error> {
+    let device = Arc::new(Device { habit, boasts });
+    Runtime::builder().bus(device.clone()).driver(device).device("filler").fallback(Fallback::Never).build()
+}
+
+#[test]
+fn missing_pages_that_are_brought_in_are_granted_whatever_was_said() {
+    for boasts in [false, true] {
+        let runtime = open(Habit::Resolves, boasts).unwrap();
+        assert_eq!(runtime.granted().faults, FaultHandling::Resolved);
+        runtime.run(Work::nop()).unwrap();
+    }
+}
+
+#[test]
+fn missing_pages_that_are_reported_are_granted_as_reported_whatever_was_said() {
+    for boasts in [false, true] {
+        let runtime = open(Habit::Reports, boasts).unwrap();
+        assert_eq!(runtime.granted().faults, FaultHandling::Reported);
+        runtime.run(Work::nop()).unwrap();
+    }
+}
+
+#[test]
+fn a_device_that_writes_elsewhere_is_refused() {
+    let error = open(Habit::Elsewhere, true).unwrap_err();
+    assert!(
+        matches!(&error, Error::Open { source, .. } if source.to_string().contains("wrote somewhere else")),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_device_that_fails_its_first_job_or_does_not_answer_it_is_refused() {
+    for (habit, what) in [(Habit::Fails, "answered with an error"), (Habit::Silent, "not answered")] {
+        let error = open(habit, true).unwrap_err();
+        assert!(matches!(&error, Error::Open { source, .. } if source.to_string().contains(what)), "{error:?}");
+    }
+}

@@ -1,0 +1,109 @@
+//! What a boot needs and where it is: QEMU, kernel, compiler, busybox and the source of uacce.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::cache::{Cache, CacheLock};
+use crate::error::LabError;
+
+/// The file in the cache that names the kit.
+const FILE: &str = "kit.json";
+
+/// Everything that was fetched, each part whole.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct Kit {
+    /// The suite of Debian it comes from.
+    pub(crate) suite: String,
+    /// Debian's version of QEMU.
+    pub(crate) qemu_version: String,
+    /// The sysroot with QEMU.
+    pub(crate) qemu: PathBuf,
+    /// What the kernel calls its release.
+    pub(crate) kernel_release: String,
+    /// The folder with the kernel, `vmlinuz`, and the source of uacce, `uacce.c`.
+    pub(crate) kernel: PathBuf,
+    /// The sysroot with the kernel's headers, a compiler and make.
+    pub(crate) toolchain: PathBuf,
+    /// The folder with a static `busybox`.
+    pub(crate) busybox: PathBuf,
+}
+
+impl Kit {
+    /// The one in the cache, if it is all there.
+    pub(crate) fn load(cache: &Cache) -> Option<Self> {
+        let kit: Self = serde_json::from_str(&fs::read_to_string(cache.path(FILE)).ok()?).ok()?;
+        let kit = kit.resolved(|path| cache.path(path));
+        kit.parts().iter().all(|part| part.exists()).then_some(kit)
+    }
+
+    /// Makes this the cache's kit. Its paths are relative to the cache, which can therefore be moved.
+    pub(crate) fn store(&self, cache: &Cache, _lock: &CacheLock) -> Result<(), LabError> {
+        let path = cache.path(FILE);
+        let text = serde_json::to_string_pretty(self).map_err(|error| LabError::bad_file(&path, error))?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".staging-")
+            .tempfile_in(cache.path(""))
+            .map_err(LabError::io("write to", cache.path("")))?;
+        file.write_all(text.as_bytes()).map_err(LabError::io("write", &path))?;
+        file.persist(&path).map_err(|error| LabError::io("write", &path)(error.error))?;
+        Ok(())
+    }
+
+    /// The same with every path passed through `place`.
+    pub(crate) fn resolved(mut self, place: impl Fn(&Path) -> PathBuf) -> Self {
+        for path in [&mut self.qemu, &mut self.kernel, &mut self.toolchain, &mut self.busybox] {
+            *path = place(path);
+        }
+        self
+    }
+
+    /// The kernel's image.
+    pub(crate) fn vmlinuz(&self) -> PathBuf {
+        self.kernel.join("vmlinuz")
+    }
+
+    /// The source of uacce that belongs to the kernel.
+    pub(crate) fn uacce_source(&self) -> PathBuf {
+        self.kernel.join("uacce.c")
+    }
+
+    fn parts(&self) -> [PathBuf; 5] {
+        [self.qemu.clone(), self.toolchain.clone(), self.vmlinuz(), self.uacce_source(), self.busybox.join("busybox")]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Progress;
+
+    #[test]
+    fn a_kit_is_found_again_and_not_if_a_part_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(Some(folder.path())).unwrap();
+        let lock = cache.lock(&Progress::silent()).unwrap();
+        assert_eq!(Kit::load(&cache), None);
+        let kit = Kit {
+            suite: "trixie-backports".into(),
+            qemu_version: "11.1".into(),
+            qemu: "qemu/11.1".into(),
+            kernel_release: "7.3.4".into(),
+            kernel: "kernel/7.3.4".into(),
+            toolchain: "toolchain/7.3.4".into(),
+            busybox: "busybox/1".into(),
+        };
+        for part in ["qemu/11.1", "kernel/7.3.4", "toolchain/7.3.4", "busybox/1"] {
+            fs::create_dir_all(cache.path(part)).unwrap();
+        }
+        for file in ["kernel/7.3.4/vmlinuz", "kernel/7.3.4/uacce.c", "busybox/1/busybox"] {
+            fs::write(cache.path(file), "").unwrap();
+        }
+        kit.store(&cache, &lock).unwrap();
+        assert_eq!(Kit::load(&cache).unwrap().kernel_release, "7.3.4");
+        fs::remove_file(cache.path("kernel/7.3.4/uacce.c")).unwrap();
+        assert_eq!(Kit::load(&cache), None);
+    }
+}

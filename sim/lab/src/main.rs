@@ -1,0 +1,70 @@
+//! The program: command line in, exit code out. Inside the guest it is the first process.
+#![forbid(unsafe_code)]
+
+mod apt;
+mod boot;
+mod cache;
+mod cli;
+mod cpio;
+mod doctor;
+mod elf;
+mod engine;
+mod error;
+mod fetch;
+mod guest;
+mod host;
+mod initramfs;
+mod kernel_log;
+mod kit;
+mod module;
+mod namespace;
+mod progress;
+mod qemu;
+mod run;
+mod sysroot;
+mod tool;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cache::Cache;
+use cli::{Action, Cli};
+use error::LabError;
+use progress::Progress;
+
+fn main() -> ExitCode {
+    if std::process::id() == 1 && std::env::args_os().next().is_some_and(|name| name == guest::INIT) {
+        guest::run();
+        return ExitCode::FAILURE;
+    }
+    let cli = Cli::parse();
+    match act(&cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("sva-lab: {error}");
+            ExitCode::from(run::FAILED)
+        }
+    }
+}
+
+fn act(cli: &Cli) -> Result<u8, LabError> {
+    let progress = if cli.quiet { Progress::silent() } else { Progress::new() };
+    let cache = || Cache::open(cli.cache.as_deref());
+    match &cli.action {
+        Action::Fetch { renew } => {
+            let kit = fetch::fetch(&cache()?, *renew, &progress)?;
+            println!("QEMU {}, Linux {} ({})", kit.qemu_version, kit.kernel_release, kit.suite);
+            Ok(0)
+        }
+        Action::BuildModule { folder } => {
+            let cache = cache()?;
+            let kit = fetch::fetch(&cache, false, &progress)?;
+            let built = module::build(&cache, &kit, run::sources(folder)?, &progress)?;
+            println!("{}", built.display());
+            Ok(0)
+        }
+        Action::Run(arguments) => run::run(&cache()?, arguments, &progress),
+        Action::Doctor => Ok(if doctor::examine(&cache()?) { 0 } else { 1 }),
+    }
+}

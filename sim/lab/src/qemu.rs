@@ -1,0 +1,260 @@
+//! The command line of QEMU.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::LabError;
+use crate::sysroot::Sysroot;
+
+/// The name of the program, also in a build folder of QEMU's own.
+const PROGRAM: &str = "qemu-system-x86_64";
+
+/// A machine to start.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    /// A sysroot with QEMU, or a folder that has it in itself, in `bin` or in `build`.
+    pub(crate) qemu: PathBuf,
+    pub(crate) kernel: PathBuf,
+    pub(crate) initramfs: PathBuf,
+    /// A shared object that brings a device, with its arguments.
+    pub(crate) plugin: Option<(PathBuf, Vec<String>)>,
+    /// Devices, as QEMU's option has them.
+    pub(crate) devices: Vec<String>,
+    pub(crate) iommu: Iommu,
+    pub(crate) processors: u32,
+    pub(crate) memory_mib: u32,
+    /// Added to the kernel's parameters.
+    pub(crate) parameters: Vec<String>,
+    /// Added to the command line.
+    pub(crate) more: Vec<String>,
+    /// Where the kernel's console goes as a file.
+    pub(crate) log: PathBuf,
+    /// The socket of the second serial port, on which the guest talks to the lab.
+    pub(crate) port: PathBuf,
+    /// The console is shown on this process's terminal, too.
+    pub(crate) console: bool,
+}
+
+/// Who starts QEMU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// The lab, which listens.
+    Lab,
+    /// A person at a terminal.
+    Hand,
+}
+
+/// What stands between devices and memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Iommu {
+    /// All that shared virtual addressing needs.
+    Shared,
+    /// The same without page requests.
+    NoPageRequests,
+    /// Nothing.
+    None,
+}
+
+impl Machine {
+    /// The call that starts it.
+    pub(crate) fn command(&self) -> Result<Command, LabError> {
+        let mut command = self.program()?;
+        command.args(self.arguments(By::Lab));
+        Ok(command)
+    }
+
+    /// A shell script that starts it by hand, with the console on the terminal. What only the lab hears is lost.
+    pub(crate) fn script(&self) -> Result<String, LabError> {
+        let mut command = self.program()?;
+        command.args(self.arguments(By::Hand));
+        let mut script = "#!/bin/sh\n".to_owned();
+        for (name, value) in command.get_envs() {
+            let name = name.to_string_lossy();
+            script.push_str(&match value {
+                Some(value) => format!("export {name}={}\n", quoted(value)),
+                None => format!("unset {name}\n"),
+            });
+        }
+        script.push_str("exec");
+        for word in [command.get_program()].into_iter().chain(command.get_args()) {
+            let start = if word.as_encoded_bytes().starts_with(b"-") { " \\\n  " } else { " " };
+            script.push_str(start);
+            script.push_str(&quoted(word));
+        }
+        script.push('\n');
+        Ok(script)
+    }
+
+    fn program(&self) -> Result<Command, LabError> {
+        let sysroot = Sysroot::at(&self.qemu);
+        let packaged = format!("usr/bin/{PROGRAM}");
+        if let Ok(mut command) = sysroot.command(&packaged) {
+            for folder in ["usr/share/qemu", "usr/share/seabios"] {
+                command.arg("-L").arg(self.qemu.join(folder));
+            }
+            command.env("QEMU_MODULE_DIR", self.qemu.join("usr/lib/x86_64-linux-gnu/qemu"));
+            return Ok(command);
+        }
+        let places = ["", "bin", "build", "usr/bin"].map(|folder| self.qemu.join(folder).join(PROGRAM));
+        places.iter().find(|place| place.is_file()).map(Command::new).ok_or_else(|| {
+            LabError::bad_file(&self.qemu, format!("it has no {PROGRAM}, nor has bin, build or usr/bin in it"))
+        })
+    }
+
+    fn arguments(&self, by: By) -> Vec<OsString> {
+        let mut line = Line::default();
+        line.add(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+        if by == By::Lab {
+            // A lab that is killed takes its guest along.
+            line.add(["-run-with", "exit-with-parent=on"]);
+        }
+        // 5-level paging is beyond the emulated IOMMU.
+        line.add(["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]);
+        line.add(["-smp", &self.processors.to_string(), "-m", &format!("{}M", self.memory_mib)]);
+        if let Some((path, options)) = &self.plugin {
+            let mut value = doubled(path);
+            for option in options {
+                value.push(",");
+                value.push(option);
+            }
+            line.add_value("-plugin", value);
+        }
+        // It must come before the devices that it serves.
+        match self.iommu {
+            Iommu::Shared => {
+                line.add(["-device", "intel-iommu,scalable-mode=on,fsts=on,svm=on,device-iotlb=on,pasid-bits=16"]);
+            }
+            Iommu::NoPageRequests => {
+                line.add(["-device", "intel-iommu,scalable-mode=on,fsts=on,device-iotlb=on,pasid-bits=16"]);
+            }
+            Iommu::None => {}
+        }
+        for device in &self.devices {
+            line.add(["-device", device]);
+        }
+        line.add_value("-kernel", self.kernel.clone().into_os_string());
+        line.add_value("-initrd", self.initramfs.clone().into_os_string());
+        // Whether the timer works is not to be judged by the time of a machine that may be short of processors.
+        let mut parameters = "console=ttyS0 panic=-1 no_timer_check".to_owned();
+        for parameter in &self.parameters {
+            parameters.push(' ');
+            parameters.push_str(parameter);
+        }
+        line.add(["-append", &parameters]);
+        let shown = self.console || by == By::Hand;
+        let mut console = OsString::from(if shown { "stdio,signal=off" } else { "null" });
+        console.push(",id=console,logfile=");
+        console.push(doubled(&self.log));
+        line.add_value("-chardev", console);
+        let mut port = OsString::from("null,id=port");
+        if by == By::Lab {
+            port = OsString::from("socket,id=port,path=");
+            port.push(doubled(&self.port));
+        }
+        line.add_value("-chardev", port);
+        line.add(["-serial", "chardev:console", "-serial", "chardev:port"]);
+        line.add(self.more.iter().map(String::as_str));
+        line.0
+    }
+}
+
+#[derive(Default)]
+struct Line(Vec<OsString>);
+
+impl Line {
+    fn add<'a>(&mut self, words: impl IntoIterator<Item = &'a str>) {
+        self.0.extend(words.into_iter().map(OsString::from));
+    }
+
+    fn add_value(&mut self, option: &str, value: OsString) {
+        self.0.push(OsString::from(option));
+        self.0.push(value);
+    }
+}
+
+/// A path inside an option: QEMU takes two commas for one that does not separate.
+fn doubled(path: &Path) -> OsString {
+    match path.to_str() {
+        Some(text) => OsString::from(text.replace(',', ",,")),
+        None => path.as_os_str().to_owned(),
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &OsStr) -> String {
+    let text = word.to_string_lossy();
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./,=:+".contains(letter);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.into_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine() -> Machine {
+        Machine {
+            qemu: "/qemu".into(),
+            kernel: "/k,1/vmlinuz".into(),
+            initramfs: "/root.cpio".into(),
+            plugin: Some(("/a,b/engine.so".into(), vec!["trace=on".into()])),
+            devices: vec!["warp".into()],
+            iommu: Iommu::Shared,
+            processors: 3,
+            memory_mib: 512,
+            parameters: vec!["quiet".into()],
+            more: vec!["-d".into(), "guest_errors".into()],
+            log: "/log".into(),
+            port: "/port".into(),
+            console: false,
+        }
+    }
+
+    fn line(machine: &Machine) -> String {
+        let words: Vec<String> =
+            machine.arguments(By::Lab).into_iter().map(|word| word.into_string().unwrap()).collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn the_iommu_comes_before_the_device_and_is_left_out_when_asked() {
+        let mut machine = machine();
+        let text = line(&machine);
+        let iommu = text.find("intel-iommu").unwrap();
+        assert!(iommu < text.find("-device warp").unwrap(), "{text}");
+        assert!(text.contains("svm=on"));
+        machine.iommu = Iommu::NoPageRequests;
+        let text = line(&machine);
+        assert!(text.contains("device-iotlb=on") && !text.contains("svm=on"), "{text}");
+        machine.iommu = Iommu::None;
+        assert!(!line(&machine).contains("iommu"));
+    }
+
+    #[test]
+    fn commas_in_paths_are_doubled_inside_options_only() {
+        let text = line(&machine());
+        assert!(text.contains("-plugin /a,,b/engine.so,trace=on"), "{text}");
+        assert!(text.contains("-kernel /k,1/vmlinuz"), "{text}");
+        assert!(text.ends_with("-d guest_errors"), "{text}");
+    }
+
+    #[test]
+    fn a_script_quotes_what_a_shell_would_take_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(PROGRAM), "").unwrap();
+        let machine = Machine { qemu: folder.path().to_owned(), initramfs: "/it's here".into(), ..machine() };
+        let script = machine.script().unwrap();
+        assert!(script.contains("-append 'console=ttyS0 panic=-1"), "{script}");
+        assert!(script.contains(r"-initrd '/it'\''s here'"), "{script}");
+        assert!(script.contains("stdio") && !script.contains("socket"), "{script}");
+    }
+
+    #[test]
+    fn a_folder_without_qemu_is_named() {
+        let error = machine().command().unwrap_err().to_string();
+        assert!(error.contains("/qemu") && error.contains(PROGRAM), "{error}");
+    }
+}

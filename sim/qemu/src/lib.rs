@@ -1,0 +1,51 @@
+//! The Warp engine inside an unmodified QEMU: a PCI function that works on plain process pointers of a guest.
+//!
+//! `libuaccel_qemu.so` is a plug-in for `qemu-system-x86_64` 11.1. It adds the device type `warp`: a PCI Express endpoint with PASID, ATS and PRI behind the
+//! emulated Intel IOMMU, whose engine is the model of `uaccel-sim`. A stock Linux guest shares page tables with it (SVA): see `README.md` beside this crate for
+//! how to start one, and `sva-lab` for a tool that does.
+//!
+//! # How it is built
+//!
+//! [`Host`] puts a [`DeviceModel`](uaccel_sim::DeviceModel) into an [`Emulator`], which is a trait of a dozen functions. QEMU is one implementation; the
+//! tests have another, with page tables of their own. Everything but the code that talks to QEMU (`ffi`, `stock`, `device`, `overlay`, `plugin`) is safe Rust.
+//!
+//! | on which thread | what | lock |
+//! | --- | --- | --- |
+//! | a virtual CPU | register accesses; invalidations; answers to page requests | QEMU's big lock |
+//! | QEMU's main loop | the bottom half, [`Host::run`]: Fetch, Gather, Scatter, Complete | QEMU's big lock |
+//! | workers | Compute, on staging | none |
+//!
+//! **Invalidations.** All memory is accessed under the big lock, a page at a time, with the translation looked up in the same step. An invalidation comes under the
+//! same lock, so when it returns, no access with the old translation is running, and none will begin.
+//!
+//! **Missing pages.** An access to a page that has no translation sends a page request and answers Pending. The job is parked with its staging; others overtake it. The
+//! answer schedules the bottom half, and the job goes on where it stopped: with the page, or with a fault at the address.
+//!
+//! **Address spaces.** Translation cache, page requests and QEMU's notifiers belong to a context for each PASID, counted by its queues.
+//!
+//! **What the model tells without waiting** (the state word, need-wake-up) is posted: kept until its page is there, and stored then.
+
+mod cache;
+mod context;
+mod counters;
+mod device;
+mod emulator;
+mod ffi;
+mod groups;
+mod host;
+mod options;
+mod overlay;
+mod plugin;
+mod port;
+mod queue;
+mod stock;
+mod trace;
+mod translations;
+mod workers;
+
+pub use counters::{Counter, Counters};
+pub use emulator::{Emulator, PAGE, Place, Refusal, Translation};
+pub use host::Host;
+pub use options::{Options, OptionsError};
+pub use plugin::{qemu_plugin_install, qemu_plugin_version};
+pub use trace::Trace;

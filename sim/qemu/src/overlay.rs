@@ -1,0 +1,61 @@
+//! The one bit that the emulated IOMMU does not show.
+//!
+//! Linux allows shared page tables only if the VT-d extended capability register says that the IOMMU's page walks are coherent with the processor's caches
+//! in scalable mode (SMPWC, bit 48; VT-d Specification 10.4.3). In QEMU they are: both read the same memory. QEMU 11.1 does not set the bit and has no
+//! option for it. So an 8-byte window lies over the register, which adds the bit; nothing else of it is changed, and where the bit is set already, or there is
+//! no such IOMMU, there is no window.
+
+use core::ffi::{c_uint, c_void};
+use std::sync::OnceLock;
+
+use crate::ffi::{Functions, Implemented, MemoryRegionOps, Region, Valid};
+
+/// The extended capability register of the IOMMU of the machine "q35".
+const ECAP: u64 = 0xfed9_0010;
+/// Page walks are coherent in scalable mode.
+const SMPWC: u64 = 1 << 48;
+/// Scalable mode is supported.
+const SMTS: u64 = 1 << 43;
+
+static OPERATIONS: MemoryRegionOps = MemoryRegionOps {
+    read: Some(read),
+    write: Some(write),
+    read_with_attributes: core::ptr::null(),
+    write_with_attributes: core::ptr::null(),
+    endianness: MemoryRegionOps::LITTLE_ENDIAN,
+    valid: Valid { min: 4, max: 8, unaligned: false, accepts: core::ptr::null() },
+    implemented: Implemented { min: 8, max: 8, unaligned: false },
+};
+
+/// What the register reads as, once the window is there.
+static VALUE: OnceLock<u64> = OnceLock::new();
+
+extern "C" fn read(_: *mut c_void, _: u64, _: c_uint) -> u64 {
+    VALUE.get().copied().unwrap_or(0)
+}
+
+/// The register is read only.
+extern "C" fn write(_: *mut c_void, _: u64, _: u64, _: c_uint) {}
+
+/// Lays the window over the register if it is needed. Called when devices are made, after the IOMMU; the second call does nothing.
+pub(crate) fn lay(functions: &Functions) {
+    let mut result = 0;
+    // SAFETY: the type's name is a C string, the path may be empty, nobody asks whether there are several.
+    let iommu =
+        unsafe { (functions.object_resolve_path_type)(c"".as_ptr(), c"intel-iommu".as_ptr(), core::ptr::null_mut()) };
+    if iommu.is_null() || VALUE.get().is_some() {
+        return;
+    }
+    // SAFETY: reads a register of the machine, under the big lock.
+    let ecap = unsafe { (functions.address_space_ldq_le)(functions.address_space_memory, ECAP, 0, &raw mut result) };
+    if result != 0 || ecap & SMTS == 0 || ecap & SMPWC != 0 || VALUE.set(ecap | SMPWC).is_err() {
+        return;
+    }
+    let region = Box::into_raw(Box::new(Region::new()));
+    // SAFETY: the region lives for ever, is large and aligned enough, and gets its operations before anybody can see it.
+    unsafe {
+        let nobody = core::ptr::null_mut();
+        (functions.memory_region_init_io)(region, nobody, &raw const OPERATIONS, nobody, c"warp-ecap".as_ptr(), 8);
+        (functions.memory_region_add_subregion_overlap)((functions.get_system_memory)(), ECAP, region, 1);
+    }
+}

@@ -1,0 +1,119 @@
+//! One queue of the function.
+
+use core::cell::RefCell;
+use std::collections::VecDeque;
+
+use uaccel_sim::stages::Parked;
+use uaccel_sim::{AddressSpace, DeviceModel, PageRequest, UserPage, WorkItem};
+use uaccel_warp_abi::State;
+
+use crate::port::Posted;
+use crate::translations::Missing;
+
+/// Something that stands still until a page request is answered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Gate {
+    waits_for: Option<PageRequest>,
+    /// The page that was refused, for whoever tries again.
+    refused: Option<Missing>,
+}
+
+impl Gate {
+    pub(crate) const fn is_open(&self) -> bool {
+        self.waits_for.is_none()
+    }
+
+    pub(crate) const fn shut(&mut self, request: PageRequest) {
+        self.waits_for = Some(request);
+    }
+
+    /// Opens the gate if it is shut for this request.
+    pub(crate) fn answer(&mut self, request: PageRequest, refused: Option<Missing>) {
+        if self.waits_for == Some(request) {
+            *self = Self { waits_for: None, refused };
+        }
+    }
+
+    /// What was refused; it counts for one try.
+    pub(crate) const fn take_refused(&mut self) -> Option<Missing> {
+        self.refused.take()
+    }
+}
+
+/// One queue of the function.
+pub(crate) struct Queue<M: DeviceModel> {
+    pub(crate) page: UserPage,
+    /// The address space it belongs to.
+    pub(crate) space: Option<AddressSpace>,
+    /// How often it was assigned, revoked or stopped.
+    pub(crate) life: u64,
+    pub(crate) state: State,
+    pub(crate) submissions: M::Submissions,
+    pub(crate) completions: M::Completions,
+    /// Jobs that were fetched and have no staging yet.
+    pub(crate) fetched: VecDeque<WorkItem>,
+    /// Jobs that wait for a page.
+    pub(crate) parked: Parked,
+    /// Tags of the jobs that are with the workers, and whether they are to be cancelled.
+    pub(crate) computing: Vec<(u64, bool)>,
+    /// Bytes named by the jobs that have staging.
+    pub(crate) staged: u64,
+    pub(crate) fetch_gate: Gate,
+    pub(crate) flush_gate: Gate,
+    pub(crate) posted: RefCell<Vec<Posted>>,
+    /// Whether the ring may hold descriptors that were not looked at.
+    pub(crate) rung: bool,
+}
+
+impl<M: DeviceModel> Queue<M> {
+    /// A queue that belongs to nobody.
+    pub(crate) fn new(model: &M) -> Self {
+        let (submissions, completions) = model.open_queue(AddressSpace(0));
+        Self {
+            page: UserPage::new(),
+            space: None,
+            life: 0,
+            state: State::Off,
+            submissions,
+            completions,
+            fetched: VecDeque::new(),
+            parked: Parked::new(),
+            computing: Vec::new(),
+            staged: 0,
+            fetch_gate: Gate::default(),
+            flush_gate: Gate::default(),
+            posted: RefCell::default(),
+            rung: false,
+        }
+    }
+
+    /// Jobs that are taken and not answered.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.fetched.len() + self.parked.len() + self.computing.len()
+    }
+
+    /// Drops all jobs, unanswered. What is with the workers comes back to another life.
+    pub(crate) fn drop_jobs(&mut self) {
+        self.life += 1;
+        self.fetched.clear();
+        self.parked.clear();
+        self.computing.clear();
+        self.staged = 0;
+        self.fetch_gate = Gate::default();
+        self.flush_gate = Gate::default();
+        self.rung = false;
+    }
+
+    /// Brings it to the state after opening, in this address space or in none.
+    pub(crate) fn reopen(&mut self, model: &M, space: Option<AddressSpace>) {
+        self.drop_jobs();
+        self.posted.get_mut().clear();
+        (self.submissions, self.completions) = model.open_queue(space.unwrap_or(AddressSpace(0)));
+        self.state = State::Off;
+        self.space = space;
+        self.page.clear();
+        if space.is_some() {
+            model.describe(&self.page);
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! QEMU as the emulator: the calls behind [`Emulator`], and the notifiers that call back.
+
+use core::ffi::{c_uint, c_void};
+use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use uaccel_sim::Warp;
+
+use crate::emulator::{Emulator, PAGE, Place, Refusal, Translation};
+use crate::ffi::{Functions, IommuNotifier, IommuTlbEntry, PriNotifier, PriResponse};
+use crate::host::Host;
+
+/// Offset of the PRI capability, and in it of the number of requests the system allows (PCI Express Base Specification 7.8.9).
+pub(crate) const PRI_CAPABILITY: u16 = 0x120;
+const PRI_ALLOCATION: u32 = PRI_CAPABILITY as u32 + 0x0c;
+/// The command register of the function, and in it the bit that allows it to access memory (PCI Local Bus Specification 6.2.2).
+const COMMAND: u32 = 0x04;
+const BUS_MASTER: u32 = 1 << 2;
+
+/// The host this plug-in makes.
+pub(crate) type WarpHost = Host<Warp, Qemu>;
+
+/// QEMU, as one function sees it.
+pub(crate) struct Qemu {
+    functions: &'static Functions,
+    /// The `PCIDevice`. It is never unplugged.
+    device: *mut c_void,
+    bottom_half: OnceLock<BottomHalf>,
+    host: OnceLock<&'static WarpHost>,
+    watches: Mutex<BTreeMap<u32, Watched>>,
+    complained: AtomicBool,
+}
+
+// SAFETY: the device pointer is only passed to functions of QEMU, under its big lock; the bottom half may be scheduled from any thread.
+unsafe impl Send for Qemu {}
+// SAFETY: as above; everything else is synchronised itself.
+unsafe impl Sync for Qemu {}
+
+#[derive(Clone, Copy)]
+struct BottomHalf(*mut c_void);
+
+/// The notifiers of one address space, at an address that does not change while QEMU knows them.
+#[repr(C)]
+struct Watch {
+    /// First, so that a pointer to it is one to the whole.
+    pri: PriNotifier,
+    iotlb: IommuNotifier,
+    pasid: u32,
+    host: &'static WarpHost,
+}
+
+/// A watch that QEMU knows.
+struct Watched(*mut Watch);
+
+impl Qemu {
+    pub(crate) fn new(functions: &'static Functions, device: *mut c_void) -> Self {
+        Self {
+            functions,
+            device,
+            bottom_half: OnceLock::new(),
+            host: OnceLock::new(),
+            watches: Mutex::default(),
+            complained: AtomicBool::new(false),
+        }
+    }
+
+    /// Tells who is to be called, and begins to take [`schedule`](Emulator::schedule) seriously.
+    pub(crate) fn connect(&self, host: &'static WarpHost) {
+        let _ = self.host.set(host);
+        let opaque = core::ptr::from_ref(host).cast_mut().cast();
+        // SAFETY: the function takes what is given as its argument, a host that lives for ever; the name is a C string.
+        let bottom_half =
+            unsafe { (self.functions.qemu_bh_new_full)(run, opaque, c"warp".as_ptr(), core::ptr::null_mut()) };
+        let _ = self.bottom_half.set(BottomHalf(bottom_half));
+    }
+
+    fn watches(&self) -> MutexGuard<'_, BTreeMap<u32, Watched>> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn config(&self, offset: u32, len: i32) -> u32 {
+        // SAFETY: the device is alive; offset and length are inside of its configuration space.
+        unsafe { (self.functions.pci_default_read_config)(self.device, offset, len) }
+    }
+
+    /// Whether an answer to a translation request is one for this page. If the layout of answers were another one, it would not be.
+    fn is_sound(&self, page: u64, entry: &IommuTlbEntry) -> bool {
+        let sound = !entry.target.is_null()
+            && entry.mask >= PAGE - 1
+            && entry.mask.wrapping_add(1) & entry.mask == 0
+            && entry.address & !entry.mask == page & !entry.mask;
+        if !sound && !self.complained.swap(true, Ordering::Relaxed) {
+            let _ = writeln!(
+                io::stderr(),
+                "warp: this QEMU answers a translation request for {page:#x} with {entry:x?}, which cannot be; \
+                 nothing is accessed on such answers"
+            );
+        }
+        sound
+    }
+}
+
+/// The bottom half.
+extern "C" fn run(opaque: *mut c_void) {
+    // SAFETY: `connect` gave a host that lives for ever.
+    let host = unsafe { &*opaque.cast::<WarpHost>() };
+    host.run();
+}
+
+/// An invalidation.
+extern "C" fn invalidated(notifier: *mut IommuNotifier, entry: *mut IommuTlbEntry) {
+    // SAFETY: QEMU calls with the notifier that was registered, a field of its watch, alive until it is unregistered; the pointer QEMU was given was
+    // made from that to the whole watch.
+    let watch = unsafe { &*notifier.byte_sub(core::mem::offset_of!(Watch, iotlb)).cast::<Watch>() };
+    // SAFETY: QEMU passes an entry that is valid during the call.
+    let entry = unsafe { *entry };
+    // A range that cannot be is taken for everything: too much is forgotten rather than too little.
+    let sound = entry.mask.wrapping_add(1) & entry.mask == 0;
+    let (address, last) = if sound { (entry.address & !entry.mask, entry.mask) } else { (0, u64::MAX) };
+    watch.host.invalidated(watch.pasid, address, last);
+}
+
+/// An answer to a page request.
+extern "C" fn answered(notifier: *mut PriNotifier, response: *mut PriResponse) {
+    // SAFETY: QEMU calls with the notifier that was registered, the first field of its watch, alive until it is unregistered.
+    let watch = unsafe { &*notifier.cast::<Watch>() };
+    // SAFETY: QEMU passes a response that is valid during the call.
+    let response = unsafe { &*response };
+    watch.host.page_response(watch.pasid, response.group, response.code == 0);
+}
+
+fn bus(result: u32) -> Result<(), Refusal> {
+    if result == 0 { Ok(()) } else { Err(Refusal::Bus(result)) }
+}
+
+fn errno(result: i32) -> Result<(), Refusal> {
+    if result < 0 { Err(Refusal::Refused(i64::from(result))) } else { Ok(()) }
+}
+
+impl Emulator for Qemu {
+    fn translate(&self, pasid: u32, page: u64, write: bool) -> Result<Translation, Refusal> {
+        let mut entry = IommuTlbEntry::EMPTY;
+        let mut errors = 0;
+        // SAFETY: the device is alive and the big lock held; there is room for the one entry that is asked for.
+        let count = unsafe {
+            (self.functions.pci_ats_request_translation)(
+                self.device,
+                pasid,
+                false,
+                false,
+                page,
+                4096,
+                !write,
+                &raw mut entry,
+                1,
+                &raw mut errors,
+            )
+        };
+        if count < 0 {
+            return Err(Refusal::Refused(count as i64));
+        }
+        if count == 0 || errors != 0 || entry.permission == 0 {
+            return Err(Refusal::Untranslated);
+        }
+        if !self.is_sound(page, &entry) {
+            return Err(Refusal::Refused(-i64::from(libc::EPROTO)));
+        }
+        let address = entry.translated & !entry.mask | page & entry.mask;
+        Ok(Translation {
+            place: Place { memory: entry.target.expose_provenance(), address },
+            extent: entry.mask.saturating_add(1),
+            readable: entry.permission & IommuTlbEntry::READ != 0,
+            writable: entry.permission & IommuTlbEntry::WRITE != 0,
+        })
+    }
+
+    fn request_page(&self, pasid: u32, page: u64, group: u16, write: bool) -> Result<(), Refusal> {
+        // SAFETY: the device is alive and the big lock held.
+        let sent = errno(unsafe {
+            (self.functions.pci_pri_request_page)(self.device, pasid, false, false, page, true, group, true, write)
+        });
+        // The IOMMU finds no entry for the PASID.
+        sent.map_err(|refusal| match refusal {
+            Refusal::Refused(number) if number == -i64::from(libc::EINVAL) => Refusal::NoSpace,
+            other => other,
+        })
+    }
+
+    fn page_request_allocation(&self) -> u32 {
+        // SAFETY: the device is alive and the big lock held.
+        let enabled = unsafe { (self.functions.pcie_pri_enabled)(self.device) };
+        // A system that enables requests without allowing any allows one: it could not have meant none.
+        if enabled { self.config(PRI_ALLOCATION, 4).max(1) } else { 0 }
+    }
+
+    fn watch(&self, pasid: u32) -> Result<(), Refusal> {
+        let Some(host) = self.host.get() else { return Err(Refusal::Refused(-i64::from(libc::ENODEV))) };
+        let watch = Box::into_raw(Box::new(Watch {
+            pri: PriNotifier { notify: answered, room: [0; 8] },
+            iotlb: IommuNotifier::EMPTY,
+            pasid,
+            host,
+        }));
+        let functions = self.functions;
+        // SAFETY: the device is alive and the big lock held; the notifiers are in a box that is freed after they are unregistered, or if they
+        // never were registered.
+        let registered = unsafe {
+            let iotlb = &raw mut (*watch).iotlb;
+            errno((functions.pci_iommu_init_iotlb_notifier)(self.device, iotlb, invalidated, watch.cast()))
+                .and_then(|()| errno((functions.pci_iommu_register_iotlb_notifier)(self.device, pasid, iotlb)))
+                .and_then(|()| {
+                    errno((functions.pci_pri_register_notifier)(self.device, pasid, &raw mut (*watch).pri)).inspect_err(
+                        |_| {
+                            (functions.pci_iommu_unregister_iotlb_notifier)(self.device, pasid, iotlb);
+                        },
+                    )
+                })
+        };
+        if let Err(refusal) = registered {
+            // SAFETY: made above by a box, and QEMU does not know it.
+            drop(unsafe { Box::from_raw(watch) });
+            return Err(refusal);
+        }
+        self.watches().insert(pasid, Watched(watch));
+        Ok(())
+    }
+
+    fn unwatch(&self, pasid: u32) {
+        let Some(Watched(watch)) = self.watches().remove(&pasid) else { return };
+        // SAFETY: registered by `watch`, and the big lock is held; afterwards QEMU does not know the box any more.
+        unsafe {
+            (self.functions.pci_pri_unregister_notifier)(self.device, pasid);
+            (self.functions.pci_iommu_unregister_iotlb_notifier)(self.device, pasid, &raw mut (*watch).iotlb);
+            drop(Box::from_raw(watch));
+        }
+    }
+
+    fn read(&self, place: Place, into: &mut [u8]) -> Result<(), Refusal> {
+        let memory = core::ptr::with_exposed_provenance_mut(place.memory);
+        // SAFETY: the address space came from a translation that is valid, under the big lock; the buffer is as long as said.
+        bus(unsafe {
+            (self.functions.address_space_rw)(
+                memory,
+                place.address,
+                0,
+                into.as_mut_ptr().cast(),
+                into.len() as u64,
+                false,
+            )
+        })
+    }
+
+    fn write(&self, place: Place, from: &[u8]) -> Result<(), Refusal> {
+        let memory = core::ptr::with_exposed_provenance_mut(place.memory);
+        // SAFETY: as for `read`; when writing to memory QEMU only reads the buffer.
+        bus(unsafe {
+            (self.functions.address_space_rw)(
+                memory,
+                place.address,
+                0,
+                from.as_ptr().cast_mut().cast(),
+                from.len() as u64,
+                true,
+            )
+        })
+    }
+
+    fn load(&self, place: Place) -> Result<u64, Refusal> {
+        let memory = core::ptr::with_exposed_provenance_mut(place.memory);
+        let mut result = 0;
+        // SAFETY: as for `read`.
+        let value = unsafe { (self.functions.address_space_ldq_le)(memory, place.address, 0, &raw mut result) };
+        bus(result).map(|()| value)
+    }
+
+    fn store(&self, place: Place, value: u64) -> Result<(), Refusal> {
+        let memory = core::ptr::with_exposed_provenance_mut(place.memory);
+        let mut result = 0;
+        // SAFETY: as for `read`.
+        unsafe { (self.functions.address_space_stq_le)(memory, place.address, value, 0, &raw mut result) };
+        bus(result)
+    }
+
+    fn may_access(&self) -> bool {
+        self.config(COMMAND, 2) & BUS_MASTER != 0
+    }
+
+    fn interrupt(&self, queue: usize) {
+        if let Ok(vector) = c_uint::try_from(queue) {
+            // SAFETY: the device is alive and the big lock held; a queue has its vector.
+            unsafe { (self.functions.msix_notify)(self.device, vector) };
+        }
+    }
+
+    fn schedule(&self) {
+        if let Some(BottomHalf(bottom_half)) = self.bottom_half.get() {
+            // SAFETY: made by `connect`, never deleted; may be scheduled from any thread.
+            unsafe { (self.functions.qemu_bh_schedule)(*bottom_half) };
+        }
+    }
+}
+
+impl fmt::Debug for Qemu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Qemu").field("device", &self.device).finish_non_exhaustive()
+    }
+}
