@@ -1,8 +1,9 @@
 //! One kind of test: commands, run one after the other.
 
 use std::fmt;
-use std::process::Command;
 use std::time::{Duration, Instant};
+
+use crate::lab;
 
 /// One kind of test.
 pub(crate) struct Step {
@@ -24,11 +25,18 @@ pub(crate) struct Call {
     pub(crate) arguments: &'static [&'static str],
     /// Variables beside those of the environment.
     pub(crate) environment: &'static [(&'static str, &'static str)],
+    /// Where what is built runs, if not here: in the lab's guest, with these options of `sva-lab run`.
+    pub(crate) guest: Option<&'static [&'static str]>,
 }
 
 /// A call of cargo with nothing special.
 pub(crate) const fn cargo(arguments: &'static [&'static str]) -> Call {
-    Call { before: &[], arguments, environment: &[] }
+    Call { before: &[], arguments, environment: &[], guest: None }
+}
+
+/// A call of cargo that runs what it builds in the lab's guest.
+pub(crate) const fn in_guest(options: &'static [&'static str], arguments: &'static [&'static str]) -> Call {
+    Call { guest: Some(options), ..cargo(arguments) }
 }
 
 /// What came of a step.
@@ -62,9 +70,15 @@ impl Step {
 impl Call {
     fn run(&self) -> Result<(), String> {
         let line = [self.before, self.arguments].concat().join(" ");
-        println!("+ cargo {line}");
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-        let status = Command::new(cargo)
+        let place = self.guest.map(|options| {
+            format!("  (in the guest{}{})", if options.is_empty() { "" } else { ": " }, options.join(" "))
+        });
+        println!("+ cargo {line}{}", place.unwrap_or_default());
+        let mut command = lab::cargo();
+        if let Some(options) = self.guest {
+            command.args(lab::runner(options)?);
+        }
+        let status = command
             .args(self.before)
             .args(self.arguments)
             .envs(self.environment.iter().copied())

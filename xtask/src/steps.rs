@@ -1,6 +1,7 @@
 //! The kinds of test.
 
-use crate::step::{Call, Step, cargo};
+use crate::lab;
+use crate::step::{Call, Step, cargo, in_guest};
 
 const fn nothing() -> Option<String> {
     None
@@ -19,8 +20,16 @@ const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
 
 /// A call of a fuzz target, named first.
 const fn fuzz(target: &'static [&'static str]) -> Call {
-    Call { before: FUZZ, arguments: target, environment: &[("RUSTFLAGS", COVERAGE)] }
+    Call { before: FUZZ, environment: &[("RUSTFLAGS", COVERAGE)], ..cargo(target) }
 }
+
+/// A call of the tests on a real device, in the lab's guest.
+const fn device_tests(options: &'static [&'static str], arguments: &'static [&'static str]) -> Call {
+    Call { before: DEVICE_TESTS, ..in_guest(options, arguments) }
+}
+
+const DEVICE_TESTS: &[&str] =
+    &["test", "--package", "uaccel-runtime", "--features", "device-tests", "--test", "uacce_guest", "--"];
 
 /// The target is given so that build scripts and macros are not instrumented.
 const FUZZ: &[&str] = &[
@@ -72,6 +81,7 @@ pub(crate) const TESTS: &[Step] = &[
                 "target/loom",
             ],
             environment: &[("RUSTFLAGS", "--cfg loom"), ("LOOM_MAX_PREEMPTIONS", "3")],
+            guest: None,
         }],
         missing: nothing,
     },
@@ -82,6 +92,7 @@ pub(crate) const TESTS: &[Step] = &[
             before: &[],
             arguments: &["test", "--package", "uaccel-drivers", "--release", "--lib", "--target-dir", "target/loom"],
             environment: &[("RUSTFLAGS", "--cfg loom"), ("LOOM_MAX_PREEMPTIONS", "3")],
+            guest: None,
         }],
         missing: nothing,
     },
@@ -92,6 +103,7 @@ pub(crate) const TESTS: &[Step] = &[
             before: &[],
             arguments: &["test", "--package", "uaccel-runtime", "--release", "--lib", "--target-dir", "target/loom"],
             environment: &[("RUSTFLAGS", "--cfg loom"), ("LOOM_MAX_PREEMPTIONS", "3")],
+            guest: None,
         }],
         missing: nothing,
     },
@@ -130,6 +142,59 @@ pub(crate) const TESTS: &[Step] = &[
         missing: nothing,
     },
     Step {
+        name: "guest",
+        proves: "a real kernel and a device with PASID, ATS and PRI in an unmodified QEMU: plain pointers, faults, races, processes, removal; real files",
+        commands: &[
+            cargo(&["build", "--package", "sva-lab"]),
+            cargo(&["test", "--package", "sva-lab", "--test", "guest", "--", "--ignored", "--test-threads=1"]),
+            device_tests(&[], &["--test-threads=1", "--skip", "a_process_killed"]),
+            // A process that dies with jobs in flight takes its address space along first: the kernel logs what is still to come.
+            device_tests(
+                &["--allow", "Invalid Scalable-Mode PASID Table Entry", "--allow", "handling fault status reg"],
+                &["--test-threads=1", "a_process_killed"],
+            ),
+            device_tests(&["--no-iommu"], &["--ignored", "without_an_iommu"]),
+            device_tests(&["--no-svm"], &["--ignored", "without_page"]),
+            in_guest(
+                &["--file", "Cargo.lock"],
+                &[
+                    "run",
+                    "--quiet",
+                    "--release",
+                    "--package",
+                    "accel-bench",
+                    "--",
+                    "run",
+                    "--devices",
+                    "warp-0",
+                    "--sizes",
+                    "4k,256k",
+                    "--jobs",
+                    "20",
+                    "--file",
+                    "Cargo.lock",
+                ],
+            ),
+            in_guest(
+                &["--file", "Cargo.lock"],
+                &["run", "--quiet", "--release", "--example", "compress_file", "Cargo.lock", "warp-0"],
+            ),
+            in_guest(&[], &["run", "--quiet", "--release", "--example", "async_pipeline", "warp-0"]),
+            in_guest(&[], &["run", "--quiet", "--release", "--example", "many_threads", "warp-0"]),
+            in_guest(
+                &[],
+                &[
+                    "test",
+                    "--manifest-path",
+                    "examples/sva-lab-outside/Cargo.toml",
+                    "--target-dir",
+                    "target/sva-lab-outside",
+                ],
+            ),
+        ],
+        missing: lab::missing,
+    },
+    Step {
         name: "address",
         proves: "the ownership tests under AddressSanitizer; leaks are not looked for, since some are on purpose",
         commands: &[Call {
@@ -152,6 +217,7 @@ pub(crate) const TESTS: &[Step] = &[
                 ("RUSTFLAGS", "-Zsanitizer=address"),
                 ("ASAN_OPTIONS", "detect_leaks=0"),
             ],
+            guest: None,
         }],
         missing: other_machine,
     },
@@ -180,7 +246,16 @@ pub(crate) const LINTS: &[Step] = &[
     Step {
         name: "clippy",
         proves: "no warnings",
-        commands: &[cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])],
+        commands: &[cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--features",
+            "uaccel-runtime/device-tests",
+            "--",
+            "--deny",
+            "warnings",
+        ])],
         missing: nothing,
     },
     Step {
@@ -190,6 +265,7 @@ pub(crate) const LINTS: &[Step] = &[
             before: &[],
             arguments: &["doc", "--workspace", "--no-deps"],
             environment: &[("RUSTDOCFLAGS", "--deny warnings")],
+            guest: None,
         }],
         missing: nothing,
     },
