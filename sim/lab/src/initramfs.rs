@@ -179,9 +179,9 @@ mod tests {
     #[test]
     fn extra_files_lie_in_the_programs_folder_unless_said_otherwise() {
         let guest = |text: &str| Extra::parse(text).map(|extra| extra.guest);
-        assert_eq!(guest("some/data.bin").unwrap(), "/work/data.bin");
+        assert_eq!(guest("some/data.bin").unwrap(), "/lab/data.bin");
         assert_eq!(guest("data.bin=/etc/data").unwrap(), "/etc/data");
-        assert_eq!(guest("data.bin=sub/x").unwrap(), "/work/sub/x");
+        assert_eq!(guest("data.bin=sub/x").unwrap(), "/lab/sub/x");
         assert!(guest("/").is_err() && guest("=x").is_err() && guest("x=").is_err());
     }
 }

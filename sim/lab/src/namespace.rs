@@ -14,7 +14,7 @@ use crate::sysroot::Sysroot;
 use crate::tool;
 
 /// Where the build's folder is inside.
-pub(crate) const WORK: &str = "/work";
+pub(crate) const WORK: &str = "/lab";
 
 /// Sets the root up from outside, then goes in. `$1` is the root, `$2` the build's folder; the rest is the command.
 /// A container may not allow a new /proc, but shows its own.
@@ -28,7 +28,7 @@ mount -o remount,bind,ro "$root" 2>/dev/null || :
 mount --bind /dev/null "$root/dev/null"
 mount -t proc proc "$root/proc" 2>/dev/null || mount --rbind /proc "$root/proc"
 mount -t tmpfs tmp "$root/tmp"
-mount --bind "$work" "$root/work"
+mount --bind "$work" "$root/lab"
 exec chroot "$root" "$@"
 "#;
 

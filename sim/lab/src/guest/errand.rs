@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const ERRAND: &str = "/etc/sva-lab.json";
 
 /// The folder that the program runs in.
-pub(crate) const WORK: &str = "/work";
+pub(crate) const WORK: &str = "/lab";
 
 /// Modules to load, and a program to run.
 #[derive(Debug, Deserialize, PartialEq, Eq, Serialize)]
