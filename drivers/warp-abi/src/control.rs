@@ -29,7 +29,7 @@ pub mod control_page {
     pub const PAGE_REQUESTS_REFUSED: usize = 0x38;
     /// Invalidations received.
     pub const INVALIDATIONS: usize = 0x40;
-    /// Doorbell of queue 0, see [`Assignment`](super::Assignment); those of the others follow in steps of [`STRIDE`].
+    /// Doorbell of queue 0, see [`Assignment`](crate::Assignment); those of the others follow in steps of [`STRIDE`].
     pub const ASSIGN: usize = 0x400;
     /// State of queue 0, laid out as the state word of ring memory ([`State`](crate::State)).
     pub const QUEUE_STATE: usize = 0x408;
