@@ -101,7 +101,16 @@ pub(crate) const TESTS: &[Step] = &[
         proves: "what a future and its queue share under every interleaving",
         commands: &[Call {
             before: &[],
-            arguments: &["test", "--package", "uaccel-runtime", "--release", "--lib", "--target-dir", "target/loom"],
+            arguments: &[
+                "test",
+                "--package",
+                "uaccel-runtime",
+                "--release",
+                "--lib",
+                "--target-dir",
+                "target/loom",
+                "owned_slot",
+            ],
             environment: &[("RUSTFLAGS", "--cfg loom"), ("LOOM_MAX_PREEMPTIONS", "3")],
             guest: None,
         }],
