@@ -325,6 +325,27 @@ fn a_device_that_reads_its_own_registers_gets_nowhere() {
 }
 
 #[test]
+fn the_bottom_half_called_in_the_middle_of_an_access_is_run_afterwards() {
+    let (machine, host) = plug();
+    let mut user = User::open(&machine, &host, 0, 1, page(0));
+    let mut other = User::open(&machine, &host, 1, 2, page(0));
+    machine.map(1, page(100), 2, Rights::Write);
+    // Whichever of the two comes first in a run.
+    for round in 1..=8 {
+        let machine_inside = machine.clone();
+        machine.during_read(move |host| {
+            // As if the source were another device, which waits for something and has all bottom halves run meanwhile.
+            host.write(pci::user_page(1) + user_page::SUBMIT, round);
+            assert!(machine_inside.step(), "the doorbell scheduled it");
+        });
+        user.submit(&copy(1, page(100), page(101), 64));
+        other.publish(&Descriptor { token: 2, ..Descriptor::default() });
+        assert!(is_ok(&user.wait(), 1));
+        assert!(is_ok(&other.wait(), 2));
+    }
+}
+
+#[test]
 fn nothing_is_accessed_without_bus_mastering() {
     let (machine, host) = plug();
     let mut user = User::open(&machine, &host, 0, 1, page(0));
