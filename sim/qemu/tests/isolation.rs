@@ -325,6 +325,19 @@ fn a_device_that_reads_its_own_registers_gets_nowhere() {
 }
 
 #[test]
+fn a_queue_whose_address_space_cannot_be_had_is_revoked_and_failed() {
+    let (machine, host) = plug();
+    machine.kill(1);
+    let user = User::idle(&machine, &host, 0, 1, page(0));
+    assert_eq!(host.read(control_page::assign(0)), 0);
+    assert_eq!(State::decode(host.read(control_page::queue_state(0))), State::Failed(4));
+    assert_eq!(user.register(user_page::IDENT), 0);
+    assert_eq!(machine.watched(), []);
+    // It is as good as any other afterwards.
+    User::open(&machine, &host, 0, 2, page(0));
+}
+
+#[test]
 fn the_bottom_half_called_in_the_middle_of_an_access_is_run_afterwards() {
     let (machine, host) = plug();
     let mut user = User::open(&machine, &host, 0, 1, page(0));
