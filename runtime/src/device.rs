@@ -285,7 +285,7 @@ fn open_queue(core: &Arc<DeviceCore>) -> Result<Arc<QueueCore>, Error> {
     let mut open = core.driver.open(transport.clone(), cells.clone(), &core.request).map_err(failed)?;
     // A model's word is its own; hardware has a kernel between.
     if !core.info.simulated {
-        probe::probe(&mut open, &*transport, &cells, &core.fork).map_err(failed)?;
+        open = probe::probe(open, &transport, &cells, &core.fork).map_err(failed)?;
     }
     tracing::debug!(device = core.name(), driver = core.driver.name(), "queue opened");
     let pair = Pair::new(open, transport, core.request.depth, core.dropped.clone());
