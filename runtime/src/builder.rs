@@ -18,6 +18,9 @@ use crate::sys::fork_mark::ForkMark;
 use crate::uacce::UacceBus;
 use crate::{Error, Report};
 
+/// More queues than threads would know how to use: places are set aside for them.
+const MOST_QUEUES: usize = 1024;
+
 /// The name of the CPU as a device.
 pub(crate) const SOFTWARE: &str = uaccel_drivers::software::DEVICE;
 
@@ -87,10 +90,10 @@ impl Builder {
         self
     }
 
-    /// How many queues of the device are opened at most, at least 1; as many as processors, and at least 4, unless said otherwise. A thread that needs
+    /// How many queues of the device are opened at most, 1 to 1024; as many as processors, and at least 4, unless said otherwise. A thread that needs
     /// one when all are in use waits.
     pub fn queues(mut self, queues: usize) -> Self {
-        self.queues = queues.max(1);
+        self.queues = queues.clamp(1, MOST_QUEUES);
         self
     }
 

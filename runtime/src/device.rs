@@ -108,19 +108,22 @@ impl Device {
         self.core.name()
     }
 
-    /// Takes the pair of a queue that is free.
+    /// Takes the pair of a queue that is free and no lease's. It is a lease's from then on.
     pub(crate) fn take(&self) -> Result<(Arc<QueueCore>, Box<Pair>), Error> {
         loop {
-            let mut seat = self.find()?;
+            let mut seat = self.find(|core| !core.is_leased())?;
             match std::mem::replace(&mut *seat.home, Home::Leased) {
-                Home::Here(pair) => return Ok((seat.core.clone(), pair)),
+                Home::Here(pair) => {
+                    seat.core.set_leased(true);
+                    return Ok((seat.core.clone(), pair));
+                }
                 other => *seat.home = other,
             }
         }
     }
 
-    /// Waits for a queue whose pair is at home, and locks that.
-    fn find(&self) -> Result<Seat<'_>, Error> {
+    /// Waits for a queue that will do and whose pair is at home, and locks that.
+    fn find(&self, will_do: impl Fn(&QueueCore) -> bool) -> Result<Seat<'_>, Error> {
         if !self.core.fork.is_home() {
             return Err(Error::Forked);
         }
@@ -129,8 +132,8 @@ impl Device {
             let mut usable = 0;
             for core in self.queues() {
                 match Seat::take(core) {
-                    Some(seat) if matches!(*seat.home, Home::Here(_)) => return Ok(seat),
-                    Some(seat) => usable += usize::from(matches!(*seat.home, Home::Leased)),
+                    Some(seat) if matches!(*seat.home, Home::Here(_)) && will_do(core) => return Ok(seat),
+                    Some(seat) => usable += usize::from(!matches!(*seat.home, Home::Dead(_))),
                     None => usable += 1,
                 }
             }
@@ -168,7 +171,7 @@ impl Device {
             }
             // Not kept while another is looked for: who looks would take it for one in use.
             drop(found.take());
-            found = match self.find() {
+            found = match self.find(|_| true) {
                 Ok(seat) => Some(seat),
                 Err(error) => return refuse(error, work),
             };
@@ -195,7 +198,7 @@ impl Device {
                     return result;
                 }
             }
-            if self.queues().count() >= self.core.options.queues || !self.open_another()? {
+            if !self.open_another()? {
                 return Err(Error::QueueFull);
             }
         }
@@ -222,10 +225,14 @@ impl Device {
         self.queues.get(if thread < open { thread } else { thread % open })?.get()
     }
 
-    /// Opens one more queue; `false` if every place is taken, or the device has no more and others can be waited for.
+    /// Opens one more queue; `false` if there are as many as there may be, or the device has no more and others can be waited for.
     fn open_another(&self) -> Result<bool, Error> {
         let mut busy_until = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         if busy_until.is_some_and(|time| Instant::now() < time) {
+            return Ok(false);
+        }
+        // Whoever had the lock before may have opened the last one.
+        if self.usable_queues() >= self.core.options.queues {
             return Ok(false);
         }
         let Some(place) = self.queues.iter().find(|place| place.get().is_none()) else { return Ok(false) };
@@ -241,11 +248,15 @@ impl Device {
                 Ok(false)
             }
             Err(error) => {
-                let others = self.queues().any(|core| !matches!(core.try_home().as_deref(), Some(Home::Dead(_))));
                 tracing::debug!(device = self.name(), %error, "no further queue");
-                if others { Ok(false) } else { Err(error) }
+                if self.usable_queues() != 0 { Ok(false) } else { Err(error) }
             }
         }
+    }
+
+    /// How many queues are not dead.
+    fn usable_queues(&self) -> usize {
+        self.queues().filter(|core| !matches!(core.try_home().as_deref(), Some(Home::Dead(_)))).count()
     }
 }
 
@@ -274,7 +285,7 @@ fn open_queue(core: &Arc<DeviceCore>) -> Result<Arc<QueueCore>, Error> {
     let mut open = core.driver.open(transport.clone(), cells.clone(), &core.request).map_err(failed)?;
     // A model's word is its own; hardware has a kernel between.
     if !core.info.simulated {
-        probe::probe(&mut open, &*transport, &cells, &core.fork).map_err(failed)?;
+        open = probe::probe(open, &transport, &cells, &core.fork).map_err(failed)?;
     }
     tracing::debug!(device = core.name(), driver = core.driver.name(), "queue opened");
     let pair = Pair::new(open, transport, core.request.depth, core.dropped.clone());

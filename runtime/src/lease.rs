@@ -15,8 +15,8 @@ use crate::{Error, ReadBuf, WriteBuf};
 
 /// A queue for one thread's own use: no lock, no allocation, no system call per job while both sides are busy.
 ///
-/// It can be sent to another thread, but not shared. Dropping it gives the queue back. While owned jobs of the lease are in flight, the queue is back in the pool, where
-/// their futures and the reactor can poll it; the next call of the lease fetches it again.
+/// It can be sent to another thread, but not shared. Dropping it gives the queue back. While owned jobs are in flight on it, the queue is back in the pool between calls, where
+/// their futures and the reactor can poll it; the next call of the lease fetches it again. No other lease gets it meanwhile.
 #[derive(Debug)]
 pub struct Lease {
     core: Arc<QueueCore>,
@@ -26,7 +26,9 @@ pub struct Lease {
 impl Lease {
     pub(crate) fn new(device: &Device) -> Result<Self, Error> {
         let (core, pair) = device.take()?;
-        Ok(Self { core, pair: Some(pair) })
+        let mut lease = Self { core, pair: Some(pair) };
+        lease.settle();
+        Ok(lease)
     }
 
     /// What the queue was granted.
@@ -37,7 +39,9 @@ impl Lease {
         if !self.core.fork.is_home() {
             return Err(Error::Forked);
         }
-        Ok(fetched(&self.core, &mut self.pair)?.granted.clone())
+        let granted = fetched(&self.core, &mut self.pair)?.granted.clone();
+        self.settle();
+        Ok(granted)
     }
 
     /// Runs `f` with a scope, in which jobs may borrow everything that outlives this call. All jobs are answered when it returns.
@@ -143,5 +147,6 @@ fn fetched<'a>(core: &QueueCore, pair: &'a mut Option<Box<Pair>>) -> Result<&'a 
 impl Drop for Lease {
     fn drop(&mut self) {
         self.give_back();
+        self.core.set_leased(false);
     }
 }

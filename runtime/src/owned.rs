@@ -193,6 +193,9 @@ pub struct JobFuture<S: ReadBuf, D: WriteBuf, A: ReadBuf = ()> {
     _buffers: PhantomData<Elsewhere<S, D, A>>,
 }
 
+/// How often a thread that waits gives way to another that has the queue, before it sleeps.
+const YIELDS: u32 = 64;
+
 /// Moves the buffers into a slot, and submits.
 #[inline(never)]
 pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
@@ -346,8 +349,10 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
         }
         let slot = self.slot(core);
         let mut patience = Patience::new(slot.limit());
+        let mut turned_away = 0;
         loop {
             let next = if let Some(mut seat) = Seat::take(core) {
+                turned_away = 0;
                 if let Home::Here(pair) = &mut *seat.home {
                     let next = drive(core, pair, self.slot, &mut patience);
                     // An answer that somebody else has polled is found at the first look as well.
@@ -356,11 +361,18 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
                     }
                     next
                 } else {
-                    Next::Sleep(Instant::now() + patience::BACKSTOP)
+                    drop(seat);
+                    self.park(core, Instant::now() + patience::BACKSTOP);
+                    Next::Poll
                 }
             } else {
-                // Somebody else polls the queue at the moment, and may have found the answer.
-                thread::yield_now();
+                // Somebody else polls the queue, and may find the answer: in a moment, or as long as a job of his takes.
+                if turned_away < YIELDS {
+                    turned_away += 1;
+                    thread::yield_now();
+                } else {
+                    self.park(core, Instant::now() + patience::BACKSTOP);
+                }
                 Next::Poll
             };
             if slot.is_over() {
@@ -374,7 +386,7 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
         }
     }
 
-    /// Sleeps until the device signals, or until the reactor has seen the answer.
+    /// Sleeps until the device signals, which was demanded, or until the reactor has seen the answer.
     fn sleep(&self, core: &Arc<QueueCore>, until: Instant) {
         let watched = core.watched.load(Ordering::Acquire);
         let transport = match core.try_home().as_deref() {
@@ -384,8 +396,14 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
         if let Some(transport) = transport {
             // An error here is found again by the next poll.
             let _ = transport.sleep(Some(until));
-            return;
+        } else {
+            self.park(core, until);
         }
+    }
+
+    /// Sleeps until somebody else has seen the answer: who has the queue, or the reactor.
+    #[cold]
+    fn park(&self, core: &Arc<QueueCore>, until: Instant) {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         if self.register(core, &waker) {
             core.leave_to_reactor();

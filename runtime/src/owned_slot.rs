@@ -5,7 +5,7 @@
 //! | state | whose they are | ends with |
 //! | --- | --- | --- |
 //! | free | the holder of the pair, to park the buffers of a new job | [`launch`](OwnedSlot::launch) |
-//! | pending, watched | the device's and the holder's | [`answer`](OwnedSlot::answer), [`lose`](OwnedSlot::lose), [`abandon`](OwnedSlot::abandon) |
+//! | pending, watched | the device's and the holder's | [`answer`](OwnedSlot::answer), [`answer_own`](OwnedSlot::answer_own), [`lose`](OwnedSlot::lose), [`abandon`](OwnedSlot::abandon) |
 //! | abandoned | the device's and the holder's; the future is gone | [`answer`](OwnedSlot::answer), [`lose`](OwnedSlot::lose) |
 //! | answered | the future's | [`take`](OwnedSlot::take), [`abandon`](OwnedSlot::abandon) |
 //! | lost | nobody's, for ever | |

@@ -20,6 +20,9 @@ pub(crate) const BACKSTOP: Duration = Duration::from_millis(100);
 /// The longest sleep where nothing can wake the sleeper.
 const BLIND_SLEEP: Duration = Duration::from_millis(1);
 
+/// A century: what can still be added to the time of day, whatever a caller says who wants no deadline.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// Threads that spin at the moment, in this process.
 static SPINNING: AtomicUsize = AtomicUsize::new(0);
 
@@ -47,10 +50,10 @@ pub(crate) enum Next {
 }
 
 impl Patience {
-    /// A wait of at most `limit`, counted from the first polls that find nothing.
+    /// A wait of at most `limit`, or [`FOREVER`] if that is less, counted from the first polls that find nothing.
     pub(crate) fn new(limit: Duration) -> Self {
         Self {
-            limit,
+            limit: limit.min(FOREVER),
             polls: 0,
             since: None,
             spin_until: None,
@@ -138,5 +141,35 @@ impl Patience {
 impl Drop for Patience {
     fn drop(&mut self) {
         self.stop_spinning();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uaccel_queue::{DeviceError, Done};
+
+    use super::*;
+
+    struct Silent;
+
+    // SAFETY: it completes nothing.
+    unsafe impl Completer for Silent {
+        fn poll(&mut self, _: &mut Done<'_>) -> Result<(), Box<DeviceError>> {
+            Ok(())
+        }
+
+        fn arm(&mut self) {}
+    }
+
+    #[test]
+    fn the_longest_deadline_there_is_does_not_expire_nor_overflow() {
+        let mut patience = Patience::new(Duration::MAX);
+        loop {
+            match patience.next(&mut Silent, true) {
+                Next::Poll => {}
+                Next::Sleep(_) => break,
+                Next::Expired => panic!("a century is not over"),
+            }
+        }
     }
 }

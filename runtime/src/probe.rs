@@ -4,6 +4,7 @@
 //! So the first job on a fresh queue of hardware writes to a page that nobody has touched.
 
 use std::hint;
+use std::sync::Arc;
 use std::time::Instant;
 
 use uaccel_queue::{
@@ -24,14 +25,15 @@ const PATTERN: u64 = 0x0123_4567_89ab_cdef;
 /// Runs one job on a fresh queue, and corrects its grant by what came of it. `cells` is the queue's own table, all free.
 ///
 /// # Errors
-/// If the device does not do the job, or writes elsewhere.
+/// If the device does not do the job, or writes elsewhere. The queue is gone then; if the device is not quiet, it stays for ever, as
+/// does what it may use.
 pub(crate) fn probe(
-    open: &mut OpenQueue,
-    transport: &dyn Transport,
-    cells: &Cells,
+    mut open: OpenQueue,
+    transport: &Arc<dyn Transport>,
+    cells: &Arc<Cells>,
     fork: &ForkMark,
-) -> Result<(), OpenError> {
-    let Some(operation) = suitable(&open.granted) else { return Ok(()) };
+) -> Result<OpenQueue, OpenError> {
+    let Some(operation) = suitable(&open.granted) else { return Ok(open) };
     let memory = |source| TransportError::System { call: "mmap of a page for a probe", source };
     let source = ProcessMemory::untouched(LEN, fork.clone()).map_err(memory)?;
     let destination = ProcessMemory::untouched(LEN, fork.clone()).map_err(memory)?;
@@ -40,7 +42,7 @@ pub(crate) fn probe(
         // SAFETY: inside a page of ours that nobody else knows.
         unsafe { word.write_volatile(PATTERN) }
     });
-    let outcome = run(open, transport, cells, |job| {
+    let outcome = run(&mut open, &**transport, cells, |job| {
         job.operation = operation;
         job.flags = JobFlags::empty();
         (job.source, job.source_len) = (source.start().as_ptr(), if operation == Operation::Copy { LEN } else { 0 });
@@ -52,8 +54,9 @@ pub(crate) fn probe(
         Ok(outcome) => outcome,
         Err(Unanswered { error, quiet }) => {
             if quiet != Quiet::Proven {
-                // The device may still write there, and read what names the pages.
-                std::mem::forget((source, destination));
+                // The device may still write there and to the rings, and read what names the pages.
+                tracing::error!(?quiet, "device is not quiet after its first job");
+                std::mem::forget((source, destination, open, transport.clone(), cells.clone()));
             }
             return Err(error);
         }
@@ -70,7 +73,7 @@ pub(crate) fn probe(
         _ => return Err(OpenError::Probe("was answered with an error")),
     };
     tracing::debug!(?operation, status = ?outcome.status, faults = ?open.granted.faults, "probed");
-    Ok(())
+    Ok(open)
 }
 
 /// An operation by which the question can be put, where it is one.

@@ -1,7 +1,7 @@
 //! One open queue: its table of jobs, its two halves, and the buffers of jobs that own theirs.
 
 use std::fmt;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -38,6 +38,8 @@ pub(crate) struct QueueCore {
     freed: ArrayQueue<u32>,
     /// Whether the reactor has it on its list.
     pub(crate) watched: AtomicBool,
+    /// Whether it is a lease's, also while the pair is at home because of owned jobs in flight.
+    leased: AtomicBool,
     pub(crate) tally: Tally,
 }
 
@@ -74,6 +76,7 @@ impl QueueCore {
             returned_home: Condvar::new(),
             freed: ArrayQueue::new(depth),
             watched: AtomicBool::new(false),
+            leased: AtomicBool::new(false),
             tally: Tally::default(),
             cells,
         }
@@ -98,6 +101,18 @@ impl QueueCore {
             thread::sleep(nap);
             nap = (nap * 2).min(LONGEST_NAP);
         }
+    }
+
+    /// Whether it is some lease's.
+    pub(crate) fn is_leased(&self) -> bool {
+        // Relaxed: set by whoever has the home locked, and asked for by those who do.
+        self.leased.load(Ordering::Relaxed)
+    }
+
+    /// Makes it a lease's, or nobody's again. The home is locked, unless a lease ends.
+    pub(crate) fn set_leased(&self, leased: bool) {
+        // Relaxed: see `is_leased`. The pair has a lock of its own, so who finds out late only looks once more.
+        self.leased.store(leased, Ordering::Relaxed);
     }
 
     /// Waits until the pair is at home, and takes it along.

@@ -1,14 +1,16 @@
 //! What a device grants is what it does: the first job on a queue of hardware shows it.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 use nix::libc;
 use uaccel_conformance::ScriptedTransport;
 use uaccel_queue::{
-    Batch, Bus, Capabilities, Cells, Completer, DeviceError, DeviceInfo, Done, Driver, Fault, FaultHandling, FaultKind,
-    OpenError, OpenQueue, Operation, Outcome, QueueRequest, SessionError, SessionId, SessionSpec, Status, Submitter,
-    Token, Transport, TransportError,
+    AddressMode, Batch, Bus, Capabilities, Cells, Completer, DeviceError, DeviceInfo, Done, Driver, Fault,
+    FaultHandling, FaultKind, OpenError, OpenQueue, Operation, Outcome, QueueRequest, Quiet, Region, RingMemory,
+    SessionError, SessionId, SessionSpec, Status, Submitter, Token, Transport, TransportError, Wake,
 };
 use uaccel_runtime::{Error, Fallback, Runtime, Work};
 
@@ -45,6 +47,69 @@ impl Bus for Device {
 
     fn open(&self, _: &str) -> Result<Arc<dyn Transport>, TransportError> {
         Ok(Arc::new(ScriptedTransport::new(|_, _, _| {})))
+    }
+}
+
+/// The device on a bus whose transports do not stop, and remember whether they are still there.
+#[derive(Debug)]
+struct Unstoppable(Device, Mutex<Weak<Endless>>);
+
+#[derive(Debug)]
+struct Endless(ScriptedTransport);
+
+impl Bus for Unstoppable {
+    fn name(&self) -> &str {
+        Bus::name(&self.0)
+    }
+
+    fn devices(&self) -> Vec<DeviceInfo> {
+        self.0.devices()
+    }
+
+    fn open(&self, _: &str) -> Result<Arc<dyn Transport>, TransportError> {
+        let transport = Arc::new(Endless(ScriptedTransport::new(|_, _, _| {})));
+        *self.1.lock().unwrap() = Arc::downgrade(&transport);
+        Ok(transport)
+    }
+}
+
+impl Transport for Endless {
+    fn regions(&self) -> &[Region] {
+        self.0.regions()
+    }
+
+    fn ring_memory(&self, len: usize) -> Result<RingMemory, TransportError> {
+        self.0.ring_memory(len)
+    }
+
+    fn ring_doorbell(&self, offset: usize, value: u64) {
+        self.0.ring_doorbell(offset, value);
+    }
+
+    fn sleep(&self, until: Option<Instant>) -> Result<Wake, TransportError> {
+        self.0.sleep(until)
+    }
+
+    fn wake_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn clear_wake(&self) {}
+
+    fn stop(&self, _: Duration) -> Result<Quiet, TransportError> {
+        Ok(Quiet::Unproven)
+    }
+
+    fn reset(&self, within: Duration) -> Result<(), TransportError> {
+        self.0.reset(within)
+    }
+
+    fn is_alive(&self) -> bool {
+        true
+    }
+
+    fn address_mode(&self) -> AddressMode {
+        AddressMode::Shared
     }
 }
 
@@ -174,4 +239,14 @@ fn a_device_that_fails_its_first_job_or_does_not_answer_it_is_refused() {
         let error = open(habit, true).unwrap_err();
         assert!(matches!(&error, Error::Open { source, .. } if source.to_string().contains(what)), "{error:?}");
     }
+}
+
+#[test]
+fn what_a_device_that_does_not_stop_may_still_use_is_kept() {
+    let device = Device { habit: Habit::Silent, boasts: true };
+    let bus = Arc::new(Unstoppable(device, Mutex::default()));
+    let builder = Runtime::builder().bus(bus.clone()).driver(Arc::new(device)).device("filler");
+    let error = builder.fallback(Fallback::Never).build().unwrap_err();
+    assert!(matches!(&error, Error::Open { source, .. } if source.to_string().contains("not answered")), "{error:?}");
+    assert!(bus.1.lock().unwrap().upgrade().is_some(), "the transport, and with it the rings, is gone");
 }

@@ -4,9 +4,14 @@
 
 mod device;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use device::{PATIENCE, simulated};
-use uaccel_runtime::{Algorithm, Direction, Fallback, OwnedWork, Runtime, SessionSpec, Work};
-use uaccel_sim::WarpConfig;
+use uaccel_queue::{Bus, DeviceInfo, Transport, TransportError};
+use uaccel_runtime::{Algorithm, Direction, Fallback, JobFuture, OwnedWork, Runtime, SessionSpec, Work};
+use uaccel_sim::{Plan, Simulator, ThreadHostConfig, WarpConfig};
 
 fn shared_between_threads(runtime: &Runtime) {
     let seal =
@@ -89,4 +94,92 @@ fn handles_are_send_and_what_is_shared_is_sync() {
     sync::<uaccel_runtime::Session>();
     send::<uaccel_runtime::Lease>();
     send::<uaccel_runtime::JobFuture<Vec<u8>, Vec<u8>>>();
+}
+
+/// Waits on a thread of its own, so that a future that is never answered fails the test.
+#[track_caller]
+fn assert_done(job: JobFuture<Vec<u8>, Vec<u8>>) {
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || send.send(job.wait().into_output()));
+    let output = receive.recv_timeout(PATIENCE / 4).expect("an answer");
+    assert_eq!(output.unwrap().1, [7; 100]);
+}
+
+#[test]
+fn a_lease_that_rests_keeps_no_future_from_its_answer() {
+    let (builder, plan) = simulated(WarpConfig::default());
+    let runtime = builder.deadline(PATIENCE).queues(1).build().unwrap();
+    let work = || OwnedWork::copy(vec![7; 100], vec![0; 100]);
+    plan.hold();
+    let job = runtime.submit(work()).unwrap();
+    let mut lease = runtime.lease().unwrap();
+    plan.release();
+    assert_done(job);
+    plan.hold();
+    let job = lease.submit(work()).unwrap();
+    assert!(lease.granted().unwrap().depth > 0);
+    plan.release();
+    assert_done(job);
+}
+
+#[test]
+fn a_lease_with_owned_jobs_in_flight_keeps_its_queue_from_other_leases() {
+    let (builder, _plan) = simulated(WarpConfig::default());
+    let runtime = builder.deadline(PATIENCE).queues(2).build().unwrap();
+    let mut first = runtime.lease().unwrap();
+    assert_done(first.submit(OwnedWork::copy(vec![7; 100], vec![0; 100])).unwrap());
+    let mut second = runtime.lease().unwrap();
+    // Were it one queue, the one lease would wait for the other to end.
+    second.run(Work::nop()).unwrap();
+    first.run(Work::nop()).unwrap();
+    // A queue is everybody's again with the end of its lease.
+    drop((first, second));
+    let _both = [runtime.lease().unwrap(), runtime.lease().unwrap()];
+}
+
+/// A bus that counts how often a device is opened, and takes its time.
+#[derive(Debug)]
+struct Counting(Arc<dyn Bus>, AtomicUsize);
+
+impl Bus for Counting {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn devices(&self) -> Vec<DeviceInfo> {
+        self.0.devices()
+    }
+
+    fn open(&self, device: &str) -> Result<Arc<dyn Transport>, TransportError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        // So that other threads come to want one as well.
+        std::thread::sleep(Duration::from_millis(20));
+        self.0.open(device)
+    }
+}
+
+#[test]
+fn no_more_queues_are_opened_than_were_allowed() {
+    let threads = ThreadHostConfig { device: "warp0".to_owned(), ..ThreadHostConfig::default() };
+    let host = Simulator::warp(WarpConfig::default(), threads, Plan::default()).unwrap();
+    let bus = Arc::new(Counting(host, AtomicUsize::new(0)));
+    let builder = Runtime::builder().bus(bus.clone()).device("warp0").fallback(Fallback::Never);
+    let runtime = builder.deadline(PATIENCE).queues(2).build().unwrap();
+    // Each holds its lease for a moment, so that there is none for the next.
+    std::thread::scope(|threads| {
+        for _ in 0..8 {
+            threads.spawn(|| {
+                let mut lease = runtime.lease().unwrap();
+                lease.run(Work::nop()).unwrap();
+                std::thread::sleep(Duration::from_millis(50));
+            });
+        }
+    });
+    assert_eq!(bus.1.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn asking_for_any_number_of_queues_is_no_overflow() {
+    let runtime = Runtime::builder().device("software").queues(usize::MAX).build().unwrap();
+    runtime.run(Work::nop()).unwrap();
 }

@@ -78,6 +78,16 @@ fn the_variable_moves_the_root_and_the_builder_has_the_last_word() {
 }
 
 #[test]
+fn a_name_is_that_of_a_device_and_no_way_to_a_folder() {
+    let tree = Tree::new().with_device(DEVICE);
+    let bus = UacceBus::at(tree.path());
+    for name in ["", ".", "..", "../uacce", "warp-1"] {
+        let opened = bus.open(name);
+        assert!(matches!(&opened, Err(TransportError::NoSuchDevice { device, .. }) if device == name), "{opened:?}");
+    }
+}
+
+#[test]
 fn a_device_is_listed_with_what_sysfs_says_of_it() {
     let tree = Tree::new().with_device("warp-3");
     tree.set("warp-3", "device/numa_node", "1\n");

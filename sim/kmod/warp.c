@@ -5,13 +5,15 @@
  *
  * The engine's interface is drivers/warp-abi/SPECIFICATION.md; sections in
  * comments are those. uacce does the rest: it binds the process at open(),
- * keeps the PASID, and calls the functions below, all but poll's and sysfs's
- * under its mutex of the device.
+ * keeps the PASID, and calls the functions below: mmap's and poll's under its
+ * mutex of the queue, sysfs's under none, all others under its mutex of the
+ * device. On removal it takes both before it puts a queue.
  */
 
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
 #include <linux/dma-mapping.h>
+#include <linux/err.h>
 #include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/iopoll.h>
@@ -328,7 +330,10 @@ static void warp_stop_queue(struct uacce_queue *q)
 	queue->user = NULL;
 	spin_unlock_irq(&queue->lock);
 
-	/* Other threads that sleep on it are to look again. */
+	/*
+	 * A thread that sleeps on it is to look again. Of several the first takes
+	 * the signal, as any signal; the others look when their time is up.
+	 */
 	atomic_set(&queue->signalled, 1);
 	wake_up_interruptible(&q->wait);
 
@@ -461,14 +466,20 @@ static const char *warp_describe(struct warp_engine *engine)
 
 	text = devm_kzalloc(&engine->pdev->dev, size, GFP_KERNEL);
 	if (!text)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 
 	writeq(WARP_ASSIGNED, assign);
+	if (readq(assign) != WARP_ASSIGNED) {
+		warp_revoke(engine, 0);
+		return ERR_PTR(-EIO);
+	}
 	operations = readq(page + WARP_REG_OPERATIONS);
 	for (i = 0; i < ARRAY_SIZE(algorithms); i++)
 		algorithms[i] = readq(page + WARP_REG_FORWARD + 8 * i) |
 				readq(page + WARP_REG_INVERSE + 8 * i);
 	warp_revoke(engine, 0);
+	if (engine->dead)
+		return ERR_PTR(-EIO);
 
 	for (i = 0; i < ARRAY_SIZE(warp_operations); i++)
 		if (operations & BIT_ULL(warp_operations[i].bit))
@@ -560,7 +571,9 @@ static int warp_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	engine->uacce->api_ver = WARP_INTERFACE;
 	engine->uacce->qf_pg_num[UACCE_QFRT_MMIO] = 1;
 	engine->uacce->algs = warp_describe(engine);
-	ret = engine->uacce->algs ? uacce_register(engine->uacce) : -ENOMEM;
+	ret = PTR_ERR_OR_ZERO(engine->uacce->algs);
+	if (!ret)
+		ret = uacce_register(engine->uacce);
 	if (ret) {
 		uacce_remove(engine->uacce);
 		return dev_err_probe(dev, ret, "not registered with uacce\n");

@@ -11,7 +11,7 @@ pub const fn ident(version: u32) -> u64 {
 
 /// Byte offsets of the 64-bit registers in a queue's user page.
 ///
-/// The first four are read only, and read only when the queue is opened. What the host reads while jobs run lies in
+/// Those up to [`INVERSE`](user_page::INVERSE) are read only, and read only when the queue is opened. What the host reads while jobs run lies in
 /// ring memory, because a read of device registers is slow.
 pub mod user_page {
     /// Bytes of the page.
@@ -82,7 +82,7 @@ impl Limits {
     }
 }
 
-/// The state word at the start of ring memory, written by the device: state 7:0, reason 63:8.
+/// The state word at the start of ring memory, written by the device: state 7:0, reason 39:8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// Not started.

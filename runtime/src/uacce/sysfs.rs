@@ -49,8 +49,8 @@ impl Tree {
 
     /// The device of this name, if there is one.
     pub(super) fn find(&self, name: &str) -> Option<Entry> {
-        // A name is no path.
-        let entry = (!name.contains('/') && name != "..").then(|| self.entry(name))?;
+        // A name is no path, and none of the folder itself.
+        let entry = (!name.contains('/') && !["", ".", ".."].contains(&name)).then(|| self.entry(name))?;
         entry.folder.is_dir().then_some(entry)
     }
 

@@ -13,6 +13,7 @@ mod child;
 mod conformance;
 mod denied;
 mod faults;
+mod held_answers;
 mod isolation;
 mod pages;
 mod pointers;

@@ -98,7 +98,9 @@ impl Cache {
         let entries = fs::read_dir(&self.root).map_err(LabError::io("list", &self.root))?;
         for entry in entries.flatten() {
             if entry.file_name().as_encoded_bytes().starts_with(b".staging-") {
-                fs::remove_dir_all(entry.path()).map_err(LabError::io("remove", entry.path()))?;
+                let path = entry.path();
+                let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                removed.map_err(LabError::io("remove", &path))?;
             }
         }
         Ok(())
@@ -128,9 +130,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(Some(folder.path())).unwrap();
         let lock = cache.lock(&Progress::silent()).unwrap();
-        let left = cache.staging().unwrap().keep();
+        let (left, file) = (cache.staging().unwrap().keep(), cache.path(".staging-file"));
+        fs::write(&file, "half of").unwrap();
         cache.sweep(&lock).unwrap();
-        assert!(!left.exists());
+        assert!(!left.exists() && !file.exists());
         let staged = cache.staging().unwrap();
         fs::write(staged.path().join("file"), "content").unwrap();
         let published = cache.publish(staged, "kind/1.0").unwrap();

@@ -64,7 +64,7 @@ pub(crate) struct RunArgs {
     /// What the program reads as its input: a file, or - for what this process is given, up to its end [default: nothing]
     #[arg(long, value_name = "FILE", conflicts_with = "shell")]
     pub(crate) input: Option<PathBuf>,
-    /// A variable for the program; without a value it is taken from here. RUST_*, CARGO_* and UACCEL_* are passed anyway
+    /// A variable for the program; without a value it is taken from here. RUST_*, CARGO_* (no tokens) and UACCEL_* are passed anyway
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     pub(crate) environment: Vec<String>,
     /// Processors of the guest

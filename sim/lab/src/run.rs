@@ -227,7 +227,7 @@ fn environment(asked: &[String]) -> Result<Vec<(String, String)>, LabError> {
     ];
     environment.extend(std::env::vars_os().filter_map(|(name, value)| {
         let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
-        PASSED.iter().any(|start| name.starts_with(start)).then_some((name, value))
+        is_passed(&name).then_some((name, value))
     }));
     for variable in asked {
         match variable.split_once('=') {
@@ -243,10 +243,26 @@ fn environment(asked: &[String]) -> Result<Vec<(String, String)>, LabError> {
     Ok(environment)
 }
 
+/// Whether a variable is the program's without being asked for. Cargo's tokens (`CARGO_REGISTRY_TOKEN`) are nobody's but cargo's.
+fn is_passed(name: &str) -> bool {
+    PASSED.iter().any(|start| name.starts_with(start)) && !name.ends_with("_TOKEN")
+}
+
 fn on_interrupt() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&flag);
     // Without a handler the signal ends this process, and QEMU with it. Relaxed: nothing else is passed on with it.
     let _ = ctrlc::set_handler(move || set.store(true, Ordering::Relaxed));
     flag
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cargo_tells_its_tests_is_passed_but_no_secret_of_its() {
+        assert!(["RUST_LOG", "CARGO_MANIFEST_DIR", "UACCEL_DEVICE"].into_iter().all(is_passed));
+        assert!(!["CARGO_REGISTRY_TOKEN", "CARGO_REGISTRIES_OURS_TOKEN", "HOME"].into_iter().any(is_passed));
+    }
 }

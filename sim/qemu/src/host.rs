@@ -3,6 +3,7 @@
 mod bottom_half;
 
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -30,6 +31,8 @@ pub struct Host<M: DeviceModel, E: Emulator> {
     queues: Box<[Mutex<Queue<M>>]>,
     /// What the bottom half keeps from run to run.
     kept: Mutex<Kept>,
+    /// Whether the bottom half was called in the middle of an access, and has to be called again.
+    missed: AtomicBool,
     workers: Workers,
 }
 
@@ -43,7 +46,7 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
         let bell = emulator.clone();
         let workers = Workers::start(workers, move || bell.schedule())?;
         let translations = Translations::new(emulator, trace);
-        Ok(Self { model, translations, queues, kept: Mutex::default(), workers })
+        Ok(Self { model, translations, queues, kept: Mutex::default(), missed: AtomicBool::new(false), workers })
     }
 
     /// The counters of the control page.
@@ -95,8 +98,14 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
     /// Writes a register. What is not one ignores it.
     pub fn write(&self, offset: usize, value: u64) {
         if offset < control_page::SIZE {
-            return self.write_control(offset, value);
+            self.write_control(offset, value);
+        } else {
+            self.write_user(offset, value);
         }
+        self.call_again();
+    }
+
+    fn write_user(&self, offset: usize, value: u64) {
         let (index, offset) = ((offset - pci::user_page(0)) / UserPage::SIZE, offset % UserPage::SIZE);
         let Some(mut queue) = self.try_queue(index) else { return };
         if queue.space.is_none() || !is_writable(offset) {
@@ -184,10 +193,10 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
                 let unreachable = port.faulted();
                 queue.state = State::Ready;
                 queue.rung = true;
+                self.trace().queue(index, format_args!("started"));
                 if unreachable {
                     self.fail(index, queue, FailReason::RingBase);
                 }
-                self.trace().queue(index, format_args!("started"));
                 self.translations.emulator().schedule();
             }
             Control::Stop => self.stop(index, queue),
@@ -238,6 +247,20 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
 
     fn queue(&self, index: usize) -> MutexGuard<'_, Queue<M>> {
         self.queues[index].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this is a call from within an access of the function: what it accesses may be another device, which may have all bottom halves run.
+    fn is_accessing(&self) -> bool {
+        matches!(self.kept.try_lock(), Err(TryLockError::WouldBlock))
+            || self.queues.iter().any(|queue| matches!(queue.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// Has the bottom half called again if it could not be run when it was.
+    fn call_again(&self) {
+        // Relaxed, as all of this is under the emulator's big lock.
+        if self.missed.swap(false, Ordering::Relaxed) {
+            self.translations.emulator().schedule();
+        }
     }
 
     /// The queue, unless there is none of this number, or this is an access of the function to its own registers: it comes from within work for that queue,

@@ -230,11 +230,14 @@ impl Emulator for Qemu {
 
     fn unwatch(&self, pasid: u32) {
         let Some(Watched(watch)) = self.watches().remove(&pasid) else { return };
-        // SAFETY: registered by `watch`, and the big lock is held; afterwards QEMU does not know the box any more.
+        // SAFETY: registered by `watch`, and the big lock is held. If QEMU has no IOMMU to unregister it from, it may still know the box, which then
+        // stays.
         unsafe {
             (self.functions.pci_pri_unregister_notifier)(self.device, pasid);
-            (self.functions.pci_iommu_unregister_iotlb_notifier)(self.device, pasid, &raw mut (*watch).iotlb);
-            drop(Box::from_raw(watch));
+            let iotlb = &raw mut (*watch).iotlb;
+            if (self.functions.pci_iommu_unregister_iotlb_notifier)(self.device, pasid, iotlb) >= 0 {
+                drop(Box::from_raw(watch));
+            }
         }
     }
 

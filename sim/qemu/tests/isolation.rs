@@ -325,6 +325,40 @@ fn a_device_that_reads_its_own_registers_gets_nowhere() {
 }
 
 #[test]
+fn a_queue_whose_address_space_cannot_be_had_is_revoked_and_failed() {
+    let (machine, host) = plug();
+    machine.kill(1);
+    let user = User::idle(&machine, &host, 0, 1, page(0));
+    assert_eq!(host.read(control_page::assign(0)), 0);
+    assert_eq!(State::decode(host.read(control_page::queue_state(0))), State::Failed(4));
+    assert_eq!(user.register(user_page::IDENT), 0);
+    assert_eq!(machine.watched(), []);
+    // It is as good as any other afterwards.
+    User::open(&machine, &host, 0, 2, page(0));
+}
+
+#[test]
+fn the_bottom_half_called_in_the_middle_of_an_access_is_run_afterwards() {
+    let (machine, host) = plug();
+    let mut user = User::open(&machine, &host, 0, 1, page(0));
+    let mut other = User::open(&machine, &host, 1, 2, page(0));
+    machine.map(1, page(100), 2, Rights::Write);
+    // Whichever of the two comes first in a run.
+    for round in 1..=8 {
+        let machine_inside = machine.clone();
+        machine.during_read(move |host| {
+            // As if the source were another device, which waits for something and has all bottom halves run meanwhile.
+            host.write(pci::user_page(1) + user_page::SUBMIT, round);
+            assert!(machine_inside.step(), "the doorbell scheduled it");
+        });
+        user.submit(&copy(1, page(100), page(101), 64));
+        other.publish(&Descriptor { token: 2, ..Descriptor::default() });
+        assert!(is_ok(&user.wait(), 1));
+        assert!(is_ok(&other.wait(), 2));
+    }
+}
+
+#[test]
 fn nothing_is_accessed_without_bus_mastering() {
     let (machine, host) = plug();
     let mut user = User::open(&machine, &host, 0, 1, page(0));

@@ -46,6 +46,10 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
         if !self.translations.emulator().may_access() {
             return;
         }
+        if self.is_accessing() {
+            // Relaxed: as in `call_again`.
+            return self.missed.store(true, Ordering::Relaxed);
+        }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.turn.set(TURN);
         kept.first = (kept.first + 1) % self.queues.len().max(1);
@@ -84,6 +88,7 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
         if again || kept.turn.get() == 0 {
             self.translations.emulator().schedule();
         }
+        self.call_again();
     }
 
     /// Serves one queue for a while; whether there is more to do.

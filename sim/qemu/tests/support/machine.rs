@@ -348,6 +348,9 @@ impl Emulator for Machine {
     }
 
     fn watch(&self, pasid: u32) -> Result<(), Refusal> {
+        if self.state().dead.contains(&pasid) {
+            return Err(Refusal::NoSpace);
+        }
         assert!(self.state().watched.insert(pasid), "an address space is watched once");
         Ok(())
     }

@@ -60,12 +60,17 @@ impl User {
 
     /// Publishes a descriptor and rings the doorbell.
     pub fn submit(&mut self, descriptor: &Descriptor) {
+        self.publish(descriptor);
+        self.set(user_page::SUBMIT, self.tail);
+    }
+
+    /// Publishes a descriptor.
+    pub fn publish(&mut self, descriptor: &Descriptor) {
         let line = self.base + self.geometry.submission(self.tail) as u64;
         let words = descriptor.encode(self.geometry.phase(self.tail));
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         self.machine.poke(self.pasid, line, &bytes);
         self.tail += 1;
-        self.set(user_page::SUBMIT, self.tail);
     }
 
     /// Takes the next completion, if it is there.
