@@ -46,11 +46,6 @@ static_assert(PAGE_SIZE == WARP_PAGE_SIZE);
 /* The window of isolate_strategy. */
 #define WARP_ISOLATE_WINDOW	(3600UL * HZ)
 
-/* Why a queue failed (6.3). These three are its user's doing. */
-#define WARP_REASON_GEOMETRY	1
-#define WARP_REASON_RING_BASE	2
-#define WARP_REASON_RING_ACCESS	3
-
 struct warp_engine;
 
 struct warp_queue {
@@ -341,9 +336,10 @@ static void warp_stop_queue(struct uacce_queue *q)
 		return;
 	reason = warp_reason(state);
 	switch (reason) {
+	/* These are its user's doing (6.3). */
 	case WARP_REASON_GEOMETRY:
 	case WARP_REASON_RING_BASE:
-	case WARP_REASON_RING_ACCESS:
+	case WARP_REASON_RING_FAULT:
 		break;
 	default:
 		warp_note_error(engine, queue->number, reason);

@@ -10,5 +10,5 @@ mod submissions;
 
 pub use completions::Completions;
 pub use config::{WarpConfig, WarpConfigError};
-pub use model::{FailReason, Warp};
+pub use model::Warp;
 pub use submissions::Submissions;

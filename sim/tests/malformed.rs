@@ -4,9 +4,8 @@ mod support;
 
 use support::{Hand, PATIENCE, copy, device, device_with, failed, job, ok, open, over, pattern, with_aux};
 use uaccel_queue::{Algorithm, Direction, Operation, Status};
-use uaccel_sim::warp::FailReason;
 use uaccel_sim::{Plan, ThreadHostConfig, WarpConfig};
-use uaccel_warp_abi::{Command, Descriptor, DescriptorFlags, Geometry, Mode, SessionEntry, State};
+use uaccel_warp_abi::{Command, Descriptor, DescriptorFlags, FailReason, Geometry, Mode, SessionEntry, State};
 
 #[test]
 fn descriptors_that_break_the_rules_are_answered() {

@@ -42,6 +42,10 @@
 #define WARP_STATE_READY                 0x1
 #define WARP_STATE_STOPPED               0x2
 #define WARP_STATE_FAILED                0x3
+#define WARP_REASON_GEOMETRY             0x1
+#define WARP_REASON_RING_BASE            0x2
+#define WARP_REASON_RING_FAULT           0x3
+#define WARP_REASON_DEVICE               0x4
 
 /* 3.2 Descriptor */
 

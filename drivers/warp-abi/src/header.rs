@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use crate::user_page as page;
 use crate::{
-    Assignment, CONTROL_VERSION, Command, Completion, Descriptor, DescriptorFlags, Features, Geometry, INTERFACE,
-    SessionEntry, State, VERSION, control_ident, control_page as control, ident, pci,
+    Assignment, CONTROL_VERSION, Command, Completion, Descriptor, DescriptorFlags, FailReason, Features, Geometry,
+    INTERFACE, SessionEntry, State, VERSION, control_ident, control_page as control, ident, pci,
 };
 
 /// A field of a record: name, offset, bytes of one element, elements.
@@ -136,6 +136,14 @@ pub fn c_header() -> String {
         [("OFF", State::Off), ("READY", State::Ready), ("STOPPED", State::Stopped), ("FAILED", State::Failed(0))]
     {
         header.number(&format!("WARP_STATE_{name}"), state.encode());
+    }
+    for (name, reason) in [
+        ("GEOMETRY", FailReason::Geometry),
+        ("RING_BASE", FailReason::RingBase),
+        ("RING_FAULT", FailReason::RingFault),
+        ("DEVICE", FailReason::Device),
+    ] {
+        header.number(&format!("WARP_REASON_{name}"), reason as u64);
     }
 
     header.section("3.2 Descriptor");

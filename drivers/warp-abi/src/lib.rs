@@ -23,5 +23,5 @@ pub use control::{CONTROL_VERSION, control_ident, control_page};
 pub use descriptor::{Descriptor, DescriptorError, DescriptorFlags};
 pub use geometry::{Geometry, GeometryError, Mode};
 pub use header::c_header;
-pub use registers::{Features, Limits, State, VERSION, ident, user_page};
+pub use registers::{FailReason, Features, Limits, State, VERSION, ident, user_page};
 pub use session_entry::{SessionEntry, SessionEntryError};

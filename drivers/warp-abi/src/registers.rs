@@ -95,6 +95,21 @@ pub enum State {
     Failed(u32),
 }
 
+/// Why the device gave up on a queue (section 6.3): the reason in its state word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+#[non_exhaustive]
+pub enum FailReason {
+    /// The geometry register makes no sense, or exceeds the limits.
+    Geometry = 1,
+    /// Rings cannot lie at the address in the ring base register.
+    RingBase = 2,
+    /// The rings could not be read any more.
+    RingFault = 3,
+    /// The device failed as a whole.
+    Device = 4,
+}
+
 impl State {
     /// The word.
     #[must_use]

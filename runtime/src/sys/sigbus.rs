@@ -38,6 +38,8 @@ unsafe impl Send for Entry {}
 static FIRST: AtomicPtr<Entry> = AtomicPtr::new(ptr::null_mut());
 /// Held while entries are taken.
 static TAKING: Mutex<()> = Mutex::new(());
+/// Whether the handler is installed.
+static INSTALLED: AtomicBool = AtomicBool::new(false);
 /// The action before ours; set before ours is installed.
 static BEFORE: OnceLock<Before> = OnceLock::new();
 
@@ -105,7 +107,8 @@ fn add(len: usize) -> &'static Entry {
 
 /// Installs the handler, once. The caller holds the lock.
 fn install() -> io::Result<()> {
-    if BEFORE.get().is_some() {
+    // Relaxed: read and written under the lock.
+    if INSTALLED.load(Ordering::Relaxed) {
         return Ok(());
     }
     // Looked at before ours is there, so that ours never has nobody to pass a signal on to.
@@ -125,6 +128,7 @@ fn install() -> io::Result<()> {
     if unsafe { libc::sigaction(libc::SIGBUS, &raw const ours, ptr::null_mut()) } != 0 {
         return Err(io::Error::last_os_error());
     }
+    INSTALLED.store(true, Ordering::Relaxed);
     Ok(())
 }
 

@@ -194,6 +194,10 @@ impl Drop for UacceTransport {
         // Closing does it as well, but not before every copy of the descriptor is closed.
         if let Err(error) = self.node.put() {
             tracing::debug!(device = self.device, %error, "queue could not be stopped before it was closed");
+            if self.node.is_present() {
+                // A child may have a copy of the descriptor, and the queue with it: what the device can reach stays.
+                std::mem::forget(std::mem::take(&mut *self.rings()));
+            }
         }
     }
 }

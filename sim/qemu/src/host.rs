@@ -7,9 +7,10 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use uaccel_sim::warp::FailReason;
 use uaccel_sim::{AddressSpace, Control, DeviceModel, Doorbell, UserPage};
-use uaccel_warp_abi::{Assignment, CONTROL_VERSION, Features, State, control_ident, control_page, pci, user_page};
+use uaccel_warp_abi::{
+    Assignment, CONTROL_VERSION, FailReason, Features, State, control_ident, control_page, pci, user_page,
+};
 
 use self::bottom_half::Kept;
 use crate::counters::Counters;

@@ -1,7 +1,7 @@
 //! The Warp engine as a device model.
 
 use uaccel_queue::{Algorithm, Direction, Operation};
-use uaccel_warp_abi::{Features, Geometry, INTERFACE, State, VERSION, ident, user_page};
+use uaccel_warp_abi::{FailReason, Features, Geometry, INTERFACE, State, VERSION, ident, user_page};
 
 use super::ring::Ring;
 use super::{Completions, Submissions, WarpConfig, WarpConfigError};
@@ -10,21 +10,6 @@ use crate::{
     AddressSpace, Budget, Control, DeviceModel, Doorbell, Fetch, Flush, MemoryPort, Nop, Span, Taken, UserPage,
     WorkItem,
 };
-
-/// Why a Warp engine gave up on a queue: the reason in its state word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-#[non_exhaustive]
-pub enum FailReason {
-    /// The geometry register makes no sense, or exceeds the limits.
-    Geometry = 1,
-    /// Rings cannot lie at the address in the ring base register.
-    RingBase = 2,
-    /// The rings could not be read any more.
-    RingFault = 3,
-    /// The device failed as a whole.
-    Device = 4,
-}
 
 /// The Warp engine.
 #[derive(Debug)]

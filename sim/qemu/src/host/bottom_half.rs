@@ -7,10 +7,9 @@ use std::sync::PoisonError;
 
 use uaccel_queue::{Operation, Status};
 use uaccel_sim::stages::{self, Pool, Stage, Step};
-use uaccel_sim::warp::FailReason;
 use uaccel_sim::{Budget, DeviceModel, Fetch, MemoryPort, PageRequest, Taken, Work, WorkItem};
 use uaccel_units::Scratch;
-use uaccel_warp_abi::State;
+use uaccel_warp_abi::{FailReason, State};
 
 use super::Host;
 use crate::emulator::Emulator;
