@@ -14,7 +14,7 @@ use crate::sysroot::Sysroot;
 use crate::tool;
 
 /// Where the build's folder is inside.
-pub(crate) const WORK: &str = "/lab";
+pub(crate) const WORK: &str = "/tmp/module";
 
 /// Sets the root up from outside, then goes in. `$1` is the root, `$2` the build's folder; the rest is the command.
 /// A container may not allow a new /proc, but shows its own.
@@ -28,7 +28,8 @@ mount -o remount,bind,ro "$root" 2>/dev/null || :
 mount --bind /dev/null "$root/dev/null"
 mount -t proc proc "$root/proc" 2>/dev/null || mount --rbind /proc "$root/proc"
 mount -t tmpfs tmp "$root/tmp"
-mount --bind "$work" "$root/lab"
+mkdir "$root/tmp/module"
+mount --bind "$work" "$root/tmp/module"
 exec chroot "$root" "$@"
 "#;
 
@@ -45,7 +46,7 @@ const SETTINGS: [(&str, &str, &str); 3] = [
 
 /// Makes what [`run`] expects in a sysroot: places to mount on, and the links that packages' scripts would have made.
 pub(crate) fn prepare(root: &Path) -> Result<(), LabError> {
-    for name in ["dev", "proc", "tmp", &WORK[1..]] {
+    for name in ["dev", "proc", "tmp"] {
         let folder = root.join(name);
         fs::create_dir_all(&folder).map_err(LabError::io("create", &folder))?;
     }
