@@ -5,7 +5,8 @@ use std::sync::Arc;
 use uaccel_queue::{Capabilities, Outcome};
 
 use crate::device::{Device, give_back};
-use crate::owned::{OwnedWork, Submitted, submit_owned};
+use crate::owned::{Submitted, submit_owned};
+use crate::owned_work::OwnedWork;
 use crate::pair::Pair;
 use crate::queue_core::QueueCore;
 use crate::recover::Verdict;

@@ -1,0 +1,313 @@
+//! Jobs that own their buffers, in flight: futures of their results.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use uaccel_queue::{Operation, Outcome, Status};
+
+use crate::device::Seat;
+use crate::error::Cause;
+use crate::owned::{Buffers, recover_owned};
+use crate::owned_slot::{Abandoned, OwnedSlot};
+use crate::pair::Pair;
+use crate::patience::{self, Next, Patience};
+use crate::queue_core::{Home, QueueCore, Reason};
+use crate::{Error, ReadBuf, WriteBuf};
+
+/// What comes back from an owned job: how it ended, and the buffers.
+#[derive(Debug)]
+#[must_use]
+pub struct Finished<S, D, A = ()> {
+    /// How it ended.
+    pub result: Result<Outcome, Error>,
+    /// Source, destination and aux. `None` with [`Error::Lost`], when the device would not let go of them, and in a
+    /// child process, with [`Error::Forked`].
+    pub buffers: Option<(S, D, A)>,
+}
+
+impl<S, D, A> Finished<S, D, A> {
+    /// The outcome and the destination, for those who need nothing else.
+    ///
+    /// # Errors
+    /// Why the job failed; the buffers are dropped then.
+    pub fn into_output(self) -> Result<(Outcome, D), Error> {
+        let outcome = self.result?;
+        match self.buffers {
+            Some((_, destination, _)) => Ok((outcome, destination)),
+            None => Err(Error::Lost { device: "".into() }),
+        }
+    }
+}
+
+/// Buffers that are not in the value itself.
+type Elsewhere<S, D, A> = fn() -> Buffers<S, D, A>;
+
+/// An owned job in flight: a future of its [`Finished`].
+///
+/// Dropping it does not stop the device: the buffers stay in the queue's table until the job is answered or the queue has stopped.
+/// Forgetting it ([`std::mem::forget`]) is as safe, but keeps its place in the table for good.
+#[must_use = "the job runs anyway, but its result and its buffers are lost to you"]
+pub struct JobFuture<S: ReadBuf, D: WriteBuf, A: ReadBuf = ()> {
+    /// `None` once the result was polled.
+    core: Option<Arc<QueueCore>>,
+    slot: usize,
+    /// Whether the result was taken, and the slot is another job's.
+    taken: AtomicBool,
+    /// The buffers lie in the slot, so sharing or sending the future is a matter of its own fields.
+    _buffers: PhantomData<Elsewhere<S, D, A>>,
+}
+
+/// How often a thread that waits gives way to another that has the queue, before it sleeps.
+const YIELDS: u32 = 64;
+
+impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
+    /// The future of the job in `slot`, whose buffers are of these types.
+    #[inline]
+    pub(crate) fn new(core: Arc<QueueCore>, slot: usize) -> Self {
+        Self { core: Some(core), slot, taken: AtomicBool::new(false), _buffers: PhantomData }
+    }
+
+    /// The same job with another deadline, counted from the first look at it that finds it unfinished.
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        if let Some(core) = self.core.as_ref().filter(|core| core.fork.is_home()) {
+            self.slot(core).set_limit(deadline);
+        }
+        self
+    }
+
+    /// Blocks until the job has ended.
+    // What has ended is taken where it is returned: it is large, and a processor waits for a value that was just stored in
+    // small pieces and is then moved in wide ones.
+    pub fn wait(self) -> Finished<S, D, A> {
+        let Some(core) = &self.core else { return without_buffers(Error::Canceled) };
+        // Once is enough: a thread that waits does not fork.
+        if !core.fork.is_home() {
+            return without_buffers(Error::Forked);
+        }
+        let slot = self.slot(core);
+        let mut patience = Patience::new(slot.limit());
+        let mut turned_away = 0;
+        loop {
+            let next = if let Some(mut seat) = Seat::take(core) {
+                turned_away = 0;
+                if let Home::Here(pair) = &mut *seat.home {
+                    let next = drive(core, pair, self.slot, &mut patience);
+                    // An answer that somebody else has polled is found at the first look as well.
+                    if slot.is_over() {
+                        return self.collect(core, |slot| pair.slots.release(slot));
+                    }
+                    next
+                } else {
+                    drop(seat);
+                    self.park(core, Instant::now() + patience::BACKSTOP);
+                    Next::Poll
+                }
+            } else {
+                // Somebody else polls the queue, and may find the answer: in a moment, or as long as a job of his takes.
+                if turned_away < YIELDS {
+                    turned_away += 1;
+                    thread::yield_now();
+                } else {
+                    self.park(core, Instant::now() + patience::BACKSTOP);
+                }
+                Next::Poll
+            };
+            if slot.is_over() {
+                return self.collect(core, |slot| core.free_owned(slot));
+            }
+            match next {
+                Next::Poll => {}
+                Next::Sleep(until) => self.sleep(core, until),
+                Next::Expired => self.expire(core),
+            }
+        }
+    }
+
+    /// Sleeps until the device signals, which was demanded, or until the reactor has seen the answer.
+    fn sleep(&self, core: &Arc<QueueCore>, until: Instant) {
+        let watched = core.watched.load(Ordering::Acquire);
+        let transport = match core.try_home().as_deref() {
+            Some(Home::Here(pair)) if !watched && pair.granted.wakes => Some(pair.transport.clone()),
+            _ => None,
+        };
+        if let Some(transport) = transport {
+            // An error here is found again by the next poll.
+            let _ = transport.sleep(Some(until));
+        } else {
+            self.park(core, until);
+        }
+    }
+
+    /// Sleeps until somebody else has seen the answer: who has the queue, or the reactor.
+    #[cold]
+    fn park(&self, core: &Arc<QueueCore>, until: Instant) {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        if self.register(core, &waker) {
+            core.leave_to_reactor();
+            thread::park_timeout(until.saturating_duration_since(Instant::now()));
+        }
+    }
+
+    fn expire(&self, core: &Arc<QueueCore>) {
+        let mut seat = Seat::wait(core);
+        let Home::Here(pair) = &mut *seat.home else { return };
+        if self.slot(core).is_in_flight() {
+            recover_owned(core, pair, &Cause::Deadline(self.slot(core).limit()));
+        }
+    }
+
+    /// What the job shares with its queue.
+    #[inline]
+    fn slot<'c>(&self, core: &'c QueueCore) -> &'c OwnedSlot {
+        core.owned_slot(self.slot)
+    }
+
+    /// Leaves a waker, unless the job is answered already.
+    fn register(&self, core: &QueueCore, waker: &Waker) -> bool {
+        self.slot(core).register(waker)
+    }
+
+    /// Result and buffers of a job that is over; its slot goes to `free`. The caller gives up the queue afterwards.
+    // Not built in, so that what it returns is written where it stays: it is large, and a processor waits for a value that
+    // was just stored in small pieces and is then moved in wide ones.
+    #[inline(never)]
+    fn collect(&self, core: &QueueCore, free: impl FnOnce(u32)) -> Finished<S, D, A> {
+        let slot = self.slot;
+        // Relaxed: as in `drop`.
+        self.taken.store(true, Ordering::Relaxed);
+        // SAFETY: parked by `submit_owned` with this type; whoever gets something here asks no more.
+        let Some((buffers, error)) = (unsafe { core.owned_slot(slot).take::<Buffers<S, D, A>>() }) else {
+            return without_buffers(Error::Lost { device: core.device.name().into() });
+        };
+        // SAFETY: answered, and the slot is not handed back before the next line.
+        let (operation, outcome) = unsafe { (core.cells.job(slot).operation, core.cells.outcome(slot)) };
+        #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
+        free(slot as u32);
+        if error.is_some() || outcome.status != Status::Ok {
+            return finish_badly(core, operation, error, &outcome, buffers);
+        }
+        let Buffers { source, mut destination, aux, .. } = buffers;
+        if operation != Operation::Compare {
+            let written = usize::try_from(outcome.produced).unwrap_or(usize::MAX).min(destination.room().len);
+            // SAFETY: the device wrote that much, by its completion, which was checked against the room.
+            unsafe { destination.set_written(written) };
+        }
+        Finished { result: Ok(outcome), buffers: Some((source, destination, aux)) }
+    }
+}
+
+/// Polls the queue once for the job in `slot`, whose future the caller has, and says what to do next if that did not end it.
+#[inline]
+fn drive(core: &QueueCore, pair: &mut Pair, slot: usize, patience: &mut Patience) -> Next {
+    match core.drain_because(pair, Reason::WaitedFor(slot), |_, _| {}) {
+        Ok(0) => patience.next(&mut *pair.completer, pair.granted.wakes),
+        Ok(_) => Next::Poll,
+        Err(error) => {
+            recover_owned(core, pair, &error.into());
+            Next::Poll
+        }
+    }
+}
+
+/// What comes back from a job that was taken back, or did not end well.
+#[cold]
+fn finish_badly<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
+    core: &QueueCore,
+    operation: Operation,
+    error: Option<Error>,
+    outcome: &Outcome,
+    buffers: Buffers<S, D, A>,
+) -> Finished<S, D, A> {
+    let Buffers { source, mut destination, aux, secret, .. } = buffers;
+    let room = destination.room().len as u64;
+    if secret {
+        destination.wipe();
+    }
+    let error =
+        error.unwrap_or_else(|| Error::of_outcome(core.device.name(), operation, outcome, room, core.device.limit()));
+    Finished { result: Err(error), buffers: Some((source, destination, aux)) }
+}
+
+fn without_buffers<S, D, A>(error: Error) -> Finished<S, D, A> {
+    Finished { result: Err(error), buffers: None }
+}
+
+impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> Future for JobFuture<S, D, A> {
+    type Output = Finished<S, D, A>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(core) = &self.core else { return Poll::Ready(without_buffers(Error::Canceled)) };
+        if !core.fork.is_home() {
+            return Poll::Ready(without_buffers(Error::Forked));
+        }
+        let slot = self.slot(core);
+        if !slot.is_over()
+            && let Some(mut seat) = Seat::take(core)
+            && let Home::Here(pair) = &mut *seat.home
+            && let Err(error) = core.drain(pair, |_, _| {})
+        {
+            recover_owned(core, pair, &error.into());
+        }
+        if slot.is_over() {
+            let finished = self.collect(core, |slot| core.free_owned(slot));
+            self.core = None;
+            return Poll::Ready(finished);
+        }
+        if self.register(core, context.waker()) {
+            core.leave_to_reactor();
+        } else {
+            // Answered between the two: look again at once.
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+/// The buffers stay where they are until the job is answered.
+impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> Drop for JobFuture<S, D, A> {
+    fn drop(&mut self) {
+        let Some(core) = self.core.take() else { return };
+        // Relaxed: whoever drops the future has it alone.
+        if self.taken.load(Ordering::Relaxed) {
+            return;
+        }
+        if !core.fork.is_home() {
+            // The job, and its buffers, are the parent's.
+            std::mem::forget(core);
+            return;
+        }
+        let slot = self.slot;
+        // SAFETY: this is the job's future, and it has taken nothing: it would have no queue.
+        match unsafe { core.owned_slot(slot).abandon() } {
+            Abandoned::InFlight => {
+                core.tally.abandoned.add(1);
+                core.leave_to_reactor();
+            }
+            #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
+            Abandoned::Answered => core.free_owned(slot as u32),
+            Abandoned::Lost => {}
+        }
+    }
+}
+
+impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> fmt::Debug for JobFuture<S, D, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobFuture").field("slot", &self.slot).finish_non_exhaustive()
+    }
+}
+
+/// Wakes a thread that is parked.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
