@@ -70,20 +70,17 @@ pub trait MemoryPort {
     /// Reads `N` aligned words of a record whose publication was observed.
     #[inline]
     fn words<const N: usize>(&self, space: AddressSpace, address: u64) -> Access<[u64; N]> {
-        let mut words = [0; N];
-        for (word, address) in words.iter_mut().zip((address..).step_by(8)) {
-            let mut bytes = [0; 8];
-            let mut done = 0;
-            while done < bytes.len() {
-                match self.read(space, address.wrapping_add(done as u64), &mut bytes[done..]) {
-                    Access::Ready(count) => done += count,
-                    Access::Fault(fault) => return Access::Fault(fault),
-                    Access::Pending(request) => return Access::Pending(request),
-                }
+        let mut words = [[0; 8]; N];
+        let bytes = words.as_flattened_mut();
+        let mut done = 0;
+        while done < bytes.len() {
+            match self.read(space, address.wrapping_add(done as u64), &mut bytes[done..]) {
+                Access::Ready(count) => done += count,
+                Access::Fault(fault) => return Access::Fault(fault),
+                Access::Pending(request) => return Access::Pending(request),
             }
-            *word = u64::from_le_bytes(bytes);
         }
-        Access::Ready(words)
+        Access::Ready(words.map(u64::from_le_bytes))
     }
 
     /// Writes an aligned word of a record that is published later.

@@ -165,20 +165,6 @@ impl<E: Emulator> MemoryPort for Port<'_, E> {
             (access, _) => access,
         }
     }
-
-    fn words<const N: usize>(&self, space: AddressSpace, address: u64) -> Access<[u64; N]> {
-        let mut words = [[0; 8]; N];
-        let bytes = words.as_flattened_mut();
-        let mut done = 0;
-        while done < bytes.len() {
-            match self.read(space, address.wrapping_add(done as u64), &mut bytes[done..]) {
-                Access::Ready(count) => done += count,
-                Access::Fault(fault) => return Access::Fault(fault),
-                Access::Pending(request) => return Access::Pending(request),
-            }
-        }
-        Access::Ready(words.map(u64::from_le_bytes))
-    }
 }
 
 /// How many of `len` bytes at `address` are on its page.
