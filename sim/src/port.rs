@@ -45,6 +45,24 @@ impl<T> Access<T> {
     }
 }
 
+/// A range to read.
+#[derive(Debug)]
+pub struct ReadPart<'a> {
+    /// The first byte.
+    pub address: u64,
+    /// Where it goes, and how much; never empty.
+    pub bytes: &'a mut [u8],
+}
+
+/// A range to write.
+#[derive(Clone, Copy, Debug)]
+pub struct WritePart<'a> {
+    /// The first byte.
+    pub address: u64,
+    /// What goes there; never empty.
+    pub bytes: &'a [u8],
+}
+
 /// A device's access to memory.
 ///
 /// An implementation owes its callers this: an invalidation of a translation returns only when no access with the old translation is
@@ -135,6 +153,28 @@ pub trait MemoryPort {
     fn home(&self, space: AddressSpace) -> Option<u64> {
         let _ = space;
         None
+    }
+
+    /// Reads many ranges, and says how many of them, from the first on, were read whole. The others are to be [read](Self::read). For a port
+    /// to which many ranges cost less at once than one by one.
+    #[inline]
+    fn read_many(&self, space: AddressSpace, parts: &mut [ReadPart<'_>]) -> usize {
+        let _ = (space, parts);
+        0
+    }
+
+    /// Writes many ranges, and says how many of them, from the first on, were written whole. The others are to be [written](Self::write).
+    #[inline]
+    fn write_many(&self, space: AddressSpace, parts: &[WritePart<'_>]) -> usize {
+        let _ = (space, parts);
+        0
+    }
+
+    /// Copies from one range to another of the same length without staging, if the port can. `false` if nothing was done.
+    #[inline]
+    fn copy(&self, space: AddressSpace, source: Span, destination: Span) -> bool {
+        let _ = (space, source, destination);
+        false
     }
 
     /// Memory that the host vouched for, to be read in place; `None` if it is to be copied. Only asked for jobs that carry the host's promise.

@@ -12,14 +12,17 @@ mod staging;
 
 pub use compute::compute;
 pub(crate) use compute::computes;
-pub use gather::gather;
+pub use gather::{gather, gather_many};
 pub use parked::Parked;
-pub use scatter::scatter;
+pub use scatter::{scatter, scatter_many};
 pub use staging::{Pool, Staging};
 
 use uaccel_units::Scratch;
 
 use crate::{MemoryPort, PageRequest, WorkItem};
+
+/// Ranges that are read or written at once, at most.
+const MANY: usize = 64;
 
 /// Where a job stands: the stage that comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,18 +50,34 @@ pub enum Step {
 /// Takes an item as far as it goes without waiting. After [`Step::Done`] it stands at [`Stage::Complete`] and holds no staging.
 #[inline]
 pub fn run<P: MemoryPort>(item: &mut WorkItem, port: &P, pool: &mut Pool, scratch: &mut Scratch) -> Step {
+    run_until(item, Stage::Complete, port, pool, scratch)
+}
+
+/// Takes an item as far as `stage`, or to its end if that comes earlier, without waiting. An item at [`Stage::Complete`] holds no staging
+/// afterwards.
+#[inline]
+pub fn run_until<P: MemoryPort>(
+    item: &mut WorkItem,
+    stage: Stage,
+    port: &P,
+    pool: &mut Pool,
+    scratch: &mut Scratch,
+) -> Step {
     loop {
+        if item.stage == Stage::Complete {
+            pool.reclaim(item);
+            return Step::Done;
+        }
+        if item.stage == stage {
+            return Step::Done;
+        }
         let step = match item.stage {
             Stage::Gather => gather(item, port, pool),
             Stage::Compute => {
                 compute(item, scratch);
                 Step::Done
             }
-            Stage::Scatter => scatter(item, port),
-            Stage::Complete => {
-                pool.reclaim(item);
-                return Step::Done;
-            }
+            Stage::Scatter | Stage::Complete => scatter(item, port),
         };
         if let Step::Parked(_) = step {
             return step;

@@ -1,14 +1,8 @@
 //! The thread host: a device model on threads of the process that uses it.
 
-mod barrier;
+mod backing;
 mod host;
-mod memory;
-mod port;
-mod queue;
-mod shared;
-mod sleepers;
-mod timeline;
+mod own_memory;
 mod transport;
-mod worker;
 
 pub use host::{ThreadHost, ThreadHostConfig, ThreadHostError};

@@ -2,9 +2,48 @@
 
 use uaccel_queue::Outcome;
 
+use arrayvec::ArrayVec;
+
 use super::compute::produced;
-use super::{Stage, Step};
-use crate::{Access, MemoryPort, WorkItem};
+use super::{MANY, Stage, Step};
+use crate::{Access, MemoryPort, WorkItem, WritePart};
+
+/// Brings out what it can of the output of several jobs of one address space at once. It is only faster: [`scatter`] does the rest, and
+/// finds out what is wrong.
+pub fn scatter_many<P: MemoryPort>(items: &mut [WorkItem], port: &P) {
+    for some in items.chunks_mut(MANY) {
+        scatter_some(some, port);
+    }
+}
+
+fn scatter_some<P: MemoryPort>(items: &mut [WorkItem], port: &P) {
+    let Some(space) = items.first().map(|item| item.space) else { return };
+    let mut parts: ArrayVec<WritePart<'_>, MANY> = ArrayVec::new();
+    let mut owners: ArrayVec<usize, MANY> = ArrayVec::new();
+    for (index, item) in items.iter().enumerate() {
+        if item.stage != Stage::Scatter || item.space != space {
+            continue;
+        }
+        let Some(staging) = item.staging.as_deref().filter(|staging| staging.scattered == 0) else { continue };
+        let len = produced(&item.work, &item.outcome).min(item.destination.len);
+        if len != 0 {
+            parts.push(WritePart { address: item.destination.address, bytes: staging.destination_buffer.bytes(len) });
+            owners.push(index);
+        }
+    }
+    if parts.len() < 2 {
+        return;
+    }
+    let whole = port.write_many(space, &parts).min(parts.len());
+    drop(parts);
+    for index in &owners[..whole] {
+        let item = &mut items[*index];
+        let len = produced(&item.work, &item.outcome).min(item.destination.len);
+        if let Some(staging) = item.staging.as_deref_mut() {
+            staging.scattered = len;
+        }
+    }
+}
 
 /// Brings the job's output from staging to where it belongs.
 pub fn scatter<P: MemoryPort>(item: &mut WorkItem, port: &P) -> Step {

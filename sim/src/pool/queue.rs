@@ -1,27 +1,27 @@
 //! One open queue.
 
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use nix::sys::eventfd::{EfdFlags, EventFd};
-use uaccel_queue::TransportError;
-
-use super::memory::RingBlock;
-use super::port::ThreadPort;
+use super::port::PoolPort;
+use super::{Account, Backing, Rings};
 use crate::stats::Counters;
-use crate::{AddressSpace, DeviceModel, UserPage, WorkItem};
+use crate::{AddressSpace, DeviceModel, QueueStats, WorkItem};
 
-/// One open queue. Locks, where several are taken: fetch, then complete.
-pub(super) struct Queue<M: DeviceModel> {
+/// One open queue of a [`Pool`](super::Pool).
+// Locks, where several are taken: fetch, then complete.
+pub struct Queue<M: DeviceModel, B: Backing> {
     /// Never 0, and never used again.
     pub(super) id: u64,
     pub(super) space: AddressSpace,
-    pub(super) page: Arc<UserPage>,
-    /// Ring memory handed out.
-    pub(super) rings: Mutex<Vec<Arc<RingBlock>>>,
-    fetch: Mutex<FetchSide<M>>,
-    complete: Mutex<CompleteSide<M>>,
+    pub(super) backing: B,
+    /// Whose it is.
+    pub(super) account: Arc<Account>,
+    /// The memory of its jobs.
+    pub(super) memory: B::Memory,
+    fetch: Mutex<FetchSide<M, B>>,
+    complete: Mutex<CompleteSide<M, B>>,
     /// How many wait for the fetch side. Who keeps it from one batch to the next looks here.
     wanted: AtomicUsize,
     /// Jobs that a plan keeps from beginning.
@@ -32,53 +32,63 @@ pub(super) struct Queue<M: DeviceModel> {
     pub(super) owes_stopped: AtomicBool,
     /// Whether the device gave up on the queue; only a reset helps.
     pub(super) failed: AtomicBool,
-    /// Signals to the user.
-    pub(super) event: EventFd,
+    /// Since when jobs were seen waiting in the ring, on the pool's clock; 0 if none were.
+    pub(super) backlog_since: AtomicU64,
     pub(super) counters: Counters,
 }
 
 /// What is needed for taking jobs.
-pub(super) struct FetchSide<M: DeviceModel> {
+pub(super) struct FetchSide<M: DeviceModel, B: Backing> {
     pub(super) submissions: M::Submissions,
-    pub(super) port: ThreadPort,
+    pub(super) port: PoolPort<B::Memory>,
     pub(super) running: bool,
 }
 
 /// What is needed for answering them.
-pub(super) struct CompleteSide<M: DeviceModel> {
+pub(super) struct CompleteSide<M: DeviceModel, B: Backing> {
     pub(super) completions: M::Completions,
-    pub(super) port: ThreadPort,
+    pub(super) port: PoolPort<B::Memory>,
     /// Answers that a plan keeps until so many others were given.
     pub(super) late: Vec<(u32, WorkItem)>,
 }
 
-impl<M: DeviceModel> Queue<M> {
-    pub(super) fn new(model: &M, id: u64, space: AddressSpace) -> Result<Self, TransportError> {
-        let page = Arc::new(UserPage::new());
-        model.describe(&page);
+impl<M: DeviceModel, B: Backing> Queue<M, B> {
+    pub(super) fn new(model: &M, id: u64, space: AddressSpace, backing: B, account: Arc<Account>) -> Self {
+        model.describe(backing.page());
         let (submissions, completions) = model.open_queue(space);
-        let event = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
-            .map_err(|errno| TransportError::System { call: "eventfd", source: errno.into() })?;
-        Ok(Self {
+        let memory = backing.memory();
+        let port = || PoolPort::new(Rings::default(), memory.clone());
+        Self {
             id,
             space,
-            page,
-            rings: Mutex::default(),
-            fetch: Mutex::new(FetchSide { submissions, port: ThreadPort::new(Vec::new()), running: false }),
-            complete: Mutex::new(CompleteSide { completions, port: ThreadPort::new(Vec::new()), late: Vec::new() }),
+            account,
+            fetch: Mutex::new(FetchSide { submissions, port: port(), running: false }),
+            complete: Mutex::new(CompleteSide { completions, port: port(), late: Vec::new() }),
+            memory,
+            backing,
             wanted: AtomicUsize::new(0),
             held: Mutex::default(),
             stopping: AtomicBool::new(false),
             owes_stopped: AtomicBool::new(false),
             failed: AtomicBool::new(false),
-            event,
+            backlog_since: AtomicU64::new(0),
             counters: Counters::default(),
-        })
+        }
+    }
+
+    /// What it stands on.
+    pub fn backing(&self) -> &B {
+        &self.backing
+    }
+
+    /// What it has done.
+    pub fn stats(&self) -> QueueStats {
+        self.counters.snapshot()
     }
 
     /// The fetch side, unless somebody has it.
     #[inline]
-    pub(super) fn try_fetch_side(&self) -> Option<MutexGuard<'_, FetchSide<M>>> {
+    pub(super) fn try_fetch_side(&self) -> Option<MutexGuard<'_, FetchSide<M, B>>> {
         match self.fetch.try_lock() {
             Ok(side) => Some(side),
             Err(TryLockError::Poisoned(side)) => Some(side.into_inner()),
@@ -86,7 +96,7 @@ impl<M: DeviceModel> Queue<M> {
         }
     }
 
-    pub(super) fn fetch_side(&self) -> MutexGuard<'_, FetchSide<M>> {
+    pub(super) fn fetch_side(&self) -> MutexGuard<'_, FetchSide<M, B>> {
         // Relaxed, both: a hint, and the lock orders the rest.
         self.wanted.fetch_add(1, Ordering::Relaxed);
         let side = self.fetch.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,7 +111,7 @@ impl<M: DeviceModel> Queue<M> {
     }
 
     #[inline]
-    pub(super) fn complete_side(&self) -> MutexGuard<'_, CompleteSide<M>> {
+    pub(super) fn complete_side(&self) -> MutexGuard<'_, CompleteSide<M, B>> {
         self.complete.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -119,20 +129,9 @@ impl<M: DeviceModel> Queue<M> {
     pub(super) fn set_stopping(&self, stopping: bool) {
         self.stopping.store(stopping, Ordering::Relaxed);
     }
-
-    /// Tells the user to look.
-    pub(super) fn signal(&self) {
-        // The counter can only be too full to count on, and then it is readable already.
-        let _ = self.event.write(1);
-    }
-
-    /// Takes back all signals. Whether there was one.
-    pub(super) fn clear_signal(&self) -> bool {
-        self.event.read().is_ok()
-    }
 }
 
-impl<M: DeviceModel> fmt::Debug for Queue<M> {
+impl<M: DeviceModel, B: Backing> fmt::Debug for Queue<M, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue")
             .field("id", &self.id)

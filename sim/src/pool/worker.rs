@@ -1,0 +1,440 @@
+//! A worker: a thread that takes jobs from queues, does them and answers them.
+
+use core::sync::atomic::Ordering;
+use std::mem;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::SigSet;
+
+use super::Backing;
+use super::hands::Hands;
+use super::post::Post;
+use super::queue::{CompleteSide, Queue};
+use super::shared::Shared;
+use crate::stages::Stage;
+use crate::{Budget, DeviceModel, Fetch, Mishap, Taken, WorkItem};
+
+/// Jobs taken at once, at most.
+const BATCH: usize = 32;
+/// Estimated nanoseconds of work taken at once, beyond the first job.
+const BATCH_COST: u64 = 20_000;
+/// Estimated nanoseconds from which on somebody else shall poll meanwhile. A wake-up costs about as much.
+const LONG: u64 = 15_000;
+/// How long an idle worker polls. Clearly longer than being woken takes, which is 50 to 100 µs on virtual machines: a client that our answer has just
+/// woken must find us awake with its next job, or both would sleep over every single one.
+const SPIN: Duration = Duration::from_micros(300);
+/// A time that is up this soon is waited for awake: sleeping is not more precise.
+const SOON: Duration = Duration::from_micros(200);
+/// How long a worker sleeps that others may not have seen going to sleep.
+const UNFENCED: Duration = Duration::from_millis(1);
+/// How often a ring that is the only one is looked at before its lock is let go.
+const LOOKS: usize = 16;
+/// The same where nobody else wants it: one worker, and a CPU for it.
+const LONG_LOOKS: usize = 64;
+/// Batches done without letting the locks of a queue go: other queues wait, and signals for this one.
+const KEPT: usize = 16;
+/// Empty looks after which it is asked whether somebody sleeps over an answer. The fence for it has little left to wait for by then, and
+/// where jobs come without a pause it is not on their way.
+const SETTLED: usize = 8;
+/// How far a user's virtual time may be ahead of the one who comes first, in virtual nanoseconds: a batch of one of middle weight. The finer, the more often
+/// the device turns from one to the other.
+const AHEAD: u64 = 4 * BATCH_COST;
+/// What a job that does nothing is charged for, in nanoseconds: reading the clock would take longer.
+const NOTHING: u64 = 10;
+/// Empty polls between two looks at the clock.
+const POLLS_PER_LOOK: u32 = 8;
+
+/// A thread that takes jobs from queues, does them and answers them.
+pub(super) struct Worker<M: DeviceModel, B: Backing> {
+    pub(super) hands: Hands<M, B>,
+    index: usize,
+    /// Whether a CPU is left when all workers poll.
+    spare: bool,
+    /// The queues there were at `generation`.
+    queues: Vec<Arc<Queue<M, B>>>,
+    generation: u64,
+    pub(super) taken: Taken,
+    pub(super) done: Vec<(WorkItem, Option<Mishap>)>,
+    pub(super) missing: u64,
+    /// Whether the queue served last has more.
+    more: bool,
+}
+
+impl<M: DeviceModel, B: Backing> Worker<M, B> {
+    pub(super) fn new(shared: Arc<Shared<M, B>>, post: Arc<Post>, index: usize, spare: bool) -> Self {
+        Self {
+            hands: Hands::new(shared, post),
+            index,
+            spare,
+            queues: Vec::new(),
+            generation: 0,
+            taken: Taken::default(),
+            done: Vec::new(),
+            missing: 0,
+            more: false,
+        }
+    }
+
+    /// Works until the pool is shut, or somebody stands in.
+    pub(super) fn run(mut self) {
+        // Signals of the process are for its own threads.
+        if let Err(errno) = SigSet::all().thread_block() {
+            tracing::warn!(%errno, "cannot block signals on a worker");
+        }
+        self.begin_polling();
+        let mut idle = Idle::default();
+        while !self.hands.shared.is_shut() && !self.hands.is_relieved() {
+            if self.round() {
+                idle = Idle::default();
+            } else if !idle.poll_on(self.spare) && !self.due_soon() {
+                self.rest();
+                idle = Idle::default();
+            }
+        }
+        self.hands.leave();
+    }
+
+    /// Serves every queue once. Whether there was anything to do.
+    #[inline]
+    fn round(&mut self) -> bool {
+        // Acquire, pairs with the release of whoever changed the list.
+        let generation = self.hands.shared.generation.load(Ordering::Acquire);
+        if generation != self.generation {
+            self.generation = generation;
+            self.queues.clone_from(&self.hands.shared.queues());
+            // Workers begin at different queues, so that they do not all knock at the same door.
+            let first = self.index % self.queues.len().max(1);
+            self.queues.rotate_left(first);
+        }
+        let queues = mem::take(&mut self.queues);
+        let looks = match queues.len() {
+            1 if self.is_alone() && self.spare => LONG_LOOKS,
+            1 => LOOKS,
+            _ => 1,
+        };
+        let mut found = if self.hands.shared.keeps_accounts {
+            self.serve_fairly(&queues, looks)
+        } else {
+            queues.iter().filter(|queue| self.serve(queue, looks)).count() != 0
+        };
+        if self.hands.shared.plan.is_active() && !self.hands.is_relieved() {
+            found |= self.serve_plan(&queues);
+        }
+        self.queues = queues;
+        found
+    }
+
+    /// Serves the queues of those users whose turn it is.
+    fn serve_fairly(&mut self, queues: &[Arc<Queue<M, B>>], looks: usize) -> bool {
+        // Relaxed, here and below: the schedule may be a little off.
+        let floor = self.hands.shared.floor.load(Ordering::Relaxed);
+        let mut found = false;
+        // The least virtual time of a user who was served, or would have been.
+        let mut least = u64::MAX;
+        for queue in queues {
+            if self.hands.is_relieved() {
+                break;
+            }
+            if queue.account.is_blocked() {
+                continue;
+            }
+            if queue.account.time() > floor.saturating_add(AHEAD) {
+                // It may have nothing to do; then the others go ahead all the same, and if they have nothing either it is its turn.
+                found = true;
+                least = least.min(queue.account.time());
+                if queue.backlog_since.load(Ordering::Relaxed) == 0 {
+                    queue.backlog_since.store(self.hands.shared.clock(), Ordering::Relaxed);
+                }
+                continue;
+            }
+            let since = queue.backlog_since.swap(0, Ordering::Relaxed);
+            let begun = if since == 0 { 0 } else { self.hands.shared.clock() };
+            self.more = false;
+            if self.serve(queue, looks) {
+                found = true;
+                least = least.min(queue.account.time());
+                queue.account.count_wait(Duration::from_nanos(begun.saturating_sub(since)));
+                if self.more {
+                    queue.backlog_since.store(self.hands.shared.clock(), Ordering::Relaxed);
+                }
+            }
+        }
+        if least != u64::MAX && least > floor {
+            self.hands.shared.floor.fetch_max(least, Ordering::Relaxed);
+        }
+        found
+    }
+
+    /// Whether there are no other workers.
+    fn is_alone(&self) -> bool {
+        self.hands.shared.workers == 1
+    }
+
+    /// Serves one queue for a while. Whether there was anything to do.
+    #[inline]
+    fn serve(&mut self, queue: &Arc<Queue<M, B>>, looks: usize) -> bool {
+        if self.is_alone() { self.serve_alone(queue, looks) } else { self.serve_beside(queue, looks) }
+    }
+
+    /// Takes a few jobs of a queue and does them. If there are none, looks again up to `looks` times.
+    #[inline]
+    fn serve_beside(&mut self, queue: &Arc<Queue<M, B>>, looks: usize) -> bool {
+        let Some(mut side) = queue.try_fetch_side() else { return false };
+        if !side.running {
+            return false;
+        }
+        let mut fetch = Fetch::Dry;
+        for _ in 0..looks {
+            let side = &mut *side;
+            let budget = Budget::new(BATCH, BATCH_COST);
+            fetch = self.hands.shared.model.fetch(
+                &mut side.submissions,
+                &side.port,
+                queue.backing.page(),
+                &mut self.taken,
+                budget,
+            );
+            if fetch != Fetch::Dry || !self.taken.is_empty() {
+                break;
+            }
+            core::hint::spin_loop();
+        }
+        if fetch == Fetch::Failed {
+            side.running = false;
+            queue.failed.store(true, Ordering::Relaxed);
+            queue.backing.signal();
+        }
+        self.more = fetch == Fetch::More;
+        if self.taken.is_empty() {
+            return false;
+        }
+        self.hands.post.begin(queue.id);
+        drop(side);
+        if self.hands.shared.plan.is_active() {
+            self.work_to_plan(queue);
+        } else {
+            self.work(queue);
+        }
+        self.hands.end_serving(queue);
+        true
+    }
+
+    /// Serves a queue as the only worker there is: keeps both locks from one batch to the next.
+    ///
+    /// Nothing is done meanwhile that could take long, or touches memory other than the rings, so that somebody who wants a lock gets it at
+    /// once, and whoever has the fetch lock knows that this worker is not at the queue. For other jobs the locks are let go.
+    #[inline]
+    fn serve_alone(&mut self, queue: &Arc<Queue<M, B>>, looks: usize) -> bool {
+        let Some(mut fetch_side) = queue.try_fetch_side() else { return false };
+        if !fetch_side.running {
+            return false;
+        }
+        let mut complete_side = queue.complete_side();
+        let mut kept = 0;
+        let mut empty = 0;
+        // Whether something was published and nobody has looked yet who sleeps over it.
+        let mut unsignalled = false;
+        let fetch = loop {
+            let side = &mut *fetch_side;
+            let budget = Budget::new(BATCH, BATCH_COST).with_nops_apart();
+            let fetch = self.hands.shared.model.fetch(
+                &mut side.submissions,
+                &side.port,
+                queue.backing.page(),
+                &mut self.taken,
+                budget,
+            );
+            if self.taken.is_empty() {
+                empty += 1;
+                if fetch != Fetch::Dry || empty >= looks || queue.is_wanted() {
+                    break fetch;
+                }
+                if unsignalled && empty == SETTLED {
+                    unsignalled = false;
+                    self.hands.signal(queue, &mut complete_side);
+                }
+                core::hint::spin_loop();
+                continue;
+            }
+            // The plan is asked about after the jobs were seen, as always.
+            if self.hands.shared.plan.is_active() {
+                self.taken.join_nops(queue.space);
+            }
+            if fetch == Fetch::Failed
+                || !self.taken.cancels.is_empty()
+                || !self.taken.items.iter().all(WorkItem::is_trivial)
+                || self.hands.shared.plan.is_active()
+            {
+                self.taken.join_nops(queue.space);
+                break fetch;
+            }
+            empty = 0;
+            unsignalled |= self.answer_trivial(queue, &mut complete_side);
+            kept += 1;
+            if kept == KEPT || queue.is_wanted() {
+                break Fetch::More;
+            }
+        };
+        if unsignalled {
+            self.hands.signal(queue, &mut complete_side);
+        }
+        drop(complete_side);
+        self.more = fetch == Fetch::More;
+        if fetch == Fetch::Failed {
+            fetch_side.running = false;
+            queue.failed.store(true, Ordering::Relaxed);
+            queue.backing.signal();
+        }
+        if self.taken.is_empty() {
+            drop(fetch_side);
+            if queue.is_wanted() {
+                // Who waits for the lock may sleep by now: give it the time to wake.
+                thread::yield_now();
+            }
+            return kept != 0;
+        }
+        self.hands.post.begin(queue.id);
+        drop(fetch_side);
+        if self.hands.shared.plan.is_active() {
+            self.work_to_plan(queue);
+        } else {
+            self.work(queue);
+        }
+        self.hands.end_serving(queue);
+        true
+    }
+
+    /// Answers a batch of jobs that need no work, and says whether an answer was published. The books are kept afterwards.
+    #[inline]
+    fn answer_trivial(&mut self, queue: &Queue<M, B>, side: &mut CompleteSide<M, B>) -> bool {
+        let model = &self.hands.shared.model;
+        let Taken { items, nops, .. } = &mut self.taken;
+        model.pass(&mut side.completions, &side.port, nops);
+        for item in &mut *items {
+            item.pass();
+            model.complete(&mut side.completions, &side.port, item);
+        }
+        let published = model.flush(&mut side.completions, &side.port).published;
+        let jobs = (items.len() + nops.len()) as u64;
+        queue.counters.jobs.add(jobs);
+        nops.clear();
+        let mut bytes = 0;
+        if !items.is_empty() {
+            // Jobs that cannot be may name bytes; they never came to a bad address.
+            bytes = items.iter().map(WorkItem::bytes).sum();
+            queue.counters.bytes.add(bytes);
+            items.clear();
+        }
+        if self.hands.shared.keeps_accounts {
+            queue.account.count(jobs, bytes, 0);
+            // Relaxed: as all of the schedule.
+            queue.account.charge(self.hands.shared.floor.load(Ordering::Relaxed), jobs * NOTHING);
+        }
+        published
+    }
+
+    /// Does the jobs that were taken, and answers them together.
+    #[inline]
+    fn work(&mut self, queue: &Arc<Queue<M, B>>) {
+        let shared = self.hands.shared.clone();
+        let mut items = mem::take(&mut self.taken.items);
+        let begun = if shared.keeps_accounts { shared.clock() } else { 0 };
+        if shared.lanes.threads() != 0 {
+            for item in items.extract_if(.., |item| shared.lanes.take(item)) {
+                shared.lanes.push(queue, item, begun);
+            }
+            items.extend(self.taken.cancels.drain(..).filter_map(|tag| shared.lanes.cancel(queue.id, tag)));
+        }
+        let long =
+            self.hands.post.is_polling() && shared.workers > 1 && items.iter().map(WorkItem::cost).sum::<u64>() >= LONG;
+        if long {
+            self.hands.post.set_polling(false);
+            shared.sleepers.begin_work();
+        }
+        self.hands.run_items(queue, &mut items);
+        if long && !self.hands.is_relieved() {
+            self.begin_polling();
+        }
+        let mut side = queue.complete_side();
+        // Whatever does not stand there was dropped by a stop.
+        for item in items.iter().filter(|item| item.stage() == Stage::Complete) {
+            self.hands.answer(queue, &mut side, item);
+        }
+        self.hands.publish(queue, &mut side);
+        drop(side);
+        if shared.keeps_accounts {
+            self.hands.charge(queue, begun, None);
+        }
+        items.clear();
+        self.taken.items = items;
+        // Without a plan nothing is held that could still be cancelled.
+        self.taken.cancels.clear();
+    }
+
+    fn begin_polling(&mut self) {
+        self.hands.post.set_polling(true);
+        let shared = &self.hands.shared;
+        shared.sleepers.begin_polling(|| shared.want_wakeup(false));
+        shared.alert();
+    }
+
+    /// Whether a job's time is up so soon that sleeping is no use.
+    fn due_soon(&self) -> bool {
+        if !self.hands.shared.plan.is_active() {
+            return false;
+        }
+        let soon =
+            self.hands.shared.timeline().next().is_some_and(|at| at.saturating_duration_since(Instant::now()) < SOON);
+        if soon {
+            thread::yield_now();
+        }
+        soon
+    }
+
+    /// Sleeps until there is something to do.
+    fn rest(&mut self) {
+        self.hands.post.set_polling(false);
+        self.hands.shared.sleepers.begin_rest(|| self.hands.shared.want_wakeup(true));
+        // Full fence between setting need-wake-up and the last look at the rings. Pairs with the user's, between publishing a descriptor and
+        // reading need-wake-up, or takes that one's place: either we find the descriptor, or the user rings.
+        let fenced = self.hands.shared.barrier.fence();
+        if !self.round() {
+            let mut until = if self.hands.shared.plan.is_active() { self.hands.shared.timeline().next() } else { None };
+            if !fenced {
+                // Nobody is sure to ring.
+                let soon = Instant::now() + UNFENCED;
+                until = Some(until.map_or(soon, |until| until.min(soon)));
+            }
+            // A sleeper keeps no closed queue's memory.
+            self.queues.clear();
+            self.generation = 0;
+            self.hands.shared.sleepers.sleep(until);
+        }
+        self.begin_polling();
+    }
+}
+
+/// How long nothing was found.
+#[derive(Default)]
+struct Idle {
+    polls: u32,
+    since: Option<Instant>,
+}
+
+impl Idle {
+    /// Whether to poll on, after a poll that found nothing.
+    #[inline]
+    fn poll_on(&mut self, spare: bool) -> bool {
+        self.polls += 1;
+        if !spare {
+            // Whoever is to give us work may be waiting for this CPU.
+            thread::yield_now();
+        }
+        if !self.polls.is_multiple_of(POLLS_PER_LOOK) {
+            return true;
+        }
+        self.since.get_or_insert_with(Instant::now).elapsed() < SPIN
+    }
+}
