@@ -1,18 +1,22 @@
 //! The command line.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
+use uaccel_cli::inventory;
+use uaccel_cli::listing::Listing;
+use uaccel_cli::style::Color;
+use uaccel_runtime::Runtime;
 
 use crate::exit::{self, Failure};
+use crate::report::Report;
 use crate::size::ByteSize;
-use crate::style::{self, Color};
 use crate::verify::Verify;
 use crate::workload::{Directions, Workload};
-use crate::{Interrupt, demo, inventory, list, promises, raw, run};
+use crate::{Interrupt, demo, promises, raw, run};
 
 /// Measures accelerators beside the CPU, verifies every result with other libraries, and tests the framework's promises.
 ///
@@ -202,23 +206,16 @@ pub fn execute(cli: &Cli, interrupt: &Interrupt) -> u8 {
     let progress = !cli.no_progress;
     let result = match &cli.command {
         None => demo::demo(&mut out, interrupt, progress),
-        Some(Command::List(arguments)) => {
-            let report = list::collect(&arguments.sysfs.clone().unwrap_or_else(inventory::sysfs));
-            let written = if arguments.json { report.write(&mut out) } else { list::write(&report, &mut out) };
-            written.map(|()| exit::DONE).map_err(Failure::from)
-        }
+        Some(Command::List(arguments)) => list(arguments, &mut out).map(|()| exit::DONE).map_err(Failure::from),
         Some(Command::Run(arguments)) => run::run(arguments, &mut out, interrupt, progress),
         Some(Command::Raw(arguments)) => raw::raw(arguments, &mut out, interrupt, progress),
     };
-    let code = result.and_then(|code| out.flush().map(|()| code).map_err(Failure::from));
-    code.unwrap_or_else(|failure| {
-        if !failure.is_silent() {
-            let bad = style::BAD;
-            // If nobody can be told, the exit code still can.
-            let _ = writeln!(anstream::stderr(), "{bad}error:{bad:#} {failure}");
-        }
-        failure.code()
-    })
+    exit::end(result, &mut out)
+}
+
+fn list(arguments: &ListArguments, out: &mut dyn Write) -> io::Result<()> {
+    let listing = Listing::collect(&Runtime::builder(), &arguments.sysfs.clone().unwrap_or_else(inventory::sysfs));
+    if arguments.json { Report::of_listing(listing).write(out) } else { listing.write(out) }
 }
 
 #[cfg(test)]

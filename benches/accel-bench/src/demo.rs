@@ -6,17 +6,19 @@ use std::time::{Duration, Instant};
 use uaccel_algorithms::{
     Aead, AeadAlgorithm, Checksum, Compressor, Decompressor, Digest, DigestAlgorithm, Format, Level, Memory,
 };
+use uaccel_cli::reason::with_sources;
+use uaccel_cli::{figures, style};
 use uaccel_runtime::{Algorithm, Direction, Error, Runtime};
 
 use crate::case::Case;
 use crate::corpus::{Corpus, Entry};
-use crate::device::{Device, DeviceOptions, with_sources};
+use crate::device::{Device, DeviceOptions};
 use crate::environment::Environment;
 use crate::exit::{self, Failure};
 use crate::measure::{Method, measure};
 use crate::size::ByteSize;
 use crate::workload::Workload;
-use crate::{Interrupt, Progress, figures, oracle, style, table};
+use crate::{Interrupt, Progress, oracle, table};
 
 /// Bytes taken of a file.
 const MOST_OF_A_FILE: u64 = 6 << 20;
@@ -88,7 +90,7 @@ pub(crate) fn demo(out: &mut dyn Write, interrupt: &Interrupt, progress: bool) -
 
 fn introduce(out: &mut dyn Write, sim: &Device, corpus: &Corpus, limit: u64) -> io::Result<()> {
     let (head, dim) = (style::HEAD, style::DIM);
-    let mode = crate::list::address_mode(sim.runtime.granted().address_mode);
+    let mode = uaccel_cli::capabilities::address_mode(sim.runtime.granted().address_mode);
     writeln!(out, "{}", Environment::of_this_machine().line())?;
     writeln!(out)?;
     writeln!(

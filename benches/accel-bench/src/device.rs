@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use uaccel_runtime::{Error, Runtime, SIMULATOR, SimulatorBus};
+use uaccel_cli::reason::with_sources;
+use uaccel_runtime::{Runtime, SIMULATOR, SimulatorBus};
 use uaccel_sim::{Plan, Profile, ThreadHostConfig, WarpConfig};
 
 use crate::exit::Failure;
@@ -82,16 +83,4 @@ impl Device {
             (true, false) => self.name.clone(),
         }
     }
-}
-
-/// An error with what caused it, in one line.
-#[must_use]
-pub fn with_sources(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

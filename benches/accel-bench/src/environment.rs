@@ -54,7 +54,7 @@ impl Environment {
     #[must_use]
     pub fn line(&self) -> String {
         let machine = if self.virtual_machine { "virtual machine" } else { "machine" };
-        let cpus = crate::figures::count(self.usable_cpus as u64, "usable CPU");
+        let cpus = uaccel_cli::figures::count(self.usable_cpus as u64, "usable CPU");
         format!("{}, {cpus}, {} {} ({machine})", self.cpu, self.os, self.kernel)
     }
 

@@ -8,12 +8,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use uaccel_cli::reason::with_sources;
 use uaccel_runtime::{Error, Lease, Outcome, Scope, Session, Ticket};
 
+use crate::Interrupt;
 use crate::case::Case;
 use crate::cpu_time;
-use crate::device::{Device, with_sources};
-use crate::interrupt::Interrupt;
+use crate::device::Device;
 use crate::verify::{Mismatch, Verifier, Verify};
 
 /// How a case is measured.

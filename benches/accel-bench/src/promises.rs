@@ -8,12 +8,12 @@ use std::time::Instant;
 
 use accel_bench_raw::{DynQueue, Limit, Mailbox, Pairs, Placement, RawError, RingShape, Rings, pin};
 use serde::Serialize;
+use uaccel_cli::reason::with_sources;
 use uaccel_runtime::{Algorithm, Direction, Error, Lease, OwnedWork, Runtime, SessionSpec, Work};
 
 use crate::device::{Device, DeviceOptions};
 use crate::exit::Failure;
 use crate::random::Random;
-use crate::raw::with_source;
 
 /// Something that is promised about speed.
 #[derive(Clone, Copy, Debug)]
@@ -190,7 +190,7 @@ impl Promise {
             Pairs::new(pairs).map_err(PromiseError::from).and_then(|pairs| (self.measure)(&Bench { placement, pairs }));
         let found = match measured {
             Ok(found) => found,
-            Err(error) => return PromiseReport { error: Some(with_source(&error)), ..report },
+            Err(error) => return PromiseReport { error: Some(with_sources(&error)), ..report },
         };
         let (ratio, min, max) = match self.bound {
             Bound::RateAtLeast(_) | Bound::Rate => (1.0 / found.median, 1.0 / found.max, 1.0 / found.min),

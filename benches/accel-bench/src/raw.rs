@@ -5,11 +5,14 @@ use std::io::{self, Write};
 use accel_bench_raw::{Placement, RawError, Spread, catalogue};
 use serde::Serialize;
 
+use uaccel_cli::reason::with_sources;
+use uaccel_cli::{figures, style};
+
 use crate::cli::RawArguments;
 use crate::exit::{self, Failure};
 use crate::promises::{self, PromiseReport, Verdict};
 use crate::report::Report;
-use crate::{Interrupt, Progress, figures, style};
+use crate::{Interrupt, Progress};
 
 /// A limit, measured.
 #[derive(Clone, Debug, Serialize)]
@@ -41,7 +44,7 @@ pub fn raw(
     interrupt: &Interrupt,
     progress: bool,
 ) -> Result<u8, Failure> {
-    let failed = |error: RawError| Failure::Failed(with_source(&error));
+    let failed = |error: RawError| Failure::Failed(with_sources(&error));
     let placement = Placement::detect().map_err(failed)?;
     let options = serde_json::json!({ "beside": arguments.beside, "only": arguments.only, "pairs": arguments.pairs });
     let mut report = Report::new("raw", options);
@@ -115,7 +118,7 @@ fn limits(
                 min_ns: None,
                 median_ns: None,
                 max_ns: None,
-                unavailable: Some(with_source(&error)),
+                unavailable: Some(with_sources(&error)),
             },
         };
         if let Some(median) = limit.median_ns {
@@ -223,15 +226,4 @@ fn write_promise(judged: &PromiseReport, group: &mut &str, out: &mut dyn Write) 
         or_dash(judged.limit_ns),
         ratio(judged.ratio),
     )
-}
-
-/// An error and what caused it, in one line.
-pub(crate) fn with_source(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

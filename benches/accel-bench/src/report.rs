@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use uaccel_cli::inventory::Accelerator;
+use uaccel_cli::listing::{ListedDevice, Listing};
 
 use crate::break_even::BreakEven;
 use crate::device::Device;
 use crate::environment::Environment;
-use crate::inventory::Accelerator;
-use crate::list::ListedDevice;
 use crate::measure::Measurement;
 use crate::promises::PromiseReport;
 use crate::raw::LimitReport;
@@ -83,6 +83,14 @@ impl Report {
             interrupted: false,
             ok: true,
         }
+    }
+
+    /// The report of `accel-bench list`.
+    #[must_use]
+    pub fn of_listing(listing: Listing) -> Self {
+        let report = Self::new("list", serde_json::json!({}));
+        // What makes figures worth less has no place where there are none.
+        Self { devices: listing.devices, undriven: listing.undriven, notes: Vec::new(), ..report }
     }
 
     /// Adds a row, and its figures to the flat ones.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use uaccel_cli::reason::with_sources;
 use uaccel_runtime::Error;
 use uaccel_sim::Profile;
 
@@ -14,14 +15,14 @@ use crate::break_even;
 use crate::case::{Case, CaseError};
 use crate::cli::RunArguments;
 use crate::corpus::Corpus;
-use crate::device::{Device, DeviceOptions, with_sources};
+use crate::device::{Device, DeviceOptions};
 use crate::exit::{self, Failure};
-use crate::list::ListedDevice;
 use crate::measure::{Measurement, Method, measure};
 use crate::report::{Report, Row, Skipped};
 use crate::table::{self, Table};
 use crate::workload::Workload;
 use crate::{Interrupt, Progress};
+use uaccel_cli::listing::ListedDevice;
 
 /// Runs what the arguments say, writes table or JSON to `out`, and returns the exit code.
 ///
@@ -207,10 +208,10 @@ fn summary(arguments: &RunArguments, corpus: &Corpus) -> String {
         format!(
             "{} of {}",
             crate::size::ByteSize(corpus.len()),
-            crate::figures::count(corpus.entries().len() as u64, "file")
+            uaccel_cli::figures::count(corpus.entries().len() as u64, "file")
         )
     };
-    let threads = crate::figures::count(u64::from(arguments.threads), "thread");
+    let threads = uaccel_cli::figures::count(u64::from(arguments.threads), "thread");
     format!("{data}, depth {}, {threads}, {} s a row", arguments.depth, arguments.seconds)
 }
 

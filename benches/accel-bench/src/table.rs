@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
+use uaccel_cli::{figures, style};
+
 use crate::break_even::{BreakEven, Place};
-use crate::figures;
 use crate::report::{Row, Skipped};
 use crate::size::ByteSize;
-use crate::style;
 use crate::verify::Verify;
 use crate::workload::Workload;
 

@@ -6,8 +6,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use accel_bench::inventory::find;
 use support::{Folder, json, run, stdout};
+use uaccel_cli::inventory::find;
 
 fn device(sysfs: &Path, address: &str, vendor: &str, id: &str, driver: Option<&str>, node: &str) {
     let folder = sysfs.join("bus/pci/devices").join(address);
@@ -22,19 +22,20 @@ fn device(sysfs: &Path, address: &str, vendor: &str, id: &str, driver: Option<&s
 
 #[test]
 fn known_accelerators_are_named_and_others_are_not() {
-    let folder = Folder::new("sysfs");
-    device(&folder.0, "0000:75:00.0", "0x19e5", "0xa250", Some("hisi_zip"), "1");
-    device(&folder.0, "0000:6a:01.0", "0x8086", "0x0b25", Some("idxd"), "0");
-    device(&folder.0, "0000:6a:02.0", "0x8086", "0x0cfe", None, "-1");
-    device(&folder.0, "0000:6b:00.0", "0x8086", "0x4940", Some("4xxx"), "0");
-    device(&folder.0, "0000:00:0b.0", "0x8086", "0x643e", Some("intel_vpu"), "-1");
-    device(&folder.0, "0000:c4:00.1", "0x1022", "0x17f0", None, "-1");
+    let folder = Folder::new("inventory");
+    let sysfs = folder.0.join("sys");
+    device(&sysfs, "0000:75:00.0", "0x19e5", "0xa250", Some("hisi_zip"), "1");
+    device(&sysfs, "0000:6a:01.0", "0x8086", "0x0b25", Some("idxd"), "0");
+    device(&sysfs, "0000:6a:02.0", "0x8086", "0x0cfe", None, "-1");
+    device(&sysfs, "0000:6b:00.0", "0x8086", "0x4940", Some("4xxx"), "0");
+    device(&sysfs, "0000:00:0b.0", "0x8086", "0x643e", Some("intel_vpu"), "-1");
+    device(&sysfs, "0000:c4:00.1", "0x1022", "0x17f0", None, "-1");
     // A network card, and a number that another vendor uses for an accelerator.
-    device(&folder.0, "0000:01:00.0", "0x8086", "0x1521", Some("igb"), "0");
-    device(&folder.0, "0000:02:00.0", "0x1234", "0xa250", None, "0");
-    fs::create_dir_all(folder.0.join("bus/pci/devices/0000:03:00.0")).expect("a folder without files");
+    device(&sysfs, "0000:01:00.0", "0x8086", "0x1521", Some("igb"), "0");
+    device(&sysfs, "0000:02:00.0", "0x1234", "0xa250", None, "0");
+    fs::create_dir_all(sysfs.join("bus/pci/devices/0000:03:00.0")).expect("a folder without files");
 
-    let found = find(&folder.0);
+    let found = find(&sysfs);
     let names: Vec<_> = found.iter().map(|found| (found.address.as_str(), found.name.as_str())).collect();
     assert_eq!(
         names,
@@ -52,10 +53,10 @@ fn known_accelerators_are_named_and_others_are_not() {
     assert_eq!((found[2].kernel_driver.clone(), found[2].numa_node), (None, None));
     assert_eq!((found[4].id.as_str(), found[4].numa_node), ("19e5:a250", Some(1)));
 
-    let root = folder.0.to_str().expect("text");
-    let text = stdout(&run(&["list", "--sysfs", root]));
+    let root = folder.text();
+    let text = stdout(&run(&["list", "--root", root]));
     assert!(text.contains("HiSilicon ZIP engine (19e5:a250)"), "{text}");
-    assert_eq!(json(&["list", "--json", "--sysfs", root], 0)["undriven"].as_array().map(Vec::len), Some(6));
+    assert_eq!(json(&["list", "--json", "--root", root])["undriven"].as_array().map(Vec::len), Some(6));
 }
 
 #[test]

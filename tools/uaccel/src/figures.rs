@@ -32,6 +32,14 @@ pub fn time(nanoseconds: f64) -> String {
     }
 }
 
+/// A number of bytes in the largest binary unit of which there is one: `512 bytes`, `4 KiB`, `1 TiB`. What is beyond whole units is cut off.
+#[must_use]
+pub fn bytes(bytes: u64) -> String {
+    let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let unit = units.into_iter().find(|(unit, _)| bytes >= *unit);
+    unit.map_or_else(|| format!("{bytes} bytes"), |(unit, name)| format!("{} {name}", bytes / unit))
+}
+
 /// A count with its noun: `1 job`, `12 jobs`.
 #[must_use]
 pub fn count(number: u64, noun: &str) -> String {
@@ -56,6 +64,7 @@ mod tests {
             [0.5, 87.0, 999.7, 1234.0, 4.5e6, 2e9].map(time),
             ["0.50 ns", "87.0 ns", "1.00 us", "1.23 us", "4.50 ms", "2.00 s"]
         );
+        assert_eq!([512, 4096, 6 << 20, 1 << 40].map(bytes), ["512 bytes", "4 KiB", "6 MiB", "1 TiB"]);
         assert_eq!((count(1, "job"), count(0, "job")), ("1 job".into(), "0 jobs".into()));
     }
 }

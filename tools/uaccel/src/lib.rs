@@ -1,0 +1,19 @@
+//! Shows accelerators: which there are and why one is usable or not, what a device grants, and who uses them at the moment.
+//!
+//! The program `uaccel` is a thin layer over this library: [`Cli`] is its command line, [`execute`] runs it. `accel-bench` uses the same
+//! list of devices, the same numbers for people and the same exit codes.
+#![forbid(unsafe_code)]
+
+pub mod capabilities;
+mod cli;
+pub mod exit;
+pub mod figures;
+pub mod info;
+mod interrupt;
+pub mod inventory;
+pub mod listing;
+pub mod reason;
+pub mod style;
+
+pub use cli::{Cli, Command, InfoArguments, ListArguments, execute};
+pub use interrupt::Interrupt;
