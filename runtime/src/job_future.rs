@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use uaccel_queue::{Operation, Outcome, Status};
+use uaccel_queue::{Operation, Outcome, Status, Transport, TransportError};
 
 use crate::device::Seat;
 use crate::error::Cause;
@@ -19,6 +19,7 @@ use crate::owned_slot::{Abandoned, OwnedSlot};
 use crate::pair::Pair;
 use crate::patience::{self, Next, Patience};
 use crate::queue_core::{Home, QueueCore, Reason};
+use crate::sys::signal::{self, Bell};
 use crate::{Error, ReadBuf, WriteBuf};
 
 /// What comes back from an owned job: how it ended, and the buffers.
@@ -94,6 +95,7 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
         let slot = self.slot(core);
         let mut patience = Patience::new(slot.limit());
         let mut turned_away = 0;
+        let mut bell = None;
         loop {
             let next = if let Some(mut seat) = Seat::take(core) {
                 turned_away = 0;
@@ -124,25 +126,56 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
             }
             match next {
                 Next::Poll => {}
-                Next::Sleep(until) => self.sleep(core, until),
-                Next::Expired => self.expire(core),
+                Next::Sleep(until) => self.sleep(core, until, &mut bell),
+                Next::Expired => self.take_back(core, &Cause::Deadline(slot.limit())),
             }
         }
     }
 
-    /// Sleeps until the device signals, which was demanded, or until the reactor has seen the answer.
-    fn sleep(&self, core: &Arc<QueueCore>, until: Instant) {
+    /// Sleeps until the device signals, which was demanded, or until somebody else has seen the answer.
+    fn sleep(&self, core: &Arc<QueueCore>, until: Instant, bell: &mut Option<Arc<Bell>>) {
         let watched = core.watched.load(Ordering::Acquire);
         let transport = match core.try_home().as_deref() {
             Some(Home::Here(pair)) if !watched && pair.granted.wakes => Some(pair.transport.clone()),
             _ => None,
         };
-        if let Some(transport) = transport {
-            // An error here is found again by the next poll.
-            let _ = transport.sleep(Some(until));
-        } else {
-            self.park(core, until);
+        let Some(transport) = transport else { return self.park(core, until) };
+        if let Err(error) = self.sleep_on(core, &*transport, until, bell) {
+            self.take_back(core, &error.into());
         }
+    }
+
+    /// Sleeps on the device's signal and on a bell. Whoever else polls the queue may find this job's answer, and take the signal for it away.
+    fn sleep_on(
+        &self,
+        core: &Arc<QueueCore>,
+        transport: &dyn Transport,
+        until: Instant,
+        bell: &mut Option<Arc<Bell>>,
+    ) -> Result<(), TransportError> {
+        let (Some(signal), Some(bell)) = (transport.wake_fd(), Self::bell(bell)) else {
+            return transport.sleep(Some(until)).map(|_| ());
+        };
+        bell.clear();
+        if !self.register(core, &Waker::from(bell.clone())) {
+            return Ok(());
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        signal::sleep_on(&[signal, bell.as_fd()], left)
+            .map_err(|source| TransportError::System { call: "poll", source })?;
+        // Takes the signal back, and knows whether the device is still there.
+        transport.sleep(Some(Instant::now())).map(|_| ())
+    }
+
+    /// The bell of a thread that waits, made when it first sleeps.
+    fn bell(bell: &mut Option<Arc<Bell>>) -> Option<&Arc<Bell>> {
+        if bell.is_none() {
+            *bell = Bell::new()
+                .inspect_err(|error| tracing::warn!(%error, "no bell to sleep on; answers may be seen late"))
+                .ok()
+                .map(Arc::new);
+        }
+        bell.as_ref()
     }
 
     /// Sleeps until somebody else has seen the answer: who has the queue, or the reactor.
@@ -155,11 +188,12 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
         }
     }
 
-    fn expire(&self, core: &Arc<QueueCore>) {
+    /// Has what is in flight on the queue taken back, unless the job is answered by now.
+    fn take_back(&self, core: &Arc<QueueCore>, cause: &Cause) {
         let mut seat = Seat::wait(core);
         let Home::Here(pair) = &mut *seat.home else { return };
         if self.slot(core).is_in_flight() {
-            recover_owned(core, pair, &Cause::Deadline(self.slot(core).limit()));
+            recover_owned(core, pair, cause);
         }
     }
 
@@ -300,6 +334,12 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> Drop for JobFuture<S, D, A> {
 impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> fmt::Debug for JobFuture<S, D, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobFuture").field("slot", &self.slot).finish_non_exhaustive()
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.ring();
     }
 }
 

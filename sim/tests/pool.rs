@@ -49,7 +49,7 @@ fn memory_that_does_not_answer_stalls_its_user_alone() {
     until("the user counts as blocked", || bad.account.snapshot().blocked);
     // More of its jobs cost no more threads.
     bad.hand.submit(&copy(2, &source, &mut copied));
-    good.hand.run(&copy(3, &source, &mut vec![0; 100]));
+    good.hand.run(&copy(3, &source, &mut [0; 100]));
     assert_eq!(bad.behaviour.inside.load(Ordering::SeqCst), 1);
     bad.behaviour.block(false);
     assert_eq!([bad.hand.wait(), bad.hand.wait()], [ok(1, 100, 100), ok(2, 100, 100)]);
@@ -68,7 +68,7 @@ fn a_user_whose_memory_never_answers_is_given_up_once_and_stops_only_when_it_doe
     bad.hand.submit(&copy(1, &source, &mut target));
     until("the user is given up", || bad.behaviour.given_up.load(Ordering::SeqCst));
     assert_eq!(bad.hand.transport.stop(MOMENT).unwrap(), Quiet::Unproven);
-    good.hand.run(&copy(1, &source, &mut vec![0; 100]));
+    good.hand.run(&copy(1, &source, &mut [0; 100]));
     bad.behaviour.block(false);
     assert_eq!(bad.hand.transport.stop(PATIENCE).unwrap(), Quiet::Proven);
     bad.hand.transport.reset(PATIENCE).unwrap();
@@ -84,7 +84,7 @@ fn a_long_job_holds_up_nobody_elses_short_ones_nor_its_own_users() {
     long.hand.submit(&copy(1, &source, &mut target));
     until("the long job runs", || long.behaviour.inside.load(Ordering::SeqCst) == 1);
     for token in 0..100 {
-        short.hand.run(&copy(token, &source[..64], &mut vec![0; 64]));
+        short.hand.run(&copy(token, &source[..64], &mut [0; 64]));
     }
     assert_eq!(long.hand.poll(), None);
     long.behaviour.block(false);
