@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{ArgPredicate, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand};
 use uaccel_cli::inventory;
 use uaccel_cli::listing::Listing;
@@ -16,7 +16,7 @@ use crate::report::Report;
 use crate::size::ByteSize;
 use crate::verify::Verify;
 use crate::workload::{Directions, Workload};
-use crate::{Interrupt, demo, promises, raw, run};
+use crate::{Interrupt, demo, processes, promises, raw, run};
 
 /// Measures accelerators beside the CPU, verifies every result with other libraries, and tests the framework's promises.
 ///
@@ -46,6 +46,9 @@ pub enum Command {
     Run(RunArguments),
     /// Measure what the machine can do at best, with no framework in the way, and the framework beside it.
     Raw(RawArguments),
+    /// One of the processes of `run --processes`: does what it is told on standard input.
+    #[command(hide = true)]
+    Worker,
 }
 
 const EXIT_CODES: &str = "\
@@ -83,10 +86,14 @@ Examples:
   accel-bench run -a aes-128-gcm --depth 32 --devices sim    one device, 32 jobs in flight
   accel-bench run -a zlib --profile hisilicon-zip            simulated times of published hardware
   accel-bench run --file data.bin --seconds 1 --json         your own data, for a program
+  accel-bench run -a copy --processes 4 -d devd              what four processes get of one device
 
 A row is one algorithm at one size on one device. MB/s count the text: what goes into a compressor, what comes
 out of a decompressor. Latency is from before the doorbell to after the answer was seen. CPU is that of the
-submitting threads, and of the whole process, where a simulated engine's work is part of it.";
+submitting threads, and of the whole process, where a simulated engine's work is part of it.
+
+With --processes all processes work within the same stretch of time. Verified are the jobs just before it and the
+last ones within, because verification in between would leave the device to the others.";
 
 /// `run`
 #[derive(Clone, Debug, Args)]
@@ -105,7 +112,14 @@ pub struct RunArguments {
     pub sizes: Vec<ByteSize>,
 
     /// Devices, separated by commas; see `accel-bench list`.
-    #[arg(short, long, value_delimiter = ',', value_name = "NAME", default_value = "sim,software,null")]
+    #[arg(
+        short,
+        long,
+        value_delimiter = ',',
+        value_name = "NAME",
+        default_value = "sim,software,null",
+        default_value_if("processes", ArgPredicate::IsPresent, "software")
+    )]
     pub devices: Vec<String>,
 
     /// Jobs each thread keeps in flight, up to 4096.
@@ -115,6 +129,10 @@ pub struct RunArguments {
     /// Threads, each with a queue of its own.
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: u16,
+
+    /// Processes that share each device, each with threads and a runtime of its own, beside one of them alone.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64), conflicts_with = "profile")]
+    pub processes: Option<u16>,
 
     /// Seconds to measure each row.
     #[arg(long, value_name = "TIME", default_value = "0.2", value_parser = seconds)]
@@ -208,6 +226,7 @@ pub fn execute(cli: &Cli, interrupt: &Interrupt) -> u8 {
         None => demo::demo(&mut out, interrupt, progress),
         Some(Command::List(arguments)) => list(arguments, &mut out).map(|()| exit::DONE).map_err(Failure::from),
         Some(Command::Run(arguments)) => run::run(arguments, &mut out, interrupt, progress),
+        Some(Command::Worker) => processes::work(interrupt),
         Some(Command::Raw(arguments)) => raw::raw(arguments, &mut out, interrupt, progress),
     };
     exit::end(result, &mut out)

@@ -178,7 +178,7 @@ fn write_floor(out: &mut dyn Write, devices: [&Device; 3], interrupt: &Interrupt
         let found = measure(device, &case, &method).map_err(|error| Failure::Failed(with_sources(&error)))?;
         let [half, most] =
             [50.0, 99.0].map(|percentile| figures::time(found.latency.value_at_percentile(percentile) as f64));
-        writeln!(out, "  {:<20}{half:>16} median{most:>12} for 99 of 100", device.label())?;
+        writeln!(out, "  {:<20}{half:>16} median{most:>12} for 99 of 100", device.identity.label())?;
     }
     Ok(())
 }
@@ -279,7 +279,7 @@ impl Trip {
                 ))
             };
             Ok::<_, Error>(Self {
-                device: device.label(),
+                device: device.identity.label(),
                 memory: Memory::new(&runtime),
                 crc32c: Checksum::crc32c(&runtime),
                 sha256: Digest::new(&runtime, DigestAlgorithm::Sha256)?,

@@ -1,5 +1,6 @@
 //! A device that is measured.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,17 +10,36 @@ use uaccel_sim::{Plan, Profile, ThreadHostConfig, WarpConfig};
 
 use crate::exit::Failure;
 
-/// An open device, with what the tables say about it.
+/// What must be known of a device to read its figures.
 #[derive(Clone, Debug)]
-pub struct Device {
+pub struct Identity {
     /// Its name.
     pub name: String,
-    /// Its runtime. The CPU stands in only for jobs that are larger than the device takes.
-    pub runtime: Runtime,
     /// Whether it is a model of hardware: its figures say nothing about any hardware.
     pub simulated: bool,
     /// Whether its jobs take effect. Those of the null device do not.
     pub effective: bool,
+}
+
+impl Identity {
+    /// The name, with what must be said about the figures.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match (self.effective, self.simulated) {
+            (false, _) => format!("{} (no effect)", self.name),
+            (true, true) => format!("{} (simulated)", self.name),
+            (true, false) => self.name.clone(),
+        }
+    }
+}
+
+/// An open device, with what the tables say about it.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// What it is.
+    pub identity: Identity,
+    /// Its runtime. The CPU stands in only for jobs that are larger than the device takes.
+    pub runtime: Runtime,
     /// Who drives it.
     pub driver: String,
 }
@@ -33,13 +53,15 @@ pub struct DeviceOptions {
     pub queues: usize,
     /// How long jobs take on the simulator; `None` means as long as the work takes.
     pub profile: Option<Profile>,
+    /// The socket of `uaccel-devd`, for its devices; `None` leaves it to the environment.
+    pub socket: Option<PathBuf>,
     /// The CPU that the simulator's only worker is bound to; `None` leaves number and place of workers to the simulator.
     pub engine_cpu: Option<usize>,
 }
 
 impl Default for DeviceOptions {
     fn default() -> Self {
-        Self { depth: 1, queues: 1, profile: None, engine_cpu: None }
+        Self { depth: 1, queues: 1, profile: None, socket: None, engine_cpu: None }
     }
 }
 
@@ -66,21 +88,13 @@ impl Device {
         let entry = runtime.report().chosen();
         let effective = runtime.granted().effective;
         Ok(Self {
-            name: name.to_owned(),
-            simulated: effective && entry.is_some_and(|entry| entry.info.simulated),
-            effective,
+            identity: Identity {
+                name: name.to_owned(),
+                simulated: effective && entry.is_some_and(|entry| entry.info.simulated),
+                effective,
+            },
             driver: entry.and_then(|entry| entry.driver.clone()).unwrap_or_default(),
             runtime,
         })
-    }
-
-    /// The name, with what must be said about the figures.
-    #[must_use]
-    pub fn label(&self) -> String {
-        match (self.effective, self.simulated) {
-            (false, _) => format!("{} (no effect)", self.name),
-            (true, true) => format!("{} (simulated)", self.name),
-            (true, false) => self.name.clone(),
-        }
     }
 }

@@ -7,7 +7,6 @@ use std::sync::{Arc, Barrier, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
 use uaccel_cli::reason::with_sources;
 use uaccel_runtime::{Error, Lease, Outcome, Scope, Session, Ticket};
 
@@ -15,7 +14,8 @@ use crate::Interrupt;
 use crate::case::Case;
 use crate::cpu_time;
 use crate::device::Device;
-use crate::verify::{Mismatch, Verifier, Verify};
+use crate::measurement::{Measurement, histogram};
+use crate::verify::{Verifier, Verify};
 
 /// How a case is measured.
 #[derive(Clone)]
@@ -34,7 +34,22 @@ pub struct Method {
     pub interrupt: Interrupt,
     /// Does something to each result before it is verified: the only way to see that verification notices.
     pub tamper: Option<Tamper>,
+    /// If several processes are to measure at the same time: says when. Then `time` does not count, and all rounds follow each other
+    /// within the window; the round before it and the last one are verified.
+    pub gate: Option<Gate>,
 }
+
+/// When a measurement takes place that goes on in several processes at the same time.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// No job begins before.
+    pub begins: Instant,
+    /// No job begins after.
+    pub ends: Instant,
+}
+
+/// Called once, when everything is warm; returns when the window is known, or that there is none.
+pub type Gate = Arc<dyn Fn() -> Option<Window> + Send + Sync>;
 
 /// Does something to the results of a round: called with the number of the job and what it produced.
 pub type Tamper = Arc<dyn Fn(usize, &mut [u8]) + Send + Sync>;
@@ -50,6 +65,7 @@ impl Default for Method {
             verify: Verify::All,
             interrupt: Interrupt::default(),
             tamper: None,
+            gate: None,
         }
     }
 }
@@ -63,114 +79,9 @@ impl fmt::Debug for Method {
             .field("jobs", &self.jobs)
             .field("verify", &self.verify)
             .field("tampers", &self.tamper.is_some())
+            .field("gated", &self.gate.is_some())
             .finish_non_exhaustive()
     }
-}
-
-/// What was measured.
-#[derive(Clone, Debug)]
-pub struct Measurement {
-    /// Jobs that ended well within timed rounds.
-    pub jobs: u64,
-    /// Bytes of text those jobs stood for: what was compressed, or what came out of a decompression.
-    pub text_bytes: u64,
-    /// Bytes they read.
-    pub read_bytes: u64,
-    /// Bytes they wrote.
-    pub written_bytes: u64,
-    /// The timed rounds together.
-    pub elapsed: Duration,
-    /// From before the doorbell to after the answer was seen, in nanoseconds.
-    pub latency: Histogram<u64>,
-    /// Processor time of the submitting threads within timed rounds.
-    pub caller_cpu: Duration,
-    /// Processor time of all threads within timed rounds, the simulator's included.
-    pub process_cpu: Duration,
-    /// Results verified.
-    pub checked: u64,
-    /// Results that were not what they should be.
-    pub wrong: u64,
-    /// The first few of them in words.
-    pub mismatches: Vec<Mismatch>,
-    /// Jobs that did not end well.
-    pub failed: u64,
-    /// Why the first of them did not.
-    pub first_failure: Option<String>,
-    /// Jobs that the CPU did in the device's place, because they are larger than it takes.
-    pub fallbacks: u64,
-}
-
-impl Measurement {
-    fn empty() -> Self {
-        Self {
-            jobs: 0,
-            text_bytes: 0,
-            read_bytes: 0,
-            written_bytes: 0,
-            elapsed: Duration::ZERO,
-            latency: histogram(),
-            caller_cpu: Duration::ZERO,
-            process_cpu: Duration::ZERO,
-            checked: 0,
-            wrong: 0,
-            mismatches: Vec::new(),
-            failed: 0,
-            first_failure: None,
-            fallbacks: 0,
-        }
-    }
-
-    /// A measurement that could not begin.
-    #[must_use]
-    pub fn failed(reason: String) -> Self {
-        Self { failed: 1, first_failure: Some(reason), ..Self::empty() }
-    }
-
-    /// Jobs per second.
-    #[must_use]
-    pub fn jobs_per_second(&self) -> f64 {
-        per(self.jobs as f64, self.elapsed.as_secs_f64())
-    }
-
-    /// Megabytes (of 10⁶ bytes) of text per second.
-    #[must_use]
-    pub fn megabytes_per_second(&self) -> f64 {
-        per(self.text_bytes as f64 / 1e6, self.elapsed.as_secs_f64())
-    }
-
-    /// Bytes read for each byte written.
-    #[must_use]
-    pub fn ratio(&self) -> f64 {
-        per(self.read_bytes as f64, self.written_bytes as f64)
-    }
-
-    /// A percentile of the latency in microseconds.
-    #[must_use]
-    pub fn latency_us(&self, percentile: f64) -> f64 {
-        self.latency.value_at_percentile(percentile) as f64 / 1e3
-    }
-
-    /// Nanoseconds of `cpu` for each KiB of text; for jobs without text, for each job.
-    #[must_use]
-    pub fn cpu_ns(&self, cpu: Duration) -> f64 {
-        let units = if self.text_bytes == 0 { self.jobs as f64 } else { self.text_bytes as f64 / 1024.0 };
-        per(cpu.as_secs_f64() * 1e9, units)
-    }
-
-    /// Whether every job ended well and every verified result was right.
-    #[must_use]
-    pub fn is_good(&self) -> bool {
-        self.failed == 0 && self.wrong == 0
-    }
-}
-
-fn per(what: f64, unit: f64) -> f64 {
-    if unit > 0.0 { what / unit } else { 0.0 }
-}
-
-/// Three significant digits, from a nanosecond to ten minutes, which is more than a job may take.
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 600_000_000_000, 3).expect("bounds and digits are within what a histogram can have")
 }
 
 /// Bytes of results that a round keeps per thread for verification, unless the depth asks for more: about what a cache holds, so that it
@@ -197,6 +108,7 @@ pub fn measure(device: &Device, case: &Case, method: &Method) -> Result<Measurem
         barrier: Barrier::new(threads),
         state: Mutex::new(State {
             stop: false,
+            window: None,
             begun: None,
             ended: None,
             process_cpu: None,
@@ -232,6 +144,8 @@ struct Shared<'a> {
 
 struct State {
     stop: bool,
+    /// Of a gated measurement, once the gate has opened.
+    window: Option<Window>,
     /// When the first thread began the present round, and when the last one ended it.
     begun: Option<Instant>,
     ended: Option<Instant>,
@@ -253,7 +167,8 @@ impl Shared<'_> {
             (ROUND / case.room.max(case.size.0).max(1)).clamp(method.depth.max(2), MOST_JOBS.max(method.depth));
         let mut arena = vec![0; case.room * places];
         let mut log = Log::with_capacity(places);
-        let mut verifier = Verifier::new(case, if self.device.effective { method.verify } else { Verify::None });
+        let mut verifier =
+            Verifier::new(case, if self.device.identity.effective { method.verify } else { Verify::None });
         let mut queue = if self.case.largest() > self.device.runtime.granted().max_transfer {
             Queue::Cpu
         } else {
@@ -269,7 +184,12 @@ impl Shared<'_> {
         if let Err(error) = self.round(&mut queue, &mut arena, &mut log, places.min(method.depth * 2), method.time) {
             self.fail(error);
         }
+        let gated = method.gate.is_some();
+        if gated {
+            self.verify(&mut verifier, &log, &mut arena);
+        }
         let mut latency = histogram();
+        let mut unverified = false;
         let (mut caller_cpu, mut good) = (Duration::ZERO, Tally::default());
         loop {
             let leads = self.barrier.wait().is_leader();
@@ -292,6 +212,14 @@ impl Shared<'_> {
             self.barrier.wait();
             good.add(case, &log);
             log.latencies.iter().for_each(|ns| latency.saturating_record(*ns));
+            if gated {
+                // Within the window verification would leave the device to the other processes.
+                unverified = true;
+            } else {
+                self.verify(&mut verifier, &log, &mut arena);
+            }
+        }
+        if unverified {
             self.verify(&mut verifier, &log, &mut arena);
         }
         verifier.check_sources();
@@ -321,14 +249,37 @@ impl Shared<'_> {
     /// Called by one thread while the others wait: closes the books of the last round, and decides whether there is another.
     fn begin_round(&self) {
         let mut state = self.state();
-        if let (Some(begun), Some(ended)) = (state.begun.take(), state.ended.take()) {
-            state.total.elapsed += ended.saturating_duration_since(begun);
-        }
+        let ended = state.begun.take().zip(state.ended.take());
         let method = self.method;
-        let enough = state.error.is_some()
-            || state.total.elapsed >= method.time
-            || method.jobs.is_some_and(|jobs| state.jobs >= jobs)
-            || self.since.elapsed() >= method.time * PATIENCE;
+        let in_time = match (&method.gate, state.window) {
+            (None, _) => {
+                if let Some((begun, ended)) = ended {
+                    state.total.elapsed += ended.saturating_duration_since(begun);
+                }
+                state.total.elapsed < method.time && self.since.elapsed() < method.time * PATIENCE
+            }
+            (Some(_), Some(window)) => {
+                let now = Instant::now();
+                if let Some((_, ended)) = ended {
+                    // Who got no processor until the end of the window did nothing for the rest of it, and that counts.
+                    let over = if now < window.ends { ended } else { ended.max(window.ends) };
+                    state.total.elapsed = over.saturating_duration_since(window.begins);
+                }
+                now < window.ends
+            }
+            (Some(_), None) if state.error.is_some() => false,
+            (Some(gate), None) => {
+                drop(state);
+                let window = gate();
+                if let Some(window) = window {
+                    thread::sleep(window.begins.saturating_duration_since(Instant::now()));
+                }
+                state = self.state();
+                state.window = window;
+                window.is_some()
+            }
+        };
+        let enough = !in_time || state.error.is_some() || method.jobs.is_some_and(|jobs| state.jobs >= jobs);
         if enough || method.interrupt.is_set() {
             state.stop = true;
         }
@@ -336,7 +287,11 @@ impl Shared<'_> {
     }
 
     fn time_left(&self) -> Duration {
-        self.method.time.saturating_sub(self.state().total.elapsed)
+        let state = self.state();
+        match state.window {
+            Some(window) => window.ends.saturating_duration_since(Instant::now()),
+            None => self.method.time.saturating_sub(state.total.elapsed),
+        }
     }
 
     fn note_round(&self, begun: Instant, ended: Instant, jobs: u64) {

@@ -7,9 +7,10 @@ use uaccel_cli::inventory::Accelerator;
 use uaccel_cli::listing::{ListedDevice, Listing};
 
 use crate::break_even::BreakEven;
-use crate::device::Device;
+use crate::device::Identity;
 use crate::environment::Environment;
-use crate::measure::Measurement;
+use crate::measurement::Measurement;
+use crate::processes::Sharing;
 use crate::promises::PromiseReport;
 use crate::raw::LimitReport;
 use crate::size::ByteSize;
@@ -42,6 +43,9 @@ pub struct Report {
     /// What a device does not offer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped>,
+    /// One entry per workload, size and device that several processes shared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sharing: Vec<Sharing>,
     /// From which size on a device is faster than the CPU.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub break_even: Vec<BreakEven>,
@@ -76,6 +80,7 @@ impl Report {
             undriven: Vec::new(),
             rows: Vec::new(),
             skipped: Vec::new(),
+            sharing: Vec::new(),
             break_even: Vec::new(),
             limits: Vec::new(),
             promises: Vec::new(),
@@ -111,6 +116,23 @@ impl Report {
             metric("caller_cpu_ns_per_kib", value);
         }
         self.rows.push(row);
+    }
+
+    /// Adds what several processes got, and its figures to the flat ones.
+    pub fn push_sharing(&mut self, sharing: Sharing) {
+        self.ok &= sharing.is_good();
+        let together = &sharing.together;
+        let name = format!("{}.{}.{}.{}-processes", together.key, together.size, together.device, sharing.processes);
+        for (what, value) in [
+            ("jobs_per_second", together.jobs_per_second),
+            ("of_one", sharing.of_one),
+            ("smallest_by_largest_share", sharing.smallest_by_largest_share),
+            ("jain_index", sharing.jain_index),
+            ("p99_us", together.latency_us.p99),
+        ] {
+            self.metrics.insert(format!("{name}.{what}"), value);
+        }
+        self.sharing.push(sharing);
     }
 
     /// Writes it, indented, with a newline.
@@ -218,7 +240,7 @@ pub struct Skipped {
 impl Row {
     /// The row of a measurement.
     #[must_use]
-    pub fn new(workload: Workload, size: ByteSize, device: &Device, verify: Verify, found: &Measurement) -> Self {
+    pub fn new(workload: Workload, size: ByteSize, device: &Identity, verify: Verify, found: &Measurement) -> Self {
         let has_text = workload != Workload::Nop && device.effective;
         let per_job =
             |cpu: std::time::Duration| if found.jobs == 0 { 0.0 } else { cpu.as_secs_f64() * 1e9 / found.jobs as f64 };

@@ -15,13 +15,14 @@ use crate::break_even;
 use crate::case::{Case, CaseError};
 use crate::cli::RunArguments;
 use crate::corpus::Corpus;
-use crate::device::{Device, DeviceOptions};
+use crate::device::{Device, DeviceOptions, Identity};
 use crate::exit::{self, Failure};
-use crate::measure::{Measurement, Method, measure};
+use crate::measure::{Method, measure};
+use crate::measurement::Measurement;
 use crate::report::{Report, Row, Skipped};
 use crate::table::{self, Table};
 use crate::workload::Workload;
-use crate::{Interrupt, Progress};
+use crate::{Interrupt, Progress, processes};
 use uaccel_cli::listing::ListedDevice;
 
 /// Runs what the arguments say, writes table or JSON to `out`, and returns the exit code.
@@ -34,6 +35,9 @@ pub fn run(
     interrupt: &Interrupt,
     progress: bool,
 ) -> Result<u8, Failure> {
+    if let Some(count) = arguments.processes {
+        return processes::run(arguments, usize::from(count), out, interrupt, progress);
+    }
     let profile = arguments.profile.as_deref().map(profile).transpose()?;
     let workloads = workloads(arguments);
     let options = DeviceOptions {
@@ -57,11 +61,13 @@ pub fn run(
         verify: arguments.verify,
         interrupt: interrupt.clone(),
         tamper: arguments.corrupt_a_result.then(flip_one_bit),
+        gate: None,
     };
 
     let mut report = Report::new("run", described(arguments, profile.as_ref()));
     report.devices = devices.iter().filter_map(listed).collect();
-    report.notes.extend(notes(arguments, &corpus, &devices, profile.as_ref()));
+    let identities: Vec<_> = devices.iter().map(|device| device.identity.clone()).collect();
+    report.notes.extend(notes(arguments, &corpus, &identities, profile.as_ref()));
     let progress = Progress::new(workloads.len() * arguments.sizes.len() * devices.len(), progress);
     let mut table = Table::new();
     if !arguments.json {
@@ -85,7 +91,7 @@ pub fn run(
                     error => Failure::Failed(error.to_string()),
                 })?;
             for device in &devices {
-                progress.begin(format!("{workload} {size} on {}", device.name));
+                progress.begin(format!("{workload} {size} on {}", device.identity.name));
                 let found = measure(device, &case, &method);
                 // A row that was cut short before its first job ended says nothing.
                 if interrupt.is_set() && found.as_ref().is_ok_and(|found| found.jobs == 0) {
@@ -134,8 +140,9 @@ enum Line {
 
 impl Line {
     fn new(case: &Case, device: &Device, method: &Method, found: Result<Measurement, Error>) -> Self {
-        let row =
-            |found: &Measurement| Self::Row(Box::new(Row::new(case.workload, case.size, device, method.verify, found)));
+        let row = |found: &Measurement| {
+            Self::Row(Box::new(Row::new(case.workload, case.size, &device.identity, method.verify, found)))
+        };
         match found {
             Ok(found) => row(&found),
             Err(error @ (Error::UnsupportedAlgorithm { .. } | Error::UnsupportedOperation { .. })) => {
@@ -143,7 +150,7 @@ impl Line {
                     algorithm: case.workload.algorithm(),
                     operation: case.workload.operation(),
                     size: case.size,
-                    device: device.name.clone(),
+                    device: device.identity.name.clone(),
                     reason: error.to_string(),
                 })
             }
@@ -152,7 +159,7 @@ impl Line {
     }
 }
 
-fn workloads(arguments: &RunArguments) -> Vec<Workload> {
+pub(crate) fn workloads(arguments: &RunArguments) -> Vec<Workload> {
     let names = if arguments.algorithms.is_empty() {
         Workload::names()
     } else {
@@ -183,13 +190,14 @@ fn profile(name: &str) -> Result<Profile, Failure> {
 }
 
 /// The options in force, for the JSON report.
-fn described(arguments: &RunArguments, profile: Option<&Profile>) -> serde_json::Value {
+pub(crate) fn described(arguments: &RunArguments, profile: Option<&Profile>) -> serde_json::Value {
     serde_json::json!({
         "algorithms": arguments.algorithms,
         "sizes": arguments.sizes,
         "devices": arguments.devices,
         "depth": arguments.depth,
         "threads": arguments.threads,
+        "processes": arguments.processes,
         "seconds": arguments.seconds,
         "jobs": arguments.jobs,
         "verify": arguments.verify,
@@ -201,7 +209,7 @@ fn described(arguments: &RunArguments, profile: Option<&Profile>) -> serde_json:
 }
 
 /// The same in a line, for people.
-fn summary(arguments: &RunArguments, corpus: &Corpus) -> String {
+pub(crate) fn summary(arguments: &RunArguments, corpus: &Corpus) -> String {
     let data = if arguments.file.is_empty() {
         format!("generated data (seed {})", arguments.seed)
     } else {
@@ -212,15 +220,27 @@ fn summary(arguments: &RunArguments, corpus: &Corpus) -> String {
         )
     };
     let threads = uaccel_cli::figures::count(u64::from(arguments.threads), "thread");
-    format!("{data}, depth {}, {threads}, {} s a row", arguments.depth, arguments.seconds)
+    let processes =
+        arguments.processes.map(|count| format!("{} with ", uaccel_cli::figures::count(u64::from(count), "process")));
+    format!(
+        "{data}, depth {}, {}{threads}, {} s a row",
+        arguments.depth,
+        processes.unwrap_or_default(),
+        arguments.seconds
+    )
 }
 
-fn listed(device: &Device) -> Option<ListedDevice> {
+pub(crate) fn listed(device: &Device) -> Option<ListedDevice> {
     Some(ListedDevice::new(device.runtime.report().chosen()?, Some(device.runtime.granted())))
 }
 
 /// What to bear in mind about the results.
-fn notes(arguments: &RunArguments, corpus: &Corpus, devices: &[Device], profile: Option<&Profile>) -> Vec<String> {
+pub(crate) fn notes(
+    arguments: &RunArguments,
+    corpus: &Corpus,
+    devices: &[Identity],
+    profile: Option<&Profile>,
+) -> Vec<String> {
     let mut notes = Vec::new();
     for device in devices.iter().filter(|device| device.simulated) {
         notes.push(match profile {
@@ -247,7 +267,7 @@ fn notes(arguments: &RunArguments, corpus: &Corpus, devices: &[Device], profile:
 }
 
 /// Flips a bit of the first result that has one, once.
-fn flip_one_bit() -> crate::measure::Tamper {
+pub(crate) fn flip_one_bit() -> crate::measure::Tamper {
     let done = AtomicBool::new(false);
     Arc::new(move |_, result| {
         if let Some(byte) = result.first_mut()

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use uaccel_cli::{figures, style};
 
 use crate::break_even::{BreakEven, Place};
+use crate::processes::Sharing;
 use crate::report::{Row, Skipped};
 use crate::size::ByteSize;
 use crate::verify::Verify;
@@ -53,18 +54,10 @@ impl Table {
             size.clear();
         }
         let or_dash = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), figures::plain);
-        let (bad, dim) = (style::BAD, style::DIM);
-        let found = &row.verification;
-        let verified = match (row.effective, found.mode) {
-            (false, _) => "-".to_owned(),
-            (true, Some(Verify::None) | None) => "no".to_owned(),
-            (true, _) if found.wrong > 0 => format!("{bad}{} WRONG{bad:#}", found.wrong),
-            (true, _) if found.checked < row.jobs => format!("{} of {}", found.checked, figures::rate(row.jobs as f64)),
-            (true, _) => format!("all {}", figures::rate(row.jobs as f64)),
-        };
+        let dim = style::DIM;
         writeln!(
             out,
-            "{size:>6}  {:<15}{:>8} {:>8} {:>5} {:>9} {:>9}  {:>8} {:>9}  {verified}",
+            "{size:>6}  {:<15}{:>8} {:>8} {:>5} {:>9} {:>9}  {:>8} {:>9}  {}",
             row.device_label(),
             figures::rate(row.jobs_per_second),
             or_dash(row.mb_per_second),
@@ -73,6 +66,7 @@ impl Table {
             figures::time(row.latency_us.p99 * 1e3),
             or_dash(row.caller_cpu_ns_per_kib),
             or_dash(row.process_cpu_ns_per_kib),
+            verified(row),
         )?;
         if row.fallbacks > 0 {
             writeln!(
@@ -82,17 +76,68 @@ impl Table {
                 figures::count(row.fallbacks, "job")
             )?;
         }
-        if let Some(failure) = &row.first_failure {
-            writeln!(out, "{:8}{bad}{} failed{bad:#}; the first: {failure}", "", figures::count(row.failed, "job"))?;
+        trouble(row, out)
+    }
+
+    /// Writes the names of the columns of what several processes get.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn sharing_head(&self, out: &mut dyn Write) -> io::Result<()> {
+        let dim = style::DIM;
+        writeln!(
+            out,
+            "{dim}{:>6}  {:<14}{:>8} {:>8} {:>6} {:>9} {:>9} {:>9}  verified{dim:#}",
+            "size", "device", "jobs/s", "MB/s", "share", "p50", "p99", "p99.9"
+        )
+    }
+
+    /// Writes what several processes got: one alone, all together, and each.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn sharing(&mut self, sharing: &Sharing, out: &mut dyn Write) -> io::Result<()> {
+        let dim = style::DIM;
+        let title = match sharing.operation {
+            Some(operation) => format!("{} {operation}", sharing.algorithm),
+            None => sharing.algorithm.to_owned(),
+        };
+        let mut size = self.place(&title, sharing.size, out)?;
+        if sharing.algorithm == Workload::Nop.algorithm() {
+            // An empty job has no size.
+            size.clear();
         }
-        if let Some(mismatch) = found.mismatches.first() {
+        writeln!(out, "{size:>6}  {}", sharing.together.device_label())?;
+        let mut line = |who: String, share: String, row: &Row| {
+            let or_dash = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), figures::plain);
             writeln!(
                 out,
-                "{:8}{bad}wrong{bad:#}, by {}: input {}: {}",
-                "", found.with, mismatch.input, mismatch.reason
+                "{:8}  {who:<12}{:>8} {:>8} {share:>6} {:>9} {:>9} {:>9}  {}",
+                "",
+                figures::rate(row.jobs_per_second),
+                or_dash(row.mb_per_second),
+                figures::time(row.latency_us.p50 * 1e3),
+                figures::time(row.latency_us.p99 * 1e3),
+                figures::time(row.latency_us.p999 * 1e3),
+                verified(row),
             )?;
+            trouble(row, out)
+        };
+        line("alone".to_owned(), String::new(), &sharing.alone)?;
+        for (index, row) in sharing.each.iter().enumerate() {
+            let share = format!("{:.1}%", 100.0 * sharing.share(row));
+            line(format!("process {}", index + 1), share, row)?;
         }
-        Ok(())
+        line("together".to_owned(), String::new(), &sharing.together)?;
+        writeln!(
+            out,
+            "{:8}{dim}{} together / one alone {:.2}, smallest / largest share {:.2}, Jain's index {:.3}{dim:#}",
+            "",
+            figures::count(sharing.processes as u64, "process"),
+            sharing.of_one,
+            sharing.smallest_by_largest_share,
+            sharing.jain_index,
+        )
     }
 
     /// Writes that a device does not offer something.
@@ -120,6 +165,31 @@ impl Table {
         self.size = Some(size);
         Ok(shown)
     }
+}
+
+/// What became of the verification of a row, for its last column.
+fn verified(row: &Row) -> String {
+    let bad = style::BAD;
+    let found = &row.verification;
+    match (row.effective, found.mode) {
+        (false, _) => "-".to_owned(),
+        (true, Some(Verify::None) | None) => "no".to_owned(),
+        (true, _) if found.wrong > 0 => format!("{bad}{} WRONG{bad:#}", found.wrong),
+        (true, _) if found.checked < row.jobs => format!("{} of {}", found.checked, figures::rate(row.jobs as f64)),
+        (true, _) => format!("all {}", figures::rate(row.jobs as f64)),
+    }
+}
+
+/// Writes what went wrong in a row, if anything did.
+fn trouble(row: &Row, out: &mut dyn Write) -> io::Result<()> {
+    let (bad, found) = (style::BAD, &row.verification);
+    if let Some(failure) = &row.first_failure {
+        writeln!(out, "{:8}{bad}{} failed{bad:#}; the first: {failure}", "", figures::count(row.failed, "job"))?;
+    }
+    if let Some(mismatch) = found.mismatches.first() {
+        writeln!(out, "{:8}{bad}wrong{bad:#}, by {}: input {}: {}", "", found.with, mismatch.input, mismatch.reason)?;
+    }
+    Ok(())
 }
 
 /// Writes from which size on devices are faster than the CPU.

@@ -1,13 +1,13 @@
 //! Whether what came out is what should have come out.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uaccel_runtime::Outcome;
 
 use crate::case::{Case, Expected};
 use crate::oracle;
 
 /// How much is verified.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verify {
     /// Nothing but the status of each job.
@@ -23,7 +23,7 @@ pub enum Verify {
 const SAMPLE: usize = 16;
 
 /// A result that is not what it should be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mismatch {
     /// The input, from 0.
     pub input: usize,

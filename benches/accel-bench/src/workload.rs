@@ -1,6 +1,7 @@
 //! What is measured.
 
 use std::fmt;
+use std::str::FromStr;
 
 use uaccel_runtime::{Algorithm, Direction, Family};
 
@@ -106,6 +107,21 @@ impl Workload {
     }
 }
 
+/// By the name in keys.
+impl FromStr for Workload {
+    type Err = NoWorkload;
+
+    fn from_str(key: &str) -> Result<Self, NoWorkload> {
+        let all = Self::names().into_iter().flat_map(|name| Self::named(name, Directions::Both));
+        all.into_iter().find(|workload| workload.key() == key).ok_or_else(|| NoWorkload(key.to_owned()))
+    }
+}
+
+/// A key that stands for nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no workload")]
+pub struct NoWorkload(String);
+
 impl fmt::Display for Workload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.operation() {
@@ -125,6 +141,7 @@ mod tests {
             let workloads = Workload::named(name, Directions::Both);
             assert!(!workloads.is_empty(), "{name}");
             assert!(workloads.iter().all(|workload| workload.algorithm() == name));
+            assert!(workloads.iter().all(|workload| workload.key().parse() == Ok(*workload)));
         }
         assert!(Workload::named("gunzip", Directions::Both).is_empty());
         assert_eq!(Workload::named("sha-256", Directions::Inverse).len(), 1);

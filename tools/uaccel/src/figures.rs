@@ -40,10 +40,14 @@ pub fn bytes(bytes: u64) -> String {
     unit.map_or_else(|| format!("{bytes} bytes"), |(unit, name)| format!("{} {name}", bytes / unit))
 }
 
-/// A count with its noun: `1 job`, `12 jobs`.
+/// A count with its noun: `1 job`, `12 jobs`, `3 processes`.
 #[must_use]
 pub fn count(number: u64, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+    match number {
+        1 => format!("1 {noun}"),
+        _ if noun.ends_with('s') => format!("{number} {noun}es"),
+        _ => format!("{number} {noun}s"),
+    }
 }
 
 #[cfg(test)]
@@ -65,6 +69,6 @@ mod tests {
             ["0.50 ns", "87.0 ns", "1.00 us", "1.23 us", "4.50 ms", "2.00 s"]
         );
         assert_eq!([512, 4096, 6 << 20, 1 << 40].map(bytes), ["512 bytes", "4 KiB", "6 MiB", "1 TiB"]);
-        assert_eq!((count(1, "job"), count(0, "job")), ("1 job".into(), "0 jobs".into()));
+        assert_eq!([count(1, "job"), count(0, "job"), count(3, "process")], ["1 job", "0 jobs", "3 processes"]);
     }
 }
