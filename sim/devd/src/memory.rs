@@ -1,0 +1,95 @@
+//! The memory of one client, for jobs.
+
+use std::sync::Arc;
+
+use uaccel_sim::pool::JobMemory;
+use uaccel_sim::{ReadPart, Span, WritePart};
+
+use crate::reach::Reach;
+use crate::window::Windows;
+
+/// The memory of one client: what it has registered in place, everything else by the way to its address space.
+#[derive(Clone, Debug)]
+pub struct ClientMemory(Arc<Space>);
+
+#[derive(Debug)]
+struct Space {
+    reach: Reach,
+    windows: Windows,
+}
+
+impl ClientMemory {
+    /// The memory that is reached so, without windows yet.
+    #[must_use]
+    pub fn new(reach: Reach) -> Self {
+        Self(Arc::new(Space { reach, windows: Windows::default() }))
+    }
+
+    /// The way to what is not registered.
+    #[must_use]
+    pub fn reach(&self) -> &Reach {
+        &self.0.reach
+    }
+
+    /// What is registered.
+    #[must_use]
+    pub fn windows(&self) -> &Windows {
+        &self.0.windows
+    }
+}
+
+impl JobMemory for ClientMemory {
+    fn read(&self, address: u64, into: &mut [u8]) -> Option<usize> {
+        self.0.windows.read(address, into).or_else(|| self.0.reach.read(address, into))
+    }
+
+    fn write(&self, address: u64, from: &[u8]) -> Option<usize> {
+        self.0.windows.write(address, from).or_else(|| self.0.reach.write(address, from))
+    }
+
+    fn read_many(&self, parts: &mut [ReadPart<'_>]) -> usize {
+        let Space { reach, windows } = &*self.0;
+        let mut done = 0;
+        while let Some(part) = parts.get_mut(done) {
+            if windows.has(part.address) {
+                if windows.read(part.address, part.bytes) != Some(part.bytes.len()) {
+                    break;
+                }
+                done += 1;
+                continue;
+            }
+            let run = parts[done..].iter().take_while(|part| !windows.has(part.address)).count();
+            let read = reach.read_many(&mut parts[done..done + run]);
+            done += read;
+            if read < run {
+                break;
+            }
+        }
+        done
+    }
+
+    fn write_many(&self, parts: &[WritePart<'_>]) -> usize {
+        let Space { reach, windows } = &*self.0;
+        let mut done = 0;
+        while let Some(part) = parts.get(done) {
+            if windows.has(part.address) {
+                if windows.write(part.address, part.bytes) != Some(part.bytes.len()) {
+                    break;
+                }
+                done += 1;
+                continue;
+            }
+            let run = parts[done..].iter().take_while(|part| !windows.has(part.address)).count();
+            let written = reach.write_many(&parts[done..done + run]);
+            done += written;
+            if written < run {
+                break;
+            }
+        }
+        done
+    }
+
+    fn copy(&self, source: Span, destination: Span) -> bool {
+        self.0.windows.copy(source, destination)
+    }
+}

@@ -1,0 +1,123 @@
+//! The way to a client's memory.
+//!
+//! | way | by | when |
+//! | --- | --- | --- |
+//! | [`Vectored`] | process number, `process_vm_readv(2)` | the client is of the server's own user, and the kernel permits it |
+//! | [`Mem`] | the client's own `/proc/self/mem`, which it passed | always |
+//!
+//! The first is faster, takes many ranges in one call, and honours the protection of pages. The second is bound to the address space, and what the first
+//! falls back on if a permission goes away.
+
+mod descriptor;
+mod gate;
+mod mem;
+mod protection;
+mod range;
+mod vectored;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+use uaccel_sim::{ReadPart, WritePart};
+
+pub use descriptor::{Binding, DescriptorError, Kind};
+pub use gate::Gate;
+pub use mem::Mem;
+pub use protection::{Protection, Wanted};
+pub use vectored::Vectored;
+
+use range::Range;
+use vectored::Barred;
+
+/// The way to one client's memory.
+#[derive(Debug)]
+pub struct Reach {
+    vectored: Option<Vectored>,
+    /// Whether the kernel permits the faster way still.
+    permitted: AtomicBool,
+    mem: Mem,
+}
+
+/// A client whose memory cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the canary is not at the gate, or the gate cannot be read and written, through the descriptor passed for /proc/self/mem: open it after the gate was made, in the process that uses it"
+)]
+pub struct NoReach;
+
+impl Reach {
+    /// Finds the best way to the client's memory. `pid` is the client's number if the faster way is to be tried.
+    ///
+    /// # Errors
+    /// [`NoReach`] if the gate cannot be read and written through the binding.
+    pub fn establish(pid: Option<Pid>, binding: Binding, gate: Gate) -> Result<Self, NoReach> {
+        let mem = Mem::new(binding, gate).ok_or(NoReach)?;
+        let vectored = pid.and_then(|pid| match Vectored::new(pid, gate) {
+            Ok(vectored) => Some(vectored),
+            Err(errno) => {
+                tracing::debug!(%pid, %errno, "memory is not reached by process number");
+                None
+            }
+        });
+        Ok(Self { permitted: AtomicBool::new(vectored.is_some()), vectored, mem })
+    }
+
+    /// What the way is called in a status report: `vectored` or `mem`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        if self.vectored().is_some() { "vectored" } else { "mem" }
+    }
+
+    /// Reads from `address` to the start of `into`, which is not empty: at least one byte. `None` if not even the first can be read.
+    #[must_use]
+    pub fn read(&self, address: u64, into: &mut [u8]) -> Option<usize> {
+        let range = Range::new(address, into.len())?;
+        if let Some(vectored) = self.vectored() {
+            match vectored.read(range, into) {
+                Ok(moved) => return Some(moved),
+                Err(Barred::Bad) => return None,
+                Err(Barred::NotPermitted) => self.forbid(),
+            }
+        }
+        self.mem.read(address, into)
+    }
+
+    /// Writes from the start of `from`, which is not empty, to `address`: at least one byte. `None` if not even the first can be
+    /// written.
+    #[must_use]
+    pub fn write(&self, address: u64, from: &[u8]) -> Option<usize> {
+        let range = Range::new(address, from.len())?;
+        if let Some(vectored) = self.vectored() {
+            match vectored.write(range, from) {
+                Ok(moved) => return Some(moved),
+                Err(Barred::Bad) => return None,
+                Err(Barred::NotPermitted) => self.forbid(),
+            }
+        }
+        self.mem.write(address, from)
+    }
+
+    /// Reads many ranges in one call where that can be, and says how many, from the first on, were read whole.
+    #[must_use]
+    pub fn read_many(&self, parts: &mut [ReadPart<'_>]) -> usize {
+        self.vectored().map_or(0, |vectored| vectored.read_many(parts))
+    }
+
+    /// Writes many ranges in one call where that can be, and says how many, from the first on, were written whole.
+    #[must_use]
+    pub fn write_many(&self, parts: &[WritePart<'_>]) -> usize {
+        self.vectored().map_or(0, |vectored| vectored.write_many(parts))
+    }
+
+    /// The faster way, while it is permitted.
+    fn vectored(&self) -> Option<&Vectored> {
+        // Relaxed: who sees it late is refused once more.
+        self.vectored.as_ref().filter(|_| self.permitted.load(Ordering::Relaxed))
+    }
+
+    fn forbid(&self) {
+        tracing::debug!("memory is no longer reached by process number: {}", Errno::EPERM);
+        self.permitted.store(false, Ordering::Relaxed);
+    }
+}
