@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Capabilities, Cells, Completer, OpenError, Submitter, Transport, TransportError};
+use crate::{Capabilities, Cells, Completer, OpenError, SharedMemory, Submitter, Transport, TransportError};
 
 /// What a bus knows of a device before anybody opens it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,14 @@ pub trait Bus: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`TransportError::NoSuchDevice`], [`TransportError::Busy`], or what the system says.
     fn open(&self, device: &str) -> Result<Arc<dyn Transport>, TransportError>;
+
+    /// Zeroed memory of at least `len` bytes that the devices of this bus find in place: where memory that was not made for it costs them more.
+    ///
+    /// # Errors
+    /// [`TransportError::Refused`] where there is no such memory, which is the default; or what the system says.
+    fn shared_memory(&self, len: usize) -> Result<SharedMemory, TransportError> {
+        Err(TransportError::Refused(format!("bus {} has no shared memory of {len} bytes", self.name())))
+    }
 }
 
 /// The two halves of an open queue, and what it was granted.

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use uaccel_devd_protocol::{default_socket, named_socket};
 use uaccel_drivers::{local::LocalBus, null::NullDriver, software::SoftwareDriver, warp::WarpDriver};
 use uaccel_queue::{Bus, Driver, MAX_DEPTH, QueueRequest};
 
 use crate::choice::{self, DEVICE_VARIABLE};
+use crate::devd::{DEVD, DevdBus, Priority};
 use crate::device::{Device, DeviceCore, Options};
 use crate::policy::{Fallback, OnLost};
 use crate::reactor::Reactor;
@@ -31,6 +33,8 @@ pub struct Builder {
     drivers: Vec<Arc<dyn Driver>>,
     buses: Vec<Arc<dyn Bus>>,
     root: Option<PathBuf>,
+    devd: Option<PathBuf>,
+    priority: Priority,
     device: Option<String>,
     depth: usize,
     queues: usize,
@@ -49,6 +53,8 @@ impl Builder {
                 Arc::new(crate::SimulatorBus::default()),
             ],
             root: None,
+            devd: None,
+            priority: Priority::default(),
             device: None,
             depth: 128,
             queues: cpus::usable().max(4),
@@ -77,7 +83,21 @@ impl Builder {
         self
     }
 
-    /// Names the device to use. Without it the environment variable `UACCEL_DEVICE` is asked, then the best device is taken; simulated
+    /// Looks for devices of the `uaccel-devd` with this socket as well, see [`devd`](crate::devd). Without it the environment variable
+    /// [`UACCEL_DEVD`](crate::devd::SOCKET_VARIABLE) is asked; without that too, a daemon is looked for at the usual places, and only if the device named is
+    /// `devd` or begins with `devd:`.
+    pub fn devd(mut self, socket: impl Into<PathBuf>) -> Self {
+        self.devd = Some(socket.into());
+        self
+    }
+
+    /// Whether this process's jobs on a `uaccel-devd` come before or after those of others; neither unless said otherwise.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Names the device to use, or a bus, and then it is the best device of that. Without it the environment variable `UACCEL_DEVICE` is asked, then the best device is taken; simulated
     /// devices are only used by name.
     pub fn device(mut self, name: impl Into<String>) -> Self {
         self.device = Some(name.into());
@@ -174,6 +194,17 @@ impl Builder {
         let machine = self.root.as_ref().map_or_else(UacceBus::new, UacceBus::at);
         let mut buses: Vec<Arc<dyn Bus>> = self.buses.clone();
         buses.push(Arc::new(machine));
+        buses.extend(self.daemon(named.as_deref()));
         choice::choose(&buses, &self.drivers, named.as_deref())
+    }
+
+    /// The devices of a daemon, if anybody asks for them, and the program has not brought them along.
+    fn daemon(&self, named: Option<&str>) -> Option<Arc<dyn Bus>> {
+        let is_named =
+            |name: &str| name.strip_prefix(DEVD).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
+        let socket = self.devd.clone().or_else(named_socket);
+        let socket = socket.or_else(|| named.is_some_and(is_named).then(default_socket))?;
+        let there = self.buses.iter().any(|bus| bus.name() == DEVD);
+        (!there).then(|| Arc::new(DevdBus::at(socket).with_priority(self.priority)) as Arc<dyn Bus>)
     }
 }

@@ -118,8 +118,8 @@ pub(crate) struct Candidate {
     pub(crate) driver: Arc<dyn Driver>,
 }
 
-/// Looks at every device, and gives those that may be used, the best first: the named one, else hardware by address mode, then the CPU. Models only by
-/// name. The report says of none that it is chosen.
+/// Looks at every device, and gives those that may be used, the best first: the named one, or those of the named bus; else hardware by address mode, then the
+/// CPU. Models only by name. The report says of none that it is chosen.
 pub(crate) fn choose(
     buses: &[Arc<dyn Bus>],
     drivers: &[Arc<dyn Driver>],
@@ -127,8 +127,13 @@ pub(crate) fn choose(
 ) -> (Vec<Candidate>, Report) {
     let mut report = Report { asked: named.map(str::to_owned), entries: Vec::new() };
     let mut usable: Vec<(AddressMode, Candidate)> = Vec::new();
-    for bus in buses {
-        for info in bus.devices() {
+    let found: Vec<_> = buses.iter().map(|bus| (bus, bus.devices())).collect();
+    let is_device = named.is_some_and(|name| found.iter().any(|(_, infos)| infos.iter().any(|info| info.name == name)));
+    for (bus, infos) in found {
+        // A bus's name stands for its devices, unless one is called the same.
+        let is_meant =
+            |info: &DeviceInfo| named.is_some_and(|name| name == info.name || (!is_device && name == bus.name()));
+        for info in infos {
             let driver = drivers.iter().find(|driver| driver.drives(&info));
             let advertised = driver.map(|driver| driver.advertised(&info));
             let verdict = match (&info.unusable, driver) {
@@ -139,9 +144,7 @@ pub(crate) fn choose(
                     reason: format!("no driver knows the interface '{}'", info.interface),
                     cure: None,
                 },
-                (None, Some(_)) if named.is_some_and(|name| name != info.name) => {
-                    Verdict::Passed("another one was named")
-                }
+                (None, Some(_)) if named.is_some() && !is_meant(&info) => Verdict::Passed("another one was named"),
                 (None, Some(_)) if named.is_none() && info.simulated => Verdict::Passed("simulated, so only by name"),
                 (None, Some(driver)) => {
                     let mode = advertised.as_ref().map_or(AddressMode::Bounced, |offers| offers.address_mode);

@@ -29,6 +29,7 @@ mod buffers;
 mod builder;
 mod choice;
 mod counters;
+pub mod devd;
 mod device;
 mod error;
 mod immediate;
@@ -48,6 +49,7 @@ mod recover;
 mod runtime;
 mod scope;
 mod session;
+mod shared_buffer;
 #[cfg(feature = "sim")]
 mod simulator;
 mod slot_line;
@@ -68,6 +70,7 @@ pub use policy::{Fallback, OnLost};
 pub use runtime::Runtime;
 pub use scope::{Answer, Refused, Scope, Ticket};
 pub use session::Session;
+pub use shared_buffer::SharedBuffer;
 #[cfg(feature = "sim")]
 pub use simulator::{SIMULATOR, SimulatorBus};
 pub use work::{RawWork, Work};

@@ -13,6 +13,7 @@ use crate::owned::{Submitted, submit_owned};
 use crate::owned_work::OwnedWork;
 use crate::policy::Fallback;
 use crate::session::{DroppedSessions, Session};
+use crate::shared_buffer::SharedBuffer;
 use crate::sys::fork_mark::ForkMark;
 use crate::work::{RawWork, Work};
 use crate::{Error, ReadBuf, WriteBuf};
@@ -201,6 +202,27 @@ impl Runtime {
         let Some(software) = &self.inner.software else { return submit_to(&self.inner.device, work) };
         self.count_fallback(work.source_len());
         submit_to(software, work)
+    }
+
+    /// A zeroed buffer of `len` bytes that the device finds in place, where its bus has such memory; else one in ordinary memory, which does as well and may cost
+    /// more per job. [`SharedBuffer::is_registered`] says which.
+    #[must_use]
+    pub fn shared_buffer(&self, len: usize) -> SharedBuffer {
+        let inner = &*self.inner;
+        if len == 0 || !inner.fork.is_home() {
+            return SharedBuffer::plain(len);
+        }
+        match inner.device.core.bus.shared_memory(len) {
+            Ok(memory) if memory.len() >= len => SharedBuffer::registered(memory, len, inner.fork.clone()),
+            Ok(memory) => {
+                tracing::warn!(device = self.device(), len, given = memory.len(), "shared memory is too short");
+                SharedBuffer::plain(len)
+            }
+            Err(error) => {
+                tracing::debug!(device = self.device(), len, %error, "no shared memory; ordinary memory instead");
+                SharedBuffer::plain(len)
+            }
+        }
     }
 
     /// Whether this process is the one that built the runtime. In a child made by `fork` everything else returns [`Error::Forked`].

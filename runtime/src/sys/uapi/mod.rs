@@ -2,6 +2,7 @@
 //!
 //! Each item names the header it is from. What can be computed is held against the value that compiling the header gave.
 
+pub(crate) mod membarrier;
 pub(crate) mod uacce;
 
 /// An ioctl number without an argument: `_IO` of `include/uapi/asm-generic/ioctl.h`.

@@ -57,6 +57,7 @@ mod record;
 mod refusal;
 mod reply;
 mod request;
+mod socket_path;
 
 pub use channel::{Channel, Packet};
 pub use error::{ChannelError, DecodeError};
@@ -64,6 +65,7 @@ pub use record::serial_of;
 pub use refusal::Refusal;
 pub use reply::{Reply, WelcomeFlags};
 pub use request::{HelloFlags, Priority, Request};
+pub use socket_path::{SOCKET_VARIABLE, default_socket, named_socket};
 
 /// The version of the protocol that this crate describes.
 pub const VERSION: u32 = 1;
