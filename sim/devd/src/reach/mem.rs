@@ -33,13 +33,17 @@ impl Mem {
         (there && reach.write(gate.address(), &found) == Some(found.len())).then_some(reach)
     }
 
-    pub(super) fn read(&self, address: u64, into: &mut [u8]) -> Option<usize> {
+    /// As [`Reach::read`](super::Reach::read).
+    #[must_use]
+    pub fn read(&self, address: u64, into: &mut [u8]) -> Option<usize> {
         let allowed = self.protection.allowed(Wanted::Read, address, into.len());
         let moved = self.mem.read_at(into.get_mut(..allowed)?, address).ok()?;
         (moved > 0).then_some(moved)
     }
 
-    pub(super) fn write(&self, address: u64, from: &[u8]) -> Option<usize> {
+    /// As [`Reach::write`](super::Reach::write).
+    #[must_use]
+    pub fn write(&self, address: u64, from: &[u8]) -> Option<usize> {
         let allowed = self.protection.allowed(Wanted::Write, address, from.len());
         let moved = self.mem.write_at(from.get(..allowed)?, address).ok()?;
         (moved > 0).then_some(moved)
