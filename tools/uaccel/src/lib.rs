@@ -6,14 +6,19 @@
 
 pub mod capabilities;
 mod cli;
+pub mod daemon;
 pub mod exit;
 pub mod figures;
+pub mod holders;
 pub mod info;
 mod interrupt;
 pub mod inventory;
 pub mod listing;
+pub mod rates;
 pub mod reason;
+mod screen;
 pub mod style;
+pub mod top;
 
-pub use cli::{Cli, Command, InfoArguments, ListArguments, execute};
+pub use cli::{Cli, Command, InfoArguments, ListArguments, TopArguments, execute};
 pub use interrupt::Interrupt;

@@ -1,6 +1,8 @@
 //! What the tests of this folder share: running the program, and folders that go.
 #![allow(dead_code, reason = "every test file is a program of its own and uses a part")]
 
+pub(crate) mod daemon;
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 

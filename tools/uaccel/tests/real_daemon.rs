@@ -1,0 +1,47 @@
+//! The tool beside a real daemon, which runs in the test's own process.
+
+mod support;
+
+use support::{Folder, json, run, stdout};
+use uaccel_devd::{Daemon, DaemonConfig};
+use uaccel_runtime::{Runtime, Work};
+
+#[test]
+fn its_devices_are_listed_and_described_and_its_clients_seen() {
+    let folder = Folder::new("real");
+    let socket = folder.0.join("devd.sock");
+    let daemon = Daemon::start(DaemonConfig::new(&socket)).expect("the daemon starts");
+    let at = socket.to_str().expect("text");
+
+    let list = json(&["list", "--json", "--socket", at, "--root", folder.text()]);
+    let device = list["devices"].as_array().expect("devices").iter().find(|device| device["name"] == "devd:warp0");
+    let device = device.unwrap_or_else(|| panic!("no devd:warp0 in {list}"));
+    assert_eq!(
+        (&device["usable"], &device["simulated"], &device["bus"]),
+        (&true.into(), &true.into(), &"devd".into()),
+        "{device}"
+    );
+
+    let info = json(&["info", "devd:warp0", "--json", "--socket", at]);
+    assert_eq!((&info["wakes"], &info["address_mode"]), (&true.into(), &"shared".into()));
+    assert!(info["algorithms"].as_array().is_some_and(|algorithms| !algorithms.is_empty()));
+
+    let runtime = Runtime::builder().devd(&socket).device("devd:warp0").build().expect("a client");
+    let (source, mut destination) = (vec![7; 5000], vec![0; 5000]);
+    runtime.run(Work::copy(&source, &mut destination)).expect("a copy");
+    assert_eq!(source, destination);
+    let look = json(&["top", "--once", "--json", "--socket", at, "--root", folder.text()]);
+    let client = &look["daemon"]["clients"][0];
+    assert_eq!(client["pid"], std::process::id());
+    assert!(client["jobs"].as_u64() >= Some(1) && client["queues"].as_u64() >= Some(1), "{client}");
+    let text = stdout(&run(&["top", "--once", "--socket", at, "--root", folder.text()]));
+    assert!(text.contains("warp0") && text.contains(&std::process::id().to_string()), "{text}");
+
+    drop(runtime);
+    drop(daemon);
+    let list = json(&["list", "--json", "--socket", at, "--root", folder.text()]);
+    let gone = list["devices"].as_array().expect("devices").iter().find(|device| device["name"] == "devd");
+    let gone = gone.unwrap_or_else(|| panic!("no devd in {list}"));
+    assert_eq!(gone["usable"], false);
+    assert!(gone["cure"].as_str().is_some_and(|cure| cure.contains("uaccel-devd")), "{gone}");
+}
