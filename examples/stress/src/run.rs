@@ -18,6 +18,7 @@ use crate::daemon::{self, Daemon, DaemonError};
 use crate::disturbance::{Disturbance, Kind};
 use crate::faults;
 use crate::log::{History, Name, State};
+use crate::record::Verdict;
 use crate::schedule::{Event, Frame, Schedule};
 use crate::vitals::{Chart, Vitals};
 use crate::worker::{Orders, Role, STOP};
@@ -645,6 +646,9 @@ impl<'p> Run<'p> {
         }
         self.end_daemon();
         self.read();
+        if self.checker.tally().with(Verdict::Right) == 0 {
+            self.problem("not one job was done".to_owned());
+        }
         if self.plan.soak {
             for growing in self.chart.growing() {
                 self.problem(growing);
