@@ -3,10 +3,11 @@
 mod pool_users;
 mod support;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use pool_users::{Behaviour, User, pool};
+use pool_users::{Behaviour, Diary, User, pool};
 use support::{Hand, MOMENT, PATIENCE, copy, ok, pattern};
 use uaccel_queue::{Quiet, Status};
 use uaccel_sim::pool::PoolConfig;
@@ -115,11 +116,13 @@ fn a_long_job_that_has_not_begun_is_cancelled() {
 
 #[test]
 fn time_is_shared_by_weight() {
-    // Lengths of which one fills a turn, and reads that take much longer than all else.
+    // One job of this length fills a turn.
     const LEN: usize = 160 << 10;
-    let pool = pool(PoolConfig { stand_ins: false, lanes: 0, ..shared() });
+    let diary = Arc::new(Diary::default());
+    let pool = pool(PoolConfig { stand_ins: false, lanes: 0, clock: Some(diary.clock.clone()), ..shared() });
     let mut gate = User::new(&pool, 1, 1, Behaviour::default());
-    let (mut light, mut heavy) = (User::new(&pool, 2, 1, Behaviour::slow()), User::new(&pool, 3, 4, Behaviour::slow()));
+    let mut light = User::new(&pool, 2, 1, Behaviour::slow(&diary, 'l'));
+    let mut heavy = User::new(&pool, 3, 4, Behaviour::slow(&diary, 'h'));
     let source = pattern(LEN);
     let (mut one, mut two) = (vec![0; LEN], vec![0; LEN]);
     gate.behaviour.block(true);
@@ -130,14 +133,12 @@ fn time_is_shared_by_weight() {
         heavy.hand.publish(&copy(token, &source, &mut two));
     }
     gate.behaviour.block(false);
-    for _ in 0..48 {
+    for _ in 0..60 {
         heavy.hand.wait();
-    }
-    let others = std::iter::from_fn(|| light.hand.poll()).count();
-    assert!((4..=30).contains(&others), "of a quarter of the weight, {others} jobs beside 48");
-    for _ in others..60 {
         light.hand.wait();
     }
+    let others = diary.before(48, 'h', 'l');
+    assert!((10..=16).contains(&others), "of a quarter of the weight, {others} jobs beside 48");
     let [light, heavy] = [light, heavy].map(|user| user.account.snapshot());
     assert_eq!((light.jobs, light.bytes, light.faults), (60, 60 * LEN as u64, 0));
     assert!(light.wait > heavy.wait && light.service > Duration::ZERO, "{light:?} {heavy:?}");
@@ -146,29 +147,32 @@ fn time_is_shared_by_weight() {
 #[test]
 fn who_was_idle_has_nothing_made_up_and_who_was_busy_alone_pays_nothing_later() {
     const LEN: usize = 160 << 10;
-    let pool = pool(PoolConfig { stand_ins: false, lanes: 0, ..shared() });
-    let (mut first, mut second) =
-        (User::new(&pool, 1, 4, Behaviour::slow()), User::new(&pool, 2, 4, Behaviour::slow()));
+    let diary = Arc::new(Diary::default());
+    let pool = pool(PoolConfig { stand_ins: false, lanes: 0, clock: Some(diary.clock.clone()), ..shared() });
+    let mut gate = User::new(&pool, 1, 1, Behaviour::default());
+    let mut first = User::new(&pool, 2, 4, Behaviour::slow(&diary, 'f'));
+    let mut second = User::new(&pool, 3, 4, Behaviour::slow(&diary, 's'));
     let source = pattern(LEN);
     let (mut one, mut two) = (vec![0; LEN], vec![0; LEN]);
     for token in 0..40 {
         first.hand.run(&copy(token, &source, &mut one));
     }
     // From here on both have work.
-    until_it_sleeps(&first.hand);
+    gate.behaviour.block(true);
+    gate.hand.submit(&copy(1, &source[..1], &mut [0]));
+    until("the worker is held up", || gate.behaviour.inside.load(Ordering::SeqCst) == 1);
+    diary.clear();
     for token in 0..60 {
         first.hand.publish(&copy(token, &source, &mut one));
         second.hand.publish(&copy(token, &source, &mut two));
     }
-    first.hand.ring_if_wanted();
-    for _ in 0..30 {
+    gate.behaviour.block(false);
+    for _ in 0..60 {
+        first.hand.wait();
         second.hand.wait();
     }
-    let others = std::iter::from_fn(|| first.hand.poll()).count();
-    assert!((15..=45).contains(&others), "of the same weight, {others} jobs beside 30");
-    for _ in others..60 {
-        first.hand.wait();
-    }
+    let others = diary.before(30, 's', 'f');
+    assert!((27..=33).contains(&others), "of the same weight, {others} jobs beside 30");
 }
 
 #[test]

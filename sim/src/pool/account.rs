@@ -98,6 +98,9 @@ impl Account {
 
     /// Counts time that jobs waited.
     pub(super) fn count_wait(&self, waited: Duration) {
+        if waited.is_zero() {
+            return;
+        }
         self.wait.fetch_add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 

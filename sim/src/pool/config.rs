@@ -1,11 +1,13 @@
 //! How a model is put on threads.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::FenceScope;
 
 /// How a model is put on threads.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct PoolConfig {
     /// The name of the device; threads are named after it.
     pub name: String,
@@ -24,6 +26,8 @@ pub struct PoolConfig {
     pub fence: FenceScope,
     /// Whether time is measured, and shared out fairly between [accounts](super::Account).
     pub keeps_accounts: bool,
+    /// The clock that time is measured with, in nanoseconds, for those who want to say themselves how long things take; `None` for the system's.
+    pub clock: Option<Arc<AtomicU64>>,
 }
 
 impl PoolConfig {
@@ -39,6 +43,7 @@ impl PoolConfig {
             memory_patience: Duration::from_secs(5),
             fence: FenceScope::Process,
             keeps_accounts: false,
+            clock: None,
         }
     }
 

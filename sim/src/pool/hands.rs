@@ -132,7 +132,9 @@ impl<M: DeviceModel, B: Backing> Hands<M, B> {
         }
         if self.post.is_through() {
             queue.account.let_go();
+            // Its jobs were left alone, and whoever was rung for them may sleep again.
             self.shared.lanes.stir();
+            self.shared.sleepers.wake();
         }
     }
 

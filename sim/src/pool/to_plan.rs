@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::Backing;
 use super::queue::Queue;
-use super::worker::Worker;
+use super::worker::{Place, Worker};
 use crate::plan::Verdict;
 use crate::stages::Stage;
 use crate::{DeviceModel, Mishap, WorkItem};
@@ -65,17 +65,22 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
     }
 
     /// Looks after what the plan put aside.
-    pub(super) fn serve_plan(&mut self, queues: &[Arc<Queue<M, B>>]) -> bool {
+    pub(super) fn serve_plan(&mut self, places: &[Place<M, B>]) -> bool {
         let mut found = false;
         let now = Instant::now();
-        while let Some(queue) = self.take_due(now, queues) {
+        while !self.hands.is_relieved()
+            && let Some(queue) = self.take_due(now, places)
+        {
             found = true;
             self.conclude(&queue);
             self.hands.end_serving(&queue);
         }
         let holds = self.hands.shared.plan.holds();
         let mut aside = self.hands.shared.timeline().next().is_some();
-        for queue in queues {
+        for Place { queue, .. } in places {
+            if self.hands.is_relieved() {
+                return true;
+            }
             let mut held = queue.held();
             if holds || held.is_empty() {
                 aside |= !held.is_empty() || !queue.complete_side().late.is_empty();
@@ -99,11 +104,11 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
     }
 
     /// Takes the next job whose time is up, and serves its queue.
-    fn take_due(&mut self, now: Instant, queues: &[Arc<Queue<M, B>>]) -> Option<Arc<Queue<M, B>>> {
+    fn take_due(&mut self, now: Instant, places: &[Place<M, B>]) -> Option<Arc<Queue<M, B>>> {
         let mut timeline = self.hands.shared.timeline();
         loop {
             let due = timeline.pop(now)?;
-            if let Some(queue) = queues.iter().find(|queue| queue.id == due.queue) {
+            if let Some(Place { queue, .. }) = places.iter().find(|place| place.queue.id == due.queue) {
                 self.hands.post.begin(queue.id);
                 self.done.push((due.item, due.mishap));
                 return Some(queue.clone());

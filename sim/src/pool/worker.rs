@@ -41,6 +41,9 @@ const SETTLED: usize = 8;
 /// How far a user's virtual time may be ahead of the one who comes first, in virtual nanoseconds: a batch of one of middle weight. The finer, the more often
 /// the device turns from one to the other.
 const AHEAD: u64 = 4 * BATCH_COST;
+/// After how many looks that found nothing a queue beside others is looked at seldom, and how seldom then.
+const QUIET: u32 = 256;
+const SELDOM: u32 = 8;
 /// What a job that does nothing is charged for, in nanoseconds: reading the clock would take longer.
 const NOTHING: u64 = 10;
 /// Empty polls between two looks at the clock.
@@ -53,13 +56,39 @@ pub(super) struct Worker<M: DeviceModel, B: Backing> {
     /// Whether a CPU is left when all workers poll.
     spare: bool,
     /// The queues there were at `generation`.
-    queues: Vec<Arc<Queue<M, B>>>,
+    queues: Vec<Place<M, B>>,
     generation: u64,
+    /// Counts rounds.
+    turn: u32,
     pub(super) taken: Taken,
     pub(super) done: Vec<(WorkItem, Option<Mishap>)>,
     pub(super) missing: u64,
     /// Whether the queue served last has more.
     more: bool,
+    /// Jobs that needed no work, and the bytes they named, so far.
+    trivial: (u64, u64),
+}
+
+/// A queue, as one worker sees it.
+pub(super) struct Place<M: DeviceModel, B: Backing> {
+    pub(super) queue: Arc<Queue<M, B>>,
+    /// How often in a row it had nothing.
+    dry: u32,
+}
+
+impl<M: DeviceModel, B: Backing> Place<M, B> {
+    /// Whether it is passed over in this turn: it has had nothing for long, and a look costs more than it is likely to bring.
+    #[inline]
+    fn rests(&self, turn: u32) -> bool {
+        self.dry >= QUIET && !turn.is_multiple_of(SELDOM)
+    }
+
+    /// Notes what a look has found.
+    #[inline]
+    fn note(&mut self, found: bool) -> bool {
+        self.dry = if found { 0 } else { self.dry.saturating_add(1) };
+        found
+    }
 }
 
 impl<M: DeviceModel, B: Backing> Worker<M, B> {
@@ -70,10 +99,12 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
             spare,
             queues: Vec::new(),
             generation: 0,
+            turn: 0,
             taken: Taken::default(),
             done: Vec::new(),
             missing: 0,
             more: false,
+            trivial: (0, 0),
         }
     }
 
@@ -103,21 +134,31 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         let generation = self.hands.shared.generation.load(Ordering::Acquire);
         if generation != self.generation {
             self.generation = generation;
-            self.queues.clone_from(&self.hands.shared.queues());
+            self.queues.clear();
+            self.queues.extend(self.hands.shared.queues().iter().map(|queue| Place { queue: queue.clone(), dry: 0 }));
             // Workers begin at different queues, so that they do not all knock at the same door.
             let first = self.index % self.queues.len().max(1);
             self.queues.rotate_left(first);
         }
-        let queues = mem::take(&mut self.queues);
+        self.turn = self.turn.wrapping_add(1);
+        let mut queues = mem::take(&mut self.queues);
         let looks = match queues.len() {
             1 if self.is_alone() && self.spare => LONG_LOOKS,
             1 => LOOKS,
             _ => 1,
         };
         let mut found = if self.hands.shared.keeps_accounts {
-            self.serve_fairly(&queues, looks)
+            self.serve_fairly(&mut queues, looks)
         } else {
-            queues.iter().filter(|queue| self.serve(queue, looks)).count() != 0
+            let mut found = false;
+            for place in &mut queues {
+                if place.rests(self.turn) {
+                    continue;
+                }
+                let served = self.serve(&place.queue, looks);
+                found |= place.note(served);
+            }
+            found
         };
         if self.hands.shared.plan.is_active() && !self.hands.is_relieved() {
             found |= self.serve_plan(&queues);
@@ -127,13 +168,17 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
     }
 
     /// Serves the queues of those users whose turn it is.
-    fn serve_fairly(&mut self, queues: &[Arc<Queue<M, B>>], looks: usize) -> bool {
+    fn serve_fairly(&mut self, places: &mut [Place<M, B>], looks: usize) -> bool {
         // Relaxed, here and below: the schedule may be a little off.
         let floor = self.hands.shared.floor.load(Ordering::Relaxed);
         let mut found = false;
         // The least virtual time of a user who was served, or would have been.
         let mut least = u64::MAX;
-        for queue in queues {
+        for place in places {
+            if place.rests(self.turn) {
+                continue;
+            }
+            let queue = &place.queue;
             if self.hands.is_relieved() {
                 break;
             }
@@ -149,10 +194,15 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
                 }
                 continue;
             }
-            let since = queue.backlog_since.swap(0, Ordering::Relaxed);
-            let begun = if since == 0 { 0 } else { self.hands.shared.clock() };
+            let since = queue.backlog_since.load(Ordering::Relaxed);
+            let mut begun = 0;
+            if since != 0 {
+                begun = self.hands.shared.clock();
+                queue.backlog_since.store(0, Ordering::Relaxed);
+            }
             self.more = false;
-            if self.serve(queue, looks) {
+            let served = self.serve(queue, looks);
+            if served {
                 found = true;
                 least = least.min(queue.account.time());
                 queue.account.count_wait(Duration::from_nanos(begun.saturating_sub(since)));
@@ -160,6 +210,7 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
                     queue.backlog_since.store(self.hands.shared.clock(), Ordering::Relaxed);
                 }
             }
+            place.note(served);
         }
         if least != u64::MAX && least > floor {
             self.hands.shared.floor.fetch_max(least, Ordering::Relaxed);
@@ -234,6 +285,7 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         let mut complete_side = queue.complete_side();
         let mut kept = 0;
         let mut empty = 0;
+        let before = self.trivial;
         // Whether something was published and nobody has looked yet who sleeps over it.
         let mut unsignalled = false;
         let fetch = loop {
@@ -282,6 +334,9 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         }
         drop(complete_side);
         self.more = fetch == Fetch::More;
+        if self.hands.shared.keeps_accounts {
+            self.charge_trivial(queue, before);
+        }
         if fetch == Fetch::Failed {
             fetch_side.running = false;
             queue.failed.store(true, Ordering::Relaxed);
@@ -320,38 +375,42 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         let jobs = (items.len() + nops.len()) as u64;
         queue.counters.jobs.add(jobs);
         nops.clear();
-        let mut bytes = 0;
+        self.trivial.0 += jobs;
         if !items.is_empty() {
             // Jobs that cannot be may name bytes; they never came to a bad address.
-            bytes = items.iter().map(WorkItem::bytes).sum();
+            let bytes = items.iter().map(WorkItem::bytes).sum();
             queue.counters.bytes.add(bytes);
+            self.trivial.1 += bytes;
             items.clear();
         }
-        if self.hands.shared.keeps_accounts {
-            queue.account.count(jobs, bytes, 0);
+        published
+    }
+
+    /// Charges for the jobs and bytes that needed no work since `before`.
+    fn charge_trivial(&self, queue: &Queue<M, B>, before: (u64, u64)) {
+        let jobs = self.trivial.0 - before.0;
+        if jobs != 0 {
+            queue.account.count(jobs, self.trivial.1 - before.1, 0);
             // Relaxed: as all of the schedule.
             queue.account.charge(self.hands.shared.floor.load(Ordering::Relaxed), jobs * NOTHING);
         }
-        published
     }
 
     /// Does the jobs that were taken, and answers them together.
     #[inline]
     fn work(&mut self, queue: &Arc<Queue<M, B>>) {
-        let shared = self.hands.shared.clone();
-        let mut items = mem::take(&mut self.taken.items);
-        let begun = if shared.keeps_accounts { shared.clock() } else { 0 };
-        if shared.lanes.threads() != 0 {
-            for item in items.extract_if(.., |item| shared.lanes.take(item)) {
-                shared.lanes.push(queue, item, begun);
-            }
-            items.extend(self.taken.cancels.drain(..).filter_map(|tag| shared.lanes.cancel(queue.id, tag)));
+        let keeps_accounts = self.hands.shared.keeps_accounts;
+        let begun = if keeps_accounts { self.hands.shared.clock() } else { 0 };
+        if self.hands.shared.lanes.threads() != 0 {
+            self.leave_long_jobs_to_lanes(queue, begun);
         }
-        let long =
-            self.hands.post.is_polling() && shared.workers > 1 && items.iter().map(WorkItem::cost).sum::<u64>() >= LONG;
+        let mut items = mem::take(&mut self.taken.items);
+        let long = self.hands.post.is_polling()
+            && self.hands.shared.workers > 1
+            && items.iter().map(WorkItem::cost).sum::<u64>() >= LONG;
         if long {
             self.hands.post.set_polling(false);
-            shared.sleepers.begin_work();
+            self.hands.shared.sleepers.begin_work();
         }
         self.hands.run_items(queue, &mut items);
         if long && !self.hands.is_relieved() {
@@ -364,13 +423,23 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         }
         self.hands.publish(queue, &mut side);
         drop(side);
-        if shared.keeps_accounts {
+        if keeps_accounts {
             self.hands.charge(queue, begun, None);
         }
         items.clear();
         self.taken.items = items;
         // Without a plan nothing is held that could still be cancelled.
         self.taken.cancels.clear();
+    }
+
+    /// Has long jobs done elsewhere, and cancels those that have not begun there.
+    fn leave_long_jobs_to_lanes(&mut self, queue: &Arc<Queue<M, B>>, now: u64) {
+        let lanes = &self.hands.shared.lanes;
+        let Taken { items, cancels, .. } = &mut self.taken;
+        for item in items.extract_if(.., |item| lanes.take(item)) {
+            lanes.push(queue, item, now);
+        }
+        items.extend(cancels.drain(..).filter_map(|tag| lanes.cancel(queue.id, tag)));
     }
 
     fn begin_polling(&mut self) {
@@ -400,6 +469,7 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         // Full fence between setting need-wake-up and the last look at the rings. Pairs with the user's, between publishing a descriptor and
         // reading need-wake-up, or takes that one's place: either we find the descriptor, or the user rings.
         let fenced = self.hands.shared.barrier.fence();
+        self.queues.iter_mut().for_each(|place| place.dry = 0);
         if !self.round() {
             let mut until = if self.hands.shared.plan.is_active() { self.hands.shared.timeline().next() } else { None };
             if !fenced {

@@ -3,7 +3,7 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,26 @@ pub(crate) fn pool(config: PoolConfig) -> TestPool {
     Pool::new(model, PoolConfig { workers: Some(1), ..config }, Plan::default()).expect("threads start")
 }
 
+/// In which order users' memory was read, and the time that takes.
+#[derive(Debug, Default)]
+pub(crate) struct Diary {
+    pub(crate) clock: Arc<AtomicU64>,
+    reads: Mutex<Vec<char>>,
+}
+
+impl Diary {
+    /// How many reads of `other` there were before the `count`th of `name`.
+    pub(crate) fn before(&self, count: usize, name: char, other: char) -> usize {
+        let reads = self.reads.lock().expect("unpoisoned");
+        let end = reads.iter().enumerate().filter(|(_, read)| **read == name).nth(count - 1).expect("so many").0;
+        reads[..end].iter().filter(|read| **read == other).count()
+    }
+
+    pub(crate) fn clear(&self) {
+        self.reads.lock().expect("unpoisoned").clear();
+    }
+}
+
 /// What happens to accesses of one user's memory.
 #[derive(Debug, Default)]
 pub(crate) struct Behaviour {
@@ -33,8 +53,8 @@ pub(crate) struct Behaviour {
     pub(crate) many_reads: AtomicUsize,
     pub(crate) writes: AtomicUsize,
     pub(crate) many_writes: AtomicUsize,
-    /// How long a read takes.
-    delay: Duration,
+    /// What tells time and order of reads, and by which name.
+    diary: Option<(Arc<Diary>, char)>,
     /// Whether reads block.
     blocked: Mutex<bool>,
     bell: Condvar,
@@ -44,9 +64,9 @@ pub(crate) struct Behaviour {
 }
 
 impl Behaviour {
-    /// Reads take half a millisecond.
-    pub(crate) fn slow() -> Self {
-        Self { delay: Duration::from_micros(500), ..Self::default() }
+    /// Each read takes half a millisecond by the diary's clock, and is noted there.
+    pub(crate) fn slow(diary: &Arc<Diary>, name: char) -> Self {
+        Self { diary: Some((diary.clone(), name)), ..Self::default() }
     }
 
     pub(crate) fn block(&self, blocked: bool) {
@@ -56,7 +76,10 @@ impl Behaviour {
 
     fn pass(&self) {
         self.inside.fetch_add(1, Ordering::SeqCst);
-        std::thread::sleep(self.delay);
+        if let Some((diary, name)) = &self.diary {
+            diary.clock.fetch_add(500_000, Ordering::SeqCst);
+            diary.reads.lock().expect("unpoisoned").push(*name);
+        }
         let mut blocked = self.blocked.lock().expect("unpoisoned");
         while *blocked {
             blocked = self.bell.wait(blocked).expect("unpoisoned");
