@@ -4,10 +4,22 @@
 
 use std::process::ExitCode;
 
-use accel_bench_raw::{Entry, Placement, RawError, Spread, catalogue};
+use accel_bench_raw::{Entry, Launcher, Placement, RawError, Spread, catalogue, catalogue_of_processes, serve};
+
+/// The argument with which this program is the other process of a limit.
+const PARTNER: &str = "the-other-process";
 
 fn main() -> ExitCode {
     let wanted = std::env::args().nth(1).unwrap_or_default();
+    if wanted == PARTNER {
+        return match serve() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => {
+                eprintln!("{e}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let placement = match Placement::detect() {
         Ok(placement) => placement,
         Err(e) => {
@@ -16,7 +28,9 @@ fn main() -> ExitCode {
         }
     };
     println!("{placement}; ns per operation, min / median / max of 9");
-    for entry in catalogue().into_iter().filter(|entry| entry.name().contains(&wanted)) {
+    let of_processes = Launcher::of_this_program([PARTNER]).map(|launcher| catalogue_of_processes(&launcher));
+    let entries = catalogue().into_iter().chain(of_processes.into_iter().flatten());
+    for entry in entries.filter(|entry| entry.name().contains(&wanted)) {
         match row(&entry, placement) {
             Ok(row) => println!("{row}"),
             Err(e) => println!("{:<32} {e}", entry.name()),

@@ -1,19 +1,29 @@
 //! All limits by name, for a tool that prints them.
 
+use crate::between::BetweenProcesses;
 use crate::dynqueue::DynQueue;
+use crate::errand::Errand;
 use crate::error::RawError;
 use crate::limit::Limit;
 use crate::mailbox::Mailbox;
 use crate::memory::{Clock, CompareAndSwap, CopyHot, ReadOwnProcess};
+use crate::partner::Launcher;
 use crate::pingpong::{Lines, PingPong};
 use crate::placement::Placement;
 use crate::rings::{RingShape, Rings};
 use crate::wake::{Bell, Wake};
 
-type Open = fn(Placement) -> Result<Box<dyn Limit>, RawError>;
+/// How a limit is set up.
+#[derive(Clone, Debug)]
+enum Open {
+    /// With what this process has.
+    Here(fn(Placement) -> Result<Box<dyn Limit>, RawError>),
+    /// With another process, which does this with so many bytes.
+    Between(Launcher, Errand, usize),
+}
 
 /// A limit that can be opened.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     name: &'static str,
     two_cpus: bool,
@@ -39,7 +49,12 @@ impl Entry {
     ///
     /// Those of the limit's own constructor.
     pub fn open(&self, placement: Placement) -> Result<Box<dyn Limit>, RawError> {
-        (self.open)(placement)
+        match &self.open {
+            Open::Here(open) => open(placement),
+            Open::Between(launcher, errand, bytes) => {
+                BetweenProcesses::new(placement, launcher, *errand, *bytes).map(boxed)
+            }
+        }
     }
 }
 
@@ -50,8 +65,8 @@ fn boxed(limit: impl Limit + 'static) -> Box<dyn Limit> {
 /// All limits in the order in which a reader wants them: signalling, null devices, one thread, sleeping, memory.
 #[must_use]
 pub fn catalogue() -> Vec<Entry> {
-    let across = |name, open| Entry { name, two_cpus: true, open };
-    let alone = |name, open| Entry { name, two_cpus: false, open };
+    let across = |name, open| Entry { name, two_cpus: true, open: Open::Here(open) };
+    let alone = |name, open| Entry { name, two_cpus: false, open: Open::Here(open) };
     vec![
         across("pingpong/one-line", |p| PingPong::new(p, Lines::One).map(boxed)),
         across("pingpong/two-lines", |p| PingPong::new(p, Lines::Two).map(boxed)),
@@ -75,6 +90,23 @@ pub fn catalogue() -> Vec<Entry> {
         alone("memory/process-vm-readv-4KiB", |p| ReadOwnProcess::new(p, 4 << 10).map(boxed)),
         alone("memory/clock", |p| Ok(boxed(Clock::new(p)))),
         alone("memory/compare-and-swap", |p| Ok(boxed(CompareAndSwap::new(p)))),
+    ]
+}
+
+/// The limits between two processes, of which `launcher` starts the second.
+#[must_use]
+pub fn catalogue_of_processes(launcher: &Launcher) -> Vec<Entry> {
+    let between =
+        |name, errand, bytes| Entry { name, two_cpus: true, open: Open::Between(launcher.clone(), errand, bytes) };
+    vec![
+        between("processes/mailbox", Errand::Answer, 1),
+        between("processes/copy-by-call-256B", Errand::CopyByCall, 256),
+        between("processes/copy-by-call-4KiB", Errand::CopyByCall, 4 << 10),
+        between("processes/copy-by-call-64KiB", Errand::CopyByCall, 64 << 10),
+        between("processes/copy-by-file-4KiB", Errand::CopyByFile, 4 << 10),
+        between("processes/copy-by-file-64KiB", Errand::CopyByFile, 64 << 10),
+        between("processes/copy-in-place-4KiB", Errand::CopyInPlace, 4 << 10),
+        between("processes/futex", Errand::Wake, 1),
     ]
 }
 

@@ -41,11 +41,20 @@ pub enum RawError {
         source: io::Error,
     },
 
-    /// The engine thread ended by itself. The limit cannot be used any more.
-    #[error("the engine thread of {limit} has ended by itself")]
+    /// The engine, a thread or a process, ended by itself. The limit cannot be used any more.
+    #[error("the engine of {limit} has ended by itself")]
     EngineGone {
         /// Name of the limit.
         limit: String,
+    },
+
+    /// The other process could not be started, or is not what it should be.
+    #[error("the other process of {limit}: {what}")]
+    Partner {
+        /// Name of the limit.
+        limit: String,
+        /// What is wrong with it.
+        what: String,
     },
 
     /// A job came back that is not the one whose turn it was: the protocol is broken, the figure is worthless.

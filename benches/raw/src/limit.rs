@@ -1,6 +1,6 @@
 //! The one thing all limits have in common: a timed repetition.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::{RawError, within};
 
@@ -39,6 +39,28 @@ pub(crate) fn timed(operations: u64, mut body: impl FnMut(u64) -> Result<(), Raw
     // A clock too coarse to see the run at all must not turn into a time of zero.
     let nanoseconds = (start.elapsed().as_secs_f64() * 1e9).max(1.0);
     Ok(nanoseconds / operations as f64)
+}
+
+/// The same for what is to be timed after everybody has gone to sleep: pauses before each operation, and counts only the operations.
+///
+/// # Errors
+///
+/// [`RawError::BadParameter`] if `operations` is zero or above 2²⁰; the first error of `operation`.
+pub fn after_pauses<E: From<RawError>>(
+    operations: u64,
+    pause: Duration,
+    mut operation: impl FnMut() -> Result<(), E>,
+) -> Result<f64, E> {
+    within("the number of operations", operations, 1, 1 << 20)?;
+    let mut sum = Duration::ZERO;
+    operation()?;
+    for _ in 0..operations {
+        std::thread::sleep(pause);
+        let start = Instant::now();
+        operation()?;
+        sum += start.elapsed();
+    }
+    Ok((sum.as_secs_f64() * 1e9).max(1.0) / operations as f64)
 }
 
 /// Held by tests that spin on two CPUs: side by side they would only wait for each other's time slices.

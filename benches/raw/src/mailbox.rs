@@ -33,7 +33,7 @@ const MOST: usize = 4096;
 ///
 /// Slot `serial % count` goes 0 (fresh), 1, 2, 3, 4 …: each lap takes two steps.
 #[inline]
-fn turns(serial: u64, lap_bits: u32) -> (u64, u64) {
+pub(crate) fn turns(serial: u64, lap_bits: u32) -> (u64, u64) {
     let question = ((serial >> lap_bits) << 1) + 1;
     (question, question + 1)
 }

@@ -22,7 +22,7 @@ fn copies(bytes: usize) -> u64 {
 }
 
 /// `4096` → `4KiB`.
-fn size(bytes: usize) -> String {
+pub(crate) fn size(bytes: usize) -> String {
     if bytes >= 1024 && bytes.is_multiple_of(1024) { format!("{}KiB", bytes / 1024) } else { format!("{bytes}B") }
 }
 
@@ -30,7 +30,7 @@ fn size(bytes: usize) -> String {
 ///
 /// Copies are two to three times slower on some CPUs when the buffers' offsets within a page differ by little, and that
 /// would be measured in place of the copy.
-struct Pages {
+pub(crate) struct Pages {
     memory: Vec<u8>,
     start: usize,
     length: usize,
@@ -40,17 +40,17 @@ impl Pages {
     const SIZE: usize = 4096;
 
     /// `value` everywhere. Not zero, please: fresh zero pages could all be the same one.
-    fn filled(value: u8, length: usize) -> Self {
+    pub(crate) fn filled(value: u8, length: usize) -> Self {
         let memory = vec![value; length + Self::SIZE];
         let start = memory.as_ptr().addr().next_multiple_of(Self::SIZE) - memory.as_ptr().addr();
         Self { memory, start, length }
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.memory[self.start..self.start + self.length]
     }
 
-    fn bytes_mut(&mut self) -> &mut [u8] {
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.memory[self.start..self.start + self.length]
     }
 }

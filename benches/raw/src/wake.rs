@@ -9,6 +9,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::engine::Engine;
 use crate::error::RawError;
+use crate::futex::{self, Reach};
 use crate::limit::{Limit, timed};
 use crate::line::Line;
 use crate::placement::{Placement, pin};
@@ -81,8 +82,8 @@ impl Wake {
             Bells::Futex { there, .. } => {
                 let value = there.0.load(Ordering::Relaxed);
                 // Not the value that the word has: the call returns at once.
-                futex_wait(&there.0, value.wrapping_add(1))
-                    .and_then(|()| futex_wake(&there.0))
+                futex::wait(&there.0, value.wrapping_add(1), Reach::Process, None)
+                    .and_then(|()| futex::wake(&there.0, Reach::Process))
                     .map_err(|source| RawError::Os { call: "futex", source })?;
             }
             Bells::EventFd { there, .. } => drain(there)?,
@@ -91,7 +92,7 @@ impl Wake {
         let kick = move || match &*ringer {
             Bells::Futex { there, .. } => {
                 // The word stays as it is: the sleeper finds no question, looks at the gate, and leaves.
-                let _ = futex_wake(&there.0);
+                let _ = futex::wake(&there.0, Reach::Process);
             }
             Bells::EventFd { there, .. } => {
                 let _ = there.write(1);
@@ -109,7 +110,7 @@ impl Wake {
                         if ring(&back.0, answered).is_err() {
                             return;
                         }
-                    } else if gate.closed() || futex_wait(&there.0, answered).is_err() {
+                    } else if gate.closed() || futex::wait(&there.0, answered, Reach::Process, None).is_err() {
                         return;
                     }
                 },
@@ -172,7 +173,8 @@ impl Limit for Wake {
                                 // Awake without an answer, which is rare: look whether one can still come.
                                 session.check()?;
                             }
-                            futex_wait(&back.0, question.wrapping_sub(1)).map_err(os("futex"))?;
+                            futex::wait(&back.0, question.wrapping_sub(1), Reach::Process, None)
+                                .map_err(os("futex"))?;
                             slept = true;
                         }
                     }
@@ -205,30 +207,5 @@ fn ring(word: &AtomicU32, value: u32) -> io::Result<()> {
     // Pairs with the acquire load of the sleeper. That it does not fall asleep after this is the kernel's doing: it
     // compares the word under the lock that the wake-up takes.
     word.store(value, Ordering::Release);
-    futex_wake(word)
-}
-
-/// Sleeps while the word is `expected`. May return early for no reason.
-fn futex_wait(word: &AtomicU32, expected: u32) -> io::Result<()> {
-    let forever = std::ptr::null::<libc::timespec>();
-    // SAFETY: the word is live and aligned for the length of the call; the kernel only reads it.
-    let result = unsafe {
-        libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG, expected, forever)
-    };
-    if result == 0 {
-        return Ok(());
-    }
-    match io::Error::last_os_error() {
-        // The word has changed already, or a signal came: the caller of this function looks again in any case.
-        e if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) => Ok(()),
-        e => Err(e),
-    }
-}
-
-/// Wakes one sleeper, if there is one.
-fn futex_wake(word: &AtomicU32) -> io::Result<()> {
-    // SAFETY: the word is live for the length of the call; the kernel uses its address only.
-    let result =
-        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    futex::wake(word, Reach::Process)
 }
