@@ -1,12 +1,13 @@
 //! The memory of one client, for jobs.
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use uaccel_sim::pool::JobMemory;
 use uaccel_sim::{ReadPart, Span, WritePart};
 
 use crate::reach::Reach;
-use crate::window::Windows;
+use crate::window::{WindowError, Windows};
 
 /// The memory of one client: what it has registered in place, everything else by the way to its address space.
 #[derive(Clone, Debug)]
@@ -29,6 +30,16 @@ impl ClientMemory {
     #[must_use]
     pub fn reach(&self) -> &Reach {
         &self.0.reach
+    }
+
+    /// Registers a window; see [`Windows::add`].
+    ///
+    /// # Errors
+    /// See [`WindowError`].
+    pub fn register(&self, id: u32, address: u64, len: u64, fd: BorrowedFd<'_>) -> Result<(), WindowError> {
+        // What jobs write to a window is seen by whoever else has the file, without a write to the client.
+        self.0.reach.guard_reads();
+        self.0.windows.add(id, address, len, fd)
     }
 
     /// What is registered.

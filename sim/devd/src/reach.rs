@@ -15,7 +15,7 @@ mod protection;
 mod range;
 mod vectored;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -36,6 +36,8 @@ pub struct Reach {
     vectored: Option<Vectored>,
     /// Whether the kernel permits the faster way still.
     permitted: AtomicBool,
+    /// Whether single reads go through the gate.
+    guarded: AtomicBool,
     mem: Mem,
 }
 
@@ -60,7 +62,20 @@ impl Reach {
                 None
             }
         });
-        Ok(Self { permitted: AtomicBool::new(vectored.is_some()), vectored, mem })
+        let vectored = vectored.filter(|vectored| {
+            let same = leads_to(vectored, &mem, gate);
+            if !same {
+                tracing::debug!(?pid, "the process has a gate like the client's, but other memory");
+            }
+            same
+        });
+        Ok(Self { permitted: AtomicBool::new(vectored.is_some()), guarded: AtomicBool::default(), vectored, mem })
+    }
+
+    /// From now on single reads go through the gate as well: what is read can get to somebody else than through a write.
+    pub fn guard_reads(&self) {
+        // Relaxed: the caller lets nobody use what this is for before it is set, and the lock that it takes for that orders the two.
+        self.guarded.store(true, Ordering::Relaxed);
     }
 
     /// What the way is called in a status report: `vectored` or `mem`.
@@ -74,7 +89,7 @@ impl Reach {
     pub fn read(&self, address: u64, into: &mut [u8]) -> Option<usize> {
         let range = Range::new(address, into.len())?;
         if let Some(vectored) = self.vectored() {
-            match vectored.read(range, into) {
+            match vectored.read(range, into, self.guarded.load(Ordering::Relaxed)) {
                 Ok(moved) => return Some(moved),
                 Err(Barred::Bad) => return None,
                 Err(Barred::NotPermitted) => self.forbid(),
@@ -120,4 +135,21 @@ impl Reach {
         tracing::debug!("memory is no longer reached by process number: {}", Errno::EPERM);
         self.permitted.store(false, Ordering::Relaxed);
     }
+}
+
+/// Whether the process number leads to the memory that is bound. A child made by `fork` has the gate of its parent, and may have its connection.
+fn leads_to(vectored: &Vectored, mem: &Mem, gate: Gate) -> bool {
+    /// Values that were not used before, in this process at least.
+    static NEXT: AtomicU64 = AtomicU64::new(0x9e37_79b9_7f4a_7c15);
+    let mut before = [0; 8];
+    if mem.read(gate.scratch(), &mut before) != Some(before.len()) {
+        return false;
+    }
+    let mark = NEXT.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed) ^ u64::from(std::process::id()).rotate_left(32);
+    // Neither what is there nor its complement could be there by chance twice.
+    let same = [mark, !mark].into_iter().all(|mark| {
+        let mark = mark.to_le_bytes();
+        mem.write(gate.scratch(), &mark) == Some(mark.len()) && vectored.has(gate.scratch(), &mark)
+    });
+    same & (mem.write(gate.scratch(), &before) == Some(before.len()))
 }

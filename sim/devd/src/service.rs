@@ -273,7 +273,7 @@ impl Service {
         };
         let [file] = descriptors else { return Err(Refused::bad("one descriptor is needed")) };
         let id = self.last_window.checked_add(1).ok_or_else(|| Refused::new(Refusal::Limit, "no number is left"))?;
-        windows.add(id, address, len, file.as_fd())?;
+        self.client.memory.register(id, address, len, file.as_fd())?;
         self.last_window = id;
         self.window_bytes = bytes;
         Ok(Reply::Window { id: id.into() })

@@ -19,10 +19,14 @@ const READ_ONLY: u64 = BASE + 2 * PAGE as u64;
 const CLOSED: u64 = READ_ONLY + PAGE as u64;
 const NOTHING: u64 = CLOSED + PAGE as u64;
 
+/// A gate that two processes have.
+const TWIN: u64 = BASE + (1 << 30);
+const TWIN_CANARY: [u64; 2] = [0x7717_7717, 0x7718_7718];
+
 #[test]
 #[ignore = "the other process of the tests here"]
 fn other_process() {
-    let Some((_, argument)) = process::role() else { return };
+    let Some((role, argument)) = process::role() else { return };
     let fill: u8 = argument.parse().expect("a byte");
     let map = |at: u64, len: usize, protection| {
         let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_FIXED_NOREPLACE;
@@ -38,6 +42,12 @@ fn other_process() {
         mprotect(all.byte_add(3 * PAGE), PAGE, ProtFlags::PROT_NONE).expect("protection");
     }
     let gate = support::Gate::new();
+    if role == "twin" {
+        // What a child made by fork has: another's gate in memory of its own.
+        let twin = map(TWIN, PAGE, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE).cast::<[u64; 2]>();
+        // SAFETY: a fresh page.
+        unsafe { twin.write(TWIN_CANARY) };
+    }
     report(&format!("{} {} {}", gate.address(), gate.canary[0], gate.canary[1]));
     for order in orders() {
         match order.as_str() {
@@ -71,7 +81,11 @@ struct Target {
 
 impl Target {
     fn start() -> Self {
-        let mut process = Process::start("memory", "17");
+        Self::playing("memory")
+    }
+
+    fn playing(role: &str) -> Self {
+        let mut process = Process::start(role, "17");
         let words: Vec<u64> = process.hear().split(' ').map(|word| word.parse().unwrap()).collect();
         let gate = Gate::new(words[0], [words[1], words[2]]).expect("a gate");
         Self { process, gate }
@@ -90,6 +104,7 @@ impl Target {
         let binding = Binding::verify(self.mem().into(), self.maps().into()).expect("the right descriptors");
         let reach = Reach::establish(Some(self.process.pid()), binding, self.gate).expect("a way");
         assert_eq!(reach.name(), "vectored", "a child of one's own can be reached by number");
+        reach.guard_reads();
         reach
     }
 
@@ -262,7 +277,10 @@ fn a_process_that_has_ended_is_a_bad_address() {
 fn without_the_gate_nothing_is_reached_by_number() {
     let mut target = Target::start();
     let reach = target.vectored();
+    let binding = Binding::verify(target.mem().into(), target.maps().into()).expect("the right descriptors");
+    let unguarded = Reach::establish(Some(target.process.pid()), binding, target.gate).expect("a way");
     target.process.ask("ungate");
+    assert_eq!(unguarded.write(BASE, &[1; 64]), None, "writes are guarded whatever reads are");
     let mut bytes = [0; 64];
     assert_eq!(reach.read(BASE, &mut bytes), None);
     assert_eq!(reach.write(BASE, &[1; 64]), None);
@@ -285,7 +303,25 @@ fn a_way_needs_the_canary_behind_both() {
         assert!(Vectored::new(target.process.pid(), filled(address)).is_err(), "{address:#x}");
         assert!(Reach::establish(None, binding(), filled(address)).is_err(), "{address:#x}");
     }
-    for (address, canary) in [(0, [1, 1]), (8, [1, 1]), (1 << 56, [1, 1]), (4096, [0, 1])] {
+    for (address, canary) in [(0, [1, 1]), (16, [1, 1]), (1 << 56, [1, 1]), (4096, [0, 1])] {
         assert_eq!(Gate::new(address, canary), None, "{address:#x}");
     }
+}
+
+/// A child made by `fork` has its parent's gate, and may use its parent's connection: by the number the parent would be reached.
+#[test]
+fn the_number_must_lead_to_the_memory_that_is_bound() {
+    let (mut parent, child) = (Target::playing("twin"), Target::playing("twin"));
+    let gate = Gate::new(TWIN, TWIN_CANARY).unwrap();
+    let binding = |target: &Target| Binding::verify(target.mem().into(), target.maps().into()).unwrap();
+    assert!(Vectored::new(parent.process.pid(), gate).is_ok(), "the gate alone does not tell them apart");
+    let reach = Reach::establish(Some(parent.process.pid()), binding(&child), gate).expect("a way");
+    assert_eq!(reach.name(), "mem");
+    assert_eq!(reach.write(BASE, &[1; 64]), Some(64));
+    assert_eq!(parent.changed(), 0);
+    let reach = Reach::establish(Some(child.process.pid()), binding(&child), gate).expect("a way");
+    assert_eq!(reach.name(), "vectored");
+    let mut scratch = [1; 32];
+    assert_eq!(reach.read(TWIN + 16, &mut scratch), Some(32));
+    assert_eq!(scratch, [0; 32], "the server leaves the page as it was");
 }

@@ -2,8 +2,10 @@
 
 /// A place in a client's memory that no other program has: a page at an address chosen by chance, with a value chosen by chance.
 ///
-/// Where memory is reached by process number, each call begins with the gate. A program that took the number's place, by `exec` or after the client has
+/// Where memory is reached by process number, calls begin with the gate. A program that took the number's place, by `exec` or after the client has
 /// ended, has nothing there, so the call ends before it has touched anything.
+///
+/// The page begins with the value; the word behind that is the server's, for a moment, when it finds out whether two ways lead to the same memory.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Gate {
     address: u64,
@@ -20,7 +22,7 @@ impl Gate {
     /// A gate at `address` with these two words; `None` where no page of a program can be, or if the words are too plain to prove anything.
     #[must_use]
     pub fn new(address: u64, canary: [u64; 2]) -> Option<Self> {
-        let possible = address != 0 && address.is_multiple_of(16) && address < USER_END;
+        let possible = address != 0 && address.is_multiple_of(32) && address < USER_END;
         (possible && canary.iter().all(|word| *word != 0)).then_some(Self { address, canary })
     }
 
@@ -38,6 +40,11 @@ impl Gate {
             place.copy_from_slice(&word.to_le_bytes());
         }
         bytes
+    }
+
+    /// Where the server has a word of its own.
+    pub(super) fn scratch(&self) -> u64 {
+        self.address + Self::SIZE as u64
     }
 
     /// The first word, which is written back to where it is.

@@ -19,6 +19,9 @@ const KNOCK: usize = 8;
 ///
 /// The kernel checks each call: whether this process may look into that one, and each address with its protection. It carries the ranges out in
 /// order and ends at the first bad one, so the [`Gate`] that comes first keeps a call from a program that is not the client.
+///
+/// Every write goes through the gate, and every read of many ranges. A single read needs it only if what was read can get anywhere but through a write:
+/// it costs a fifth of the call.
 #[derive(Debug)]
 pub struct Vectored {
     pid: Pid,
@@ -49,6 +52,7 @@ impl Vectored {
     /// # Errors
     /// What the kernel said, or `EFAULT` if it is not the gate that is there.
     pub fn new(pid: Pid, gate: Gate) -> Result<Self, Errno> {
+        // The canary is read, and written to where it is.
         let mut found = [0; Gate::SIZE];
         let range =
             [RemoteIoVec { base: usize::try_from(gate.address()).map_err(|_| Errno::EFAULT)?, len: Gate::SIZE }];
@@ -62,8 +66,20 @@ impl Vectored {
         Ok(Self { pid, gate })
     }
 
-    pub(super) fn read(&self, range: Range, into: &mut [u8]) -> Result<usize, Barred> {
+    /// Whether `bytes` are what the process has at `address`.
+    pub(super) fn has(&self, address: u64, bytes: &[u8; KNOCK]) -> bool {
+        let mut found = [0; KNOCK];
+        let range = Range::new(address, KNOCK);
+        range.is_some_and(|range| self.read(range, &mut found, true) == Ok(KNOCK)) && found == *bytes
+    }
+
+    pub(super) fn read(&self, range: Range, into: &mut [u8], through_gate: bool) -> Result<usize, Barred> {
         range.in_steps(|part| {
+            if !through_gate {
+                let local = &mut [IoSliceMut::new(&mut into[..part.len])];
+                let moved = process_vm_readv(self.pid, local, &[remote(part)])?;
+                return if moved > 0 { Ok(moved) } else { Err(Barred::Bad) };
+            }
             let mut knock = [0; KNOCK];
             let mut local = [IoSliceMut::new(&mut knock), IoSliceMut::new(&mut into[..part.len])];
             let moved = process_vm_readv(self.pid, &mut local, &[self.entrance(), remote(part)])?;
