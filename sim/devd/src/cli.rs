@@ -91,6 +91,9 @@ pub(crate) struct ServeArgs {
     /// Queues of one client
     #[arg(long, value_name = "N", default_value_t = Limits::default().queues_per_client)]
     max_queues_per_client: u32,
+    /// Queues of each device for all clients of one user
+    #[arg(long, value_name = "N", default_value_t = Limits::default().queues_per_uid)]
+    max_queues_per_uid: usize,
     /// Registered windows of one client
     #[arg(long, value_name = "N", default_value_t = Limits::default().windows_per_client)]
     max_windows_per_client: u32,
@@ -130,6 +133,7 @@ impl ServeArgs {
                 clients: self.max_clients,
                 clients_per_uid: self.max_clients_per_uid,
                 queues_per_client: self.max_queues_per_client,
+                queues_per_uid: self.max_queues_per_uid,
                 windows_per_client: self.max_windows_per_client,
                 window_bytes_per_client: self.max_window_bytes_per_client,
             },

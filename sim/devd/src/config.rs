@@ -90,10 +90,10 @@ pub enum DeviceConfigError {
 }
 
 impl DeviceConfig {
-    /// An engine of the usual size.
+    /// An engine of the usual size, with 256 queues: more than one user can have.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), warp: WarpConfig::default() }
+        Self { name: name.into(), warp: WarpConfig { queues: 256, ..WarpConfig::default() } }
     }
 }
 

@@ -1,5 +1,6 @@
 //! How much one client, one user and all together may have.
 
+use core::fmt;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,6 +19,8 @@ pub struct Limits {
     pub clients_per_uid: usize,
     /// Queues that one client may have open.
     pub queues_per_client: u32,
+    /// Queues of one device that the clients of one user may have open; all of them if the number is larger.
+    pub queues_per_uid: usize,
     /// Windows that one client may have registered.
     pub windows_per_client: u32,
     /// Bytes of all windows of one client.
@@ -30,6 +33,7 @@ impl Default for Limits {
             clients: 1024,
             clients_per_uid: 512,
             queues_per_client: 64,
+            queues_per_uid: 192,
             windows_per_client: 256,
             window_bytes_per_client: 4 << 30,
         }
@@ -43,11 +47,7 @@ pub(crate) struct Census {
     counts: Mutex<Counts>,
 }
 
-#[derive(Debug, Default)]
-struct Counts {
-    greeters: Count,
-    clients: Count,
-}
+type Counts = HashMap<Standing, Count>;
 
 #[derive(Debug, Default)]
 struct Count {
@@ -56,12 +56,14 @@ struct Count {
 }
 
 /// As what somebody is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Standing {
     /// Connected, and nothing else.
     Greeter,
     /// A client with an address space.
     Client,
+    /// A queue of this device.
+    Queue(usize),
 }
 
 /// A place that is taken until this is dropped.
@@ -76,11 +78,39 @@ pub(crate) struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Full {
     /// For anybody.
-    #[error("{0} clients are connected, and no more are allowed (--max-clients)")]
-    All(usize),
+    #[error("there are {1} {0}, and no more are allowed{option}", option = .0.option())]
+    All(Standing, usize),
     /// For this user.
-    #[error("{0} clients of this user are connected, and no more are allowed (--max-clients-per-uid)")]
-    Uid(usize),
+    #[error("there are {1} {0} of this user, and no more are allowed{option}", option = .0.option_for_uid())]
+    Uid(Standing, usize),
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Greeter => "connections without a greeting",
+            Self::Client => "clients",
+            Self::Queue(_) => "queues of the device",
+        })
+    }
+}
+
+impl Standing {
+    /// The option that allows more.
+    fn option(self) -> &'static str {
+        match self {
+            Self::Client => " (--max-clients)",
+            Self::Greeter | Self::Queue(_) => "",
+        }
+    }
+
+    fn option_for_uid(self) -> &'static str {
+        match self {
+            Self::Greeter => "",
+            Self::Client => " (--max-clients-per-uid)",
+            Self::Queue(_) => " (--max-queues-per-uid)",
+        }
+    }
 }
 
 impl Census {
@@ -93,15 +123,17 @@ impl Census {
         let (most, most_of_uid) = match standing {
             Standing::Greeter => (GREETERS, GREETERS_PER_UID),
             Standing::Client => (self.limits.clients, self.limits.clients_per_uid),
+            // How many there are is up to the device.
+            Standing::Queue(_) => (usize::MAX, self.limits.queues_per_uid),
         };
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.of(standing);
+        let count = counts.entry(standing).or_default();
         if count.all >= most {
-            return Err(Full::All(most));
+            return Err(Full::All(standing, most));
         }
         let of_uid = count.by_uid.entry(uid).or_default();
         if *of_uid >= most_of_uid {
-            return Err(Full::Uid(most_of_uid));
+            return Err(Full::Uid(standing, most_of_uid));
         }
         *of_uid += 1;
         count.all += 1;
@@ -109,19 +141,10 @@ impl Census {
     }
 }
 
-impl Counts {
-    fn of(&mut self, standing: Standing) -> &mut Count {
-        match standing {
-            Standing::Greeter => &mut self.greeters,
-            Standing::Client => &mut self.clients,
-        }
-    }
-}
-
 impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = self.census.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.of(self.standing);
+        let Some(count) = counts.get_mut(&self.standing) else { return };
         count.all -= 1;
         if let Some(of_uid) = count.by_uid.get_mut(&self.uid) {
             *of_uid -= 1;
@@ -142,9 +165,9 @@ mod tests {
         let admit = |uid| census.admit(Standing::Client, uid);
         let first = admit(1).expect("a place");
         let _second = admit(1).expect("a place");
-        assert_eq!(admit(1).unwrap_err(), Full::Uid(2));
+        assert_eq!(admit(1).unwrap_err(), Full::Uid(Standing::Client, 2));
         let _third = admit(2).expect("a place");
-        assert_eq!(admit(3).unwrap_err(), Full::All(3));
+        assert_eq!(admit(3).unwrap_err(), Full::All(Standing::Client, 3));
         drop(first);
         let _fourth = admit(1).expect("a place");
         let _greeter = census.admit(Standing::Greeter, 1).expect("counted apart");

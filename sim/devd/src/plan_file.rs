@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn what_is_no_plan_is_refused() {
-        for text in ["", "[]", r#"{"sed":1}"#, r#"{"rules":[{"nth":1}]}"#, r#"{"rules":[{"nth":1,"what":"rust"}]}"#] {
+        for text in ["", "7", r#"{"sed":1}"#, r#"{"rules":[{"nth":1}]}"#, r#"{"rules":[{"nth":1,"what":"rust"}]}"#] {
             assert!(matches!(read_plan(text), Err(PlanError::Form(_))), "{text}");
         }
         for text in [

@@ -14,7 +14,7 @@ use crate::backing::ClientBacking;
 use crate::client::Client;
 use crate::device::{self, ClientQueue, Device};
 use crate::house::House;
-use crate::limits::Standing;
+use crate::limits::{Place, Standing};
 use crate::memfd;
 use crate::memory::ClientMemory;
 use crate::peer::Peer;
@@ -59,6 +59,8 @@ struct OpenQueue {
     number: u32,
     device: usize,
     queue: ClientQueue,
+    /// Its place among the queues of the user.
+    _place: Place,
 }
 
 /// A queue that was given back. The request is answered when the device has let go of it.
@@ -96,12 +98,17 @@ impl Service {
         }
         let gate = Gate::new(hello.gate, hello.canary)
             .ok_or_else(|| Refused::bad(format!("there can be no gate at {:#x}", hello.gate)))?;
+        let is_own = peer.uid == house.uid;
+        if hello.priority == Priority::High && !is_own && peer.uid != 0 {
+            let text = "high priority is for the server's own user and root; ask for normal";
+            return Err(Refused::new(Refusal::NotPermitted, text));
+        }
         let place = house.census.admit(Standing::Client, peer.uid)?;
         let [mem, maps] =
             <[OwnedFd; 2]>::try_from(hello.descriptors).map_err(|_| Refused::bad("two descriptors are needed"))?;
         let binding = Binding::verify(mem, maps).map_err(Refused::bad)?;
         // Other users' processes are never reached by number: a server with more rights must not use them for its clients.
-        let pid = peer.pid.filter(|_| peer.uid == house.uid);
+        let pid = peer.pid.filter(|_| is_own);
         let reach = Reach::establish(pid, binding, gate).map_err(|error| Refused::new(Refusal::NotPermitted, error))?;
         let fences = hello.flags.contains(HelloFlags::FENCED) && house.fences();
         let identity = (peer.pid.map(nix::unistd::Pid::as_raw), peer.uid, peer.command());
@@ -205,6 +212,7 @@ impl Service {
             let text = format!("a client may have {most} queues open (--max-queues-per-client); close some");
             return Err(Refused::new(Refusal::Limit, text));
         }
+        let place = self.house.census.admit(Standing::Queue(at), self.client.uid)?;
         let failed = |error| Refused::system("make a queue", &error);
         let memory = self.client.memory.clone();
         let (backing, ends) = ClientBacking::new(memory, self.alert.clone()).map_err(failed)?;
@@ -218,7 +226,7 @@ impl Service {
         }
         self.last_queue = self.last_queue.wrapping_add(1).max(1);
         let number = self.last_queue;
-        self.queues.push(OpenQueue { number, device: at, queue });
+        self.queues.push(OpenQueue { number, device: at, queue, _place: place });
         self.count_queues();
         Ok(Answer { reply: Reply::Opened { queue: number }, descriptors: vec![ends.page, ends.signal, bell] })
     }

@@ -13,7 +13,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::Signal;
 use nix::unistd::{Uid, geteuid};
 use uaccel_devd::Status;
-use uaccel_devd_protocol::{Refusal, Reply, Request};
+use uaccel_devd_protocol::{Priority, Refusal, Reply, Request};
 use uaccel_queue::{Operation, Quiet, Status as JobStatus, Transport as _};
 use uaccel_sim::Plan;
 use uaccel_warp_abi::{Answer, State};
@@ -34,6 +34,10 @@ fn other_process() {
         // The program that took the place of a client: it keeps what it inherited, and sleeps.
         report("here");
         orders().for_each(drop);
+        return;
+    }
+    if role == "urgent" {
+        report(&format!("{:?}", refusal(&Client::connect(Path::new(&argument)).hello_with(Priority::High))));
         return;
     }
     let client = Client::bound(Path::new(&argument));
@@ -191,6 +195,12 @@ fn another_program_that_keeps_the_socket_is_not_served_with_the_old_address_spac
 
 /// Runs as root only: another user's client.
 fn other_user(test: &str, server: &Server) -> Option<Process> {
+    let mut process = other_user_as(test, server, "client")?;
+    assert_eq!(process.hear(), "ready");
+    Some(process)
+}
+
+fn other_user_as(test: &str, server: &Server, role: &str) -> Option<Process> {
     if !geteuid().is_root() {
         skip(test, "only root can start clients of other users");
         return None;
@@ -206,9 +216,17 @@ fn other_user(test: &str, server: &Server) -> Option<Process> {
         skip(test, "another user cannot reach this program");
         return None;
     }
-    let mut process = Process::start_as(NOBODY, "client", server.socket().to_str().unwrap());
-    assert_eq!(process.hear(), "ready");
-    Some(process)
+    Some(Process::start_as(NOBODY, role, server.socket().to_str().unwrap()))
+}
+
+#[test]
+fn another_user_cannot_push_ahead() {
+    let server = Server::with(|config| config.mode = 0o666);
+    let Some(mut other) = other_user_as("another user's priority", &server, "urgent") else { return };
+    assert_eq!(other.hear(), "Some(NotPermitted)");
+    let own = Client::connect(&server.socket());
+    assert!(matches!(own.hello_with(Priority::High), Reply::Welcome { .. }));
+    assert_eq!(server.daemon.status().clients[0].priority, "high");
 }
 
 #[test]
@@ -245,7 +263,7 @@ fn the_status_tells_who_is_there_and_what_was_done() {
     assert_eq!((client.jobs, client.faults, client.priority.as_str()), (1, 0, "normal"));
     assert_eq!(client.bytes, own.devices[0].bytes);
     assert!(client.bytes >= 10_000 && !client.command.is_empty() && !client.blocked);
-    assert_eq!((own.devices[0].queues, own.devices[0].queues_open, own.devices[0].jobs), (64, 1, 1));
+    assert_eq!((own.devices[0].queues, own.devices[0].queues_open, own.devices[0].jobs), (256, 1, 1));
     assert_eq!((own.pid, own.socket), (std::process::id(), server.socket()));
 }
 

@@ -91,3 +91,20 @@ fn ring_memory_is_as_large_as_rings_can_be_and_no_larger() {
     addresses.dedup();
     assert_eq!(addresses.len(), 5, "no address is used twice");
 }
+
+#[test]
+fn one_user_cannot_have_all_queues_of_a_device() {
+    let server = Server::with(|config| config.limits.queues_per_uid = 3);
+    let clients = [Client::bound(&server.socket()), Client::bound(&server.socket())];
+    let queues = [clients[0].open(), clients[0].open(), clients[1].open()];
+    for client in &clients {
+        assert_eq!(refusal(&client.ask(&Request::Open { index: 0 })), Some(Refusal::Limit));
+    }
+    assert_eq!(clients[0].ask(&Request::Close { queue: queues[0].number }), Reply::Done);
+    clients[1].open();
+    drop(clients);
+    drop(queues);
+    eventually("all are back", || server.queues_open() == 0);
+    let again = Client::bound(&server.socket());
+    (0..3).for_each(|_| drop(again.open()));
+}

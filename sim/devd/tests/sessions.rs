@@ -160,11 +160,11 @@ fn closing_is_answered_when_the_device_lets_go_and_others_are_served_meanwhile()
     assert_eq!(client.ask(&Request::Stop { queue: queue.number, within: 1 }), Reply::Stopped { quiet: false });
     let closing = client.say(&Request::Close { queue: queue.number }, &[]).unwrap();
     // It does not: the answer to the next request comes first.
-    assert!(matches!(client.ask(&Request::Device { index: 0 }), Reply::Device { free: 63, .. }));
+    assert!(matches!(client.ask(&Request::Device { index: 0 }), Reply::Device { free: 255, .. }));
     server.daemon.plan("warp0").unwrap().deafen(false);
     let (serial, reply, _) = client.hear().expect("an answer");
     assert_eq!((serial, reply), (closing, Reply::Done));
-    assert!(matches!(client.ask(&Request::Device { index: 0 }), Reply::Device { free: 64, .. }));
+    assert!(matches!(client.ask(&Request::Device { index: 0 }), Reply::Device { free: 256, .. }));
 }
 
 #[test]
@@ -216,12 +216,12 @@ fn a_greeting_that_is_not_right_is_refused() {
     assert_eq!(greet(&|_, _, canary| canary[1] ^= 1), Some(Refusal::NotPermitted));
 
     let client = Client::connect(&server.socket());
-    let swapped = client.ask_with(&client.introduction(), &[maps.as_fd(), mem.as_fd()]).0;
+    let swapped = client.ask_with(&client.introduction(Priority::Low), &[maps.as_fd(), mem.as_fd()]).0;
     assert_eq!(refusal(&swapped), Some(Refusal::BadRequest));
     assert!(client.hear().is_none());
 
     let client = Client::bound(&server.socket());
-    let twice = client.ask_with(&client.introduction(), &[mem.as_fd(), maps.as_fd()]).0;
+    let twice = client.ask_with(&client.introduction(Priority::Low), &[mem.as_fd(), maps.as_fd()]).0;
     assert_eq!(refusal(&twice), Some(Refusal::BadRequest), "one connection, one address space");
     assert!(client.hear().is_none());
     eventually("nobody is left", || server.pasids().is_empty());

@@ -65,15 +65,19 @@ impl Client {
     }
 
     pub fn hello(&self) -> Reply {
-        let (mem, maps) = own_memory();
-        self.ask_with(&self.introduction(), &[mem.as_fd(), maps.as_fd()]).0
+        self.hello_with(Priority::Normal)
     }
 
-    pub fn introduction(&self) -> Request {
+    pub fn hello_with(&self, priority: Priority) -> Reply {
+        let (mem, maps) = own_memory();
+        self.ask_with(&self.introduction(priority), &[mem.as_fd(), maps.as_fd()]).0
+    }
+
+    pub fn introduction(&self, priority: Priority) -> Request {
         Request::Hello {
             version: VERSION,
             flags: HelloFlags::empty(),
-            priority: Priority::Normal,
+            priority,
             gate: self.gate.address(),
             canary: self.gate.canary,
         }
