@@ -67,6 +67,8 @@ impl ClientBacking {
         let (read, signal) = pipe2(OFlag::O_CLOEXEC)?;
         // The two ends are two open files, so what the client does to its flags changes nothing here.
         fcntl(&signal, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        // One byte that has not been read says it all; a user has only so much room for pipes.
+        let _ = fcntl(&signal, FcntlArg::F_SETPIPE_SZ(4096));
         let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC)?;
         let backing = Self { page, rings: Mutex::default(), memory, signal, bell, alert };
         Ok((backing, Ends { page: page_file, signal: read }))

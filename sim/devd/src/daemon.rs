@@ -178,7 +178,11 @@ fn welcome(house: &Arc<House>, socket: OwnedFd) -> io::Result<()> {
     let channel = Channel::new(socket).map_err(io::Error::other)?;
     let greeter = match house.census.admit(Standing::Greeter, peer.uid) {
         Ok(place) => place,
-        Err(full) => return Err(io::Error::other(format!("user {}: {full}", peer.uid))),
+        Err(full) => {
+            // Not louder: who does this can do it often.
+            tracing::debug!(uid = peer.uid, reason = %full, "connection refused");
+            return Ok(());
+        }
     };
     let alert = Arc::new(Alert::new()?);
     let Some(entry) = house.enter(alert.clone()) else { return Ok(()) };

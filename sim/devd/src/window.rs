@@ -129,7 +129,8 @@ impl Windows {
         })
     }
 
-    /// Copies between windows, if both ranges, of one length, lie in windows as a whole.
+    /// Copies between windows, if both ranges, of one length, lie in windows as a whole. Ranges of one window may overlap; those of two windows with the
+    /// same file behind them are copied in any order.
     pub fn copy(&self, source: Span, destination: Span) -> bool {
         if self.is_empty() || source.len != destination.len {
             return false;

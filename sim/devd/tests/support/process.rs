@@ -31,6 +31,14 @@ impl Process {
         Self::spawn(command(role, argument).uid(user).gid(user))
     }
 
+    /// Started by another program, which gets it as its last arguments.
+    pub fn start_in(mut starter: Command, role: &str, argument: &str) -> Self {
+        let command = command(role, argument);
+        starter.arg(command.get_program()).args(command.get_args());
+        starter.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Self::spawn(&mut starter)
+    }
+
     fn spawn(command: &mut Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("another process");
         let input = child.stdin.take().expect("its input");
