@@ -8,6 +8,7 @@ use clap::builder::{ArgPredicate, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand};
 use uaccel_cli::inventory;
 use uaccel_cli::listing::Listing;
+use uaccel_cli::reason::with_sources;
 use uaccel_cli::style::Color;
 use uaccel_runtime::Runtime;
 
@@ -16,7 +17,7 @@ use crate::report::Report;
 use crate::size::ByteSize;
 use crate::verify::Verify;
 use crate::workload::{Directions, Workload};
-use crate::{Interrupt, demo, processes, promises, raw, run};
+use crate::{Interrupt, demo, own_daemon, processes, promises, raw, run};
 
 /// Measures accelerators beside the CPU, verifies every result with other libraries, and tests the framework's promises.
 ///
@@ -49,6 +50,12 @@ pub enum Command {
     /// One of the processes of `run --processes`: does what it is told on standard input.
     #[command(hide = true)]
     Worker,
+    /// The daemon of `raw --beside`: serves until standard input ends.
+    #[command(hide = true)]
+    Daemon(DaemonArguments),
+    /// The other process of a limit between two.
+    #[command(hide = true)]
+    RawPartner,
 }
 
 const EXIT_CODES: &str = "\
@@ -171,6 +178,18 @@ pub struct RunArguments {
     pub corrupt_a_result: bool,
 }
 
+/// `daemon`
+#[derive(Clone, Debug, Args)]
+pub struct DaemonArguments {
+    /// Where it listens.
+    #[arg(long, value_name = "PATH")]
+    pub socket: PathBuf,
+
+    /// Where its one worker stays.
+    #[arg(long, value_name = "CPU")]
+    pub cpu: Option<usize>,
+}
+
 const RAW_EXAMPLES: &str = "\
 Examples:
   accel-bench raw                                   the limits of this machine
@@ -178,7 +197,9 @@ Examples:
   accel-bench raw --beside --fail-if-missed --json  for continuous integration
 
 Ratios are medians over pairs: framework and limit are timed in turn, on the same two CPUs. Times alone change
-from run to run on shared machines; the ratios are what counts.";
+from run to run on shared machines; the ratios are what counts.
+
+For what is promised of several processes, --beside starts a uaccel-devd of its own, on a private socket, and ends it.";
 
 /// `raw`
 #[derive(Clone, Debug, Args)]
@@ -199,6 +220,10 @@ pub struct RawArguments {
     /// Pairs of each comparison, at least 9.
     #[arg(long, value_name = "N", default_value = "31", value_parser = clap::value_parser!(u16).range(9..=999))]
     pub pairs: u16,
+
+    /// Clients that are killed to see how long their queues take to come back.
+    #[arg(long, requires = "beside", value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub kills: u32,
 
     /// Print one JSON object instead of a table.
     #[arg(long)]
@@ -227,6 +252,10 @@ pub fn execute(cli: &Cli, interrupt: &Interrupt) -> u8 {
         Some(Command::List(arguments)) => list(arguments, &mut out).map(|()| exit::DONE).map_err(Failure::from),
         Some(Command::Run(arguments)) => run::run(arguments, &mut out, interrupt, progress),
         Some(Command::Worker) => processes::work(interrupt),
+        Some(Command::Daemon(arguments)) => own_daemon::serve(&arguments.socket, arguments.cpu),
+        Some(Command::RawPartner) => {
+            accel_bench_raw::serve().map(|()| exit::DONE).map_err(|error| Failure::Failed(with_sources(&error)))
+        }
         Some(Command::Raw(arguments)) => raw::raw(arguments, &mut out, interrupt, progress),
     };
     exit::end(result, &mut out)

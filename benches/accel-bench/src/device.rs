@@ -76,6 +76,9 @@ impl Device {
     pub fn open(name: &str, options: &DeviceOptions) -> Result<Self, Failure> {
         let mut builder =
             Runtime::builder().device(name).depth(options.depth).queues(options.queues.max(1)).deadline(DEADLINE);
+        if let Some(socket) = &options.socket {
+            builder = builder.devd(socket);
+        }
         if name == SIMULATOR {
             let threads = match options.engine_cpu {
                 Some(cpu) => ThreadHostConfig { workers: Some(1), pin: Some(cpu), ..ThreadHostConfig::default() },

@@ -34,6 +34,7 @@ pub mod exit;
 pub mod measure;
 pub mod measurement;
 pub mod oracle;
+mod own_daemon;
 pub mod processes;
 mod progress;
 pub mod promises;

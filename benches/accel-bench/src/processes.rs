@@ -9,6 +9,8 @@ mod sharing;
 mod team;
 mod worker;
 
+pub(crate) use order::OpenOrder;
 pub(crate) use run::run;
 pub use sharing::Sharing;
+pub(crate) use team::Team;
 pub(crate) use worker::work;

@@ -1,19 +1,28 @@
 //! The framework beside the physical limits: every promise about speed as a ratio, both sides timed in turn in one run.
 //!
 //! What is called *framework* here goes through the public interface, with sessions, validation and counters on. What is called *limit* is a
-//! hand-written protocol of [`accel_bench_raw`], or the library under the CPU path called directly.
+//! hand-written protocol of [`accel_bench_raw`], or the library under the CPU path called directly. What is promised of several processes is measured
+//! on a `uaccel-devd` that is started for it, on a socket of its own.
 
-use std::hint::black_box;
+mod across;
+mod pages;
+mod software;
+
+use std::collections::BTreeMap;
 use std::time::Instant;
 
-use accel_bench_raw::{DynQueue, Limit, Mailbox, Pairs, Placement, RawError, RingShape, Rings, pin};
+use accel_bench_raw::{
+    DynQueue, Limit, Mailbox, PairReport, Pairs, Placement, RawError, RingShape, Rings, Spread, pin,
+};
 use serde::Serialize;
+use uaccel_cli::daemon::DaemonError;
 use uaccel_cli::reason::with_sources;
-use uaccel_runtime::{Algorithm, Direction, Error, Lease, OwnedWork, Runtime, SessionSpec, Work};
+use uaccel_runtime::{Error, Lease, OwnedWork, Runtime};
 
 use crate::device::{Device, DeviceOptions};
 use crate::exit::Failure;
-use crate::random::Random;
+
+pub(crate) use across::launcher;
 
 /// Something that is promised about speed.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +74,8 @@ pub struct PromiseReport {
     pub at_least: Option<f64>,
     /// Whether it is kept.
     pub verdict: Verdict,
+    /// What else was found, by name.
+    pub figures: BTreeMap<&'static str, f64>,
     /// Why it cannot be measured on this machine.
     pub unavailable: Option<String>,
     /// What went wrong.
@@ -96,19 +107,43 @@ pub enum PromiseError {
     /// A device could not be opened.
     #[error(transparent)]
     Device(#[from] Failure),
-    /// A job did not end well, or its result is not that of the library.
+    /// The daemon does not say what is asked of it.
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
+    /// The system did not do what was asked of it.
+    #[error("{call} failed")]
+    System {
+        /// The call.
+        call: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A job did not end well, or its result is not what it should be.
     #[error("{0}")]
     Wrong(&'static str),
 }
 
 /// Medians in nanoseconds, and ratios of times.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Ratio {
     framework: f64,
     limit: f64,
     min: f64,
     median: f64,
     max: f64,
+    /// What else there is to say, by name.
+    figures: BTreeMap<&'static str, f64>,
+}
+
+impl Ratio {
+    fn of(ratio: Spread, framework: f64, limit: f64) -> Self {
+        let Spread { min, median, max } = ratio;
+        Self { framework, limit, min, median, max, figures: BTreeMap::new() }
+    }
+
+    fn of_pairs(report: PairReport) -> Self {
+        Self::of(report.ratio, report.a.median, report.b.median)
+    }
 }
 
 /// Every promise, in the order in which a reader wants them.
@@ -147,6 +182,9 @@ pub fn all() -> Vec<Promise> {
             ..software("software-crc-32c-run", "CRC-32C, Lease::run / crc-fast", 0.0, Bench::crc32c_run)
         },
     ]
+    .into_iter()
+    .chain(across::promises())
+    .collect()
 }
 
 /// Depth up to which devices may answer in the job's own line.
@@ -158,13 +196,11 @@ const ROUND_TRIPS: u64 = 10_000;
 const DEEP: u64 = 50_000;
 /// Operations per repetition on one thread.
 const ALONE: u64 = 200_000;
-/// Bytes of a job of the CPU path.
-const BLOCK: usize = 4096;
 
 impl Promise {
     /// Measures both sides, and compares.
     #[must_use]
-    pub fn judge(&self, placement: Placement, pairs: usize) -> PromiseReport {
+    pub fn judge(&self, placement: Placement, pairs: usize, kills: usize) -> PromiseReport {
         let report = PromiseReport {
             name: self.name,
             group: self.group,
@@ -177,6 +213,7 @@ impl Promise {
             at_most: if let Bound::TimeAtMost(most) = self.bound { Some(most) } else { None },
             at_least: if let Bound::RateAtLeast(least) = self.bound { Some(least) } else { None },
             verdict: Verdict::None,
+            figures: BTreeMap::new(),
             unavailable: None,
             error: None,
         };
@@ -186,8 +223,9 @@ impl Promise {
                 ..report
             };
         }
-        let measured =
-            Pairs::new(pairs).map_err(PromiseError::from).and_then(|pairs| (self.measure)(&Bench { placement, pairs }));
+        let measured = Pairs::new(pairs)
+            .map_err(PromiseError::from)
+            .and_then(|pairs| (self.measure)(&Bench { placement, pairs, kills }));
         let found = match measured {
             Ok(found) => found,
             Err(error) => return PromiseReport { error: Some(with_sources(&error)), ..report },
@@ -209,6 +247,7 @@ impl Promise {
             ratio_min: Some(min),
             ratio_max: Some(max),
             verdict,
+            figures: found.figures,
             ..report
         }
     }
@@ -219,6 +258,7 @@ impl Promise {
 struct Bench {
     placement: Placement,
     pairs: Pairs,
+    kills: usize,
 }
 
 impl Bench {
@@ -266,14 +306,7 @@ impl Bench {
         framework: impl FnMut() -> Result<f64, PromiseError>,
         limit: impl FnMut() -> Result<f64, PromiseError>,
     ) -> Result<Ratio, PromiseError> {
-        let report = self.pairs.run(framework, limit)?;
-        Ok(Ratio {
-            framework: report.a.median,
-            limit: report.b.median,
-            min: report.ratio.min,
-            median: report.ratio.median,
-            max: report.ratio.max,
-        })
+        Ok(Ratio::of_pairs(self.pairs.run(framework, limit)?))
     }
 
     /// Nanoseconds per operation, on the caller's CPU, after an eighth as many untimed, as the limits do it.
@@ -292,20 +325,7 @@ impl Bench {
     fn round_trip(&self, limit: fn(Placement) -> Result<Mailbox, RawError>) -> Result<Ratio, PromiseError> {
         let (_runtime, mut lease) = self.simulator(SHALLOW)?;
         let mut limit = limit(self.placement)?;
-        self.against(
-            ROUND_TRIPS,
-            |n| {
-                let mut good = 0;
-                for _ in 0..n {
-                    lease.scope(|scope| {
-                        scope.nop()?;
-                        scope.finish(|answer| good += u64::from(answer.is_ok()))
-                    })??;
-                }
-                all_good(good, n)
-            },
-            &mut limit,
-        )
+        self.against(ROUND_TRIPS, |n| nothing(&mut lease, n), &mut limit)
     }
 
     fn deep(&self, depth: usize) -> Result<Ratio, PromiseError> {
@@ -385,174 +405,22 @@ impl Bench {
             &mut limit,
         )
     }
+}
 
-    fn aes_gcm(&self) -> Result<Ratio, PromiseError> {
-        use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-        const OPERATIONS: u64 = 5_000;
-        let refused = |_| PromiseError::Wrong("AWS-LC refuses the key");
-        let (key, nonce) = ([7; 16], [1; 12]);
-        let direct = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &key).map_err(refused)?);
-        let (runtime, mut lease) = self.open("software", 1)?;
-        let session = runtime
-            .session(SessionSpec::keyed(Algorithm::Aes128Gcm, Direction::Forward, &key).map_err(Error::from)?)?;
-        let mut memory = Pages::new(&[BLOCK, BLOCK + 16]);
-        memory.fill_first();
-        let (text, sealed) = memory.two();
-        let mut expected = vec![0; BLOCK + 16];
-        let mut failed = false;
-        let seal_directly = |room: &mut [u8]| {
-            let (room, tag) = room.split_at_mut(BLOCK);
-            let nonce = Nonce::assume_unique_for_key(nonce);
-            direct.seal_out_of_place_scatter(nonce, Aad::empty(), black_box(text), room, &[], tag).is_ok()
-        };
-        if !seal_directly(&mut expected) {
-            return Err(PromiseError::Wrong("AWS-LC refuses the text"));
-        }
-        // Both write to the same buffer, in turn.
-        let room = std::cell::RefCell::new(sealed);
-        let ratio = self.against_library(
-            OPERATIONS,
-            || {
-                let mut room = room.borrow_mut();
-                failed |=
-                    lease.run(Work::session(&session, black_box(text), &mut room[..]).with_nonce(nonce, &[])).is_err();
-            },
-            || {
-                black_box(seal_directly(&mut room.borrow_mut()[..]));
-            },
-        )?;
-        room.borrow_mut().fill(0);
-        let result = lease.run(Work::session(&session, text, &mut room.borrow_mut()[..]).with_nonce(nonce, &[]));
-        if failed || result.is_err() || room.borrow()[..] != expected[..] {
-            return Err(PromiseError::Wrong("the framework's ciphertext is not that of the library"));
-        }
-        Ok(ratio)
+/// So many jobs that do nothing, one after the other.
+fn nothing(lease: &mut Lease, n: u64) -> Result<(), PromiseError> {
+    let mut good = 0;
+    for _ in 0..n {
+        lease.scope(|scope| {
+            scope.nop()?;
+            scope.finish(|answer| good += u64::from(answer.is_ok()))
+        })??;
     }
-
-    fn deflate(&self) -> Result<Ratio, PromiseError> {
-        const OPERATIONS: u64 = 200;
-        let mut direct = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
-        let (runtime, mut lease) = self.open("software", 1)?;
-        let spec = SessionSpec::compression(Algorithm::Deflate, Direction::Forward, Some(6)).map_err(Error::from)?;
-        let session = runtime.session(spec)?;
-        let mut memory = Pages::new(&[BLOCK, 2 * BLOCK]);
-        memory.fill_first();
-        let (text, packed) = memory.two();
-        let room = std::cell::RefCell::new(packed);
-        let (mut of_framework, mut of_library) = (0, 0);
-        let ratio = self.against_library(
-            OPERATIONS,
-            || {
-                let mut room = room.borrow_mut();
-                of_framework = lease
-                    .run(Work::session(&session, black_box(text), &mut room[..]))
-                    .map_or(0, |outcome| outcome.produced);
-            },
-            || {
-                of_library =
-                    direct.deflate_compress(black_box(text), &mut room.borrow_mut()[..]).map_or(0, |len| len as u64);
-            },
-        )?;
-        if of_framework == 0 || of_framework != of_library {
-            return Err(PromiseError::Wrong("the framework's stream is not that of the library"));
-        }
-        Ok(ratio)
-    }
-
-    /// The cheapest way to the CPU path: jobs built in place in one scope.
-    fn crc32c(&self) -> Result<Ratio, PromiseError> {
-        let (_runtime, mut lease) = self.open("software", 1)?;
-        self.crc32c_by(|text, n| {
-            lease.scope(|scope| {
-                let mut found = None;
-                for _ in 0..n {
-                    scope.crc32c(black_box(text), 0)?;
-                    scope.submit()?;
-                    scope.poll(|answer| found = answer.outcome().ok().map(|outcome| outcome.checksum));
-                }
-                Ok::<_, Error>(found)
-            })?
-        })
-    }
-
-    /// The same job by job, each in a call of its own.
-    fn crc32c_run(&self) -> Result<Ratio, PromiseError> {
-        let (_runtime, mut lease) = self.open("software", 1)?;
-        self.crc32c_by(|text, n| {
-            let mut found = None;
-            for _ in 0..n {
-                found = Some(lease.run(Work::crc32c(black_box(text), 0))?.checksum);
-            }
-            Ok(found)
-        })
-    }
-
-    fn crc32c_by(
-        &self,
-        mut framework: impl FnMut(&[u8], u64) -> Result<Option<u32>, Error>,
-    ) -> Result<Ratio, PromiseError> {
-        const OPERATIONS: u64 = 20_000;
-        let mut memory = Pages::new(&[BLOCK, 0]);
-        memory.fill_first();
-        let (text, _) = memory.two();
-        let expected = crc_fast::crc32_iscsi(text);
-        let right = |found: Option<u32>| {
-            if found == Some(expected) {
-                Ok(())
-            } else {
-                Err(PromiseError::Wrong("the framework's checksum is not that of the library"))
-            }
-        };
-        self.pair(
-            || self.timed(OPERATIONS, &mut |n| right(framework(text, n)?)),
-            || {
-                self.timed(OPERATIONS, &mut |n| {
-                    (0..n).for_each(|_| {
-                        black_box(crc_fast::crc32_iscsi(black_box(text)));
-                    });
-                    Ok(())
-                })
-            },
-        )
-    }
+    all_good(good, n)
 }
 
 fn all_good(good: u64, of: u64) -> Result<(), PromiseError> {
     if good == of { Ok(()) } else { Err(PromiseError::Wrong("a job did not end well")) }
-}
-
-/// Two buffers that begin on pages, so that neither side is lucky with alignment.
-#[derive(Debug)]
-struct Pages {
-    memory: Vec<u8>,
-    first: (usize, usize),
-    second: (usize, usize),
-}
-
-const PAGE: usize = 4096;
-
-impl Pages {
-    fn new(lens: &[usize; 2]) -> Self {
-        let rounded = lens[0].next_multiple_of(PAGE);
-        let memory = vec![0; rounded + lens[1] + PAGE];
-        let start = memory.as_ptr().addr().next_multiple_of(PAGE) - memory.as_ptr().addr();
-        Self { first: (start, lens[0]), second: (start + rounded, lens[1]), memory }
-    }
-
-    /// Text that compresses: words out of a few, in random order.
-    fn fill_first(&mut self) {
-        const WORDS: [&[u8]; 8] =
-            [b"the ", b"queue ", b"of an ", b"engine ", b"completes ", b"when ", b"memory ", b"is written, "];
-        let mut random = Random::new(1);
-        let (start, len) = self.first;
-        let text = std::iter::repeat_with(|| WORDS[random.below(8)]).flatten();
-        self.memory[start..start + len].iter_mut().zip(text).for_each(|(to, from)| *to = *from);
-    }
-
-    fn two(&mut self) -> (&[u8], &mut [u8]) {
-        let (first, second) = self.memory.split_at_mut(self.second.0);
-        (&first[self.first.0..][..self.first.1], &mut second[..self.second.1])
-    }
 }
 
 #[cfg(test)]
@@ -560,22 +428,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buffers_begin_on_pages() {
-        let mut memory = Pages::new(&[100, 5000]);
-        memory.fill_first();
-        let (first, second) = memory.two();
-        assert_eq!((first.len(), second.len()), (100, 5000));
-        assert_eq!((first.as_ptr().addr() % PAGE, second.as_ptr().addr() % PAGE), (0, 0));
-        assert!(first.starts_with(b"") && first.iter().all(|byte| *byte != 0));
-    }
-
-    #[test]
     fn names_are_unique_and_what_needs_two_cpus_says_so() {
         let promises = all();
         for (index, promise) in promises.iter().enumerate() {
             assert!(promises[..index].iter().all(|other| other.name != promise.name));
         }
-        let judged = promises[0].judge(Placement::on_one_cpu(0), 9);
+        let judged = promises[0].judge(Placement::on_one_cpu(0), 9, 1);
         assert_eq!(judged.verdict, Verdict::None);
         assert!(judged.unavailable.is_some_and(|reason| reason.contains("two CPUs")));
     }

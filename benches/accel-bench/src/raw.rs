@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use accel_bench_raw::{Placement, RawError, Spread, catalogue};
+use accel_bench_raw::{Placement, RawError, Spread, catalogue, catalogue_of_processes};
 use serde::Serialize;
 
 use uaccel_cli::reason::with_sources;
@@ -46,7 +46,7 @@ pub fn raw(
 ) -> Result<u8, Failure> {
     let failed = |error: RawError| Failure::Failed(with_sources(&error));
     let placement = Placement::detect().map_err(failed)?;
-    let options = serde_json::json!({ "beside": arguments.beside, "only": arguments.only, "pairs": arguments.pairs });
+    let options = serde_json::json!({ "beside": arguments.beside, "only": arguments.only, "pairs": arguments.pairs, "kills": arguments.kills });
     let mut report = Report::new("raw", options);
     if !arguments.json {
         writeln!(out, "{}", report.environment.line())?;
@@ -83,7 +83,9 @@ fn limits(
     interrupt: &Interrupt,
     progress: bool,
 ) -> io::Result<()> {
-    let entries = catalogue();
+    let mut entries = catalogue();
+    // Without a path to this program there are none.
+    entries.extend(promises::launcher().iter().flat_map(catalogue_of_processes));
     let progress = Progress::new(entries.len(), progress);
     if !arguments.json {
         let dim = style::DIM;
@@ -181,12 +183,19 @@ fn beside(
             break;
         }
         progress.begin(promise.name.to_owned());
-        let judged = promise.judge(placement, usize::from(arguments.pairs));
+        let judged = promise.judge(
+            placement,
+            usize::from(arguments.pairs),
+            usize::try_from(arguments.kills).unwrap_or(usize::MAX),
+        );
         if !arguments.json {
             progress.aside(|| write_promise(&judged, &mut group, out))?;
         }
         if let Some(ratio) = judged.ratio {
             report.metrics.insert(format!("promise.{}.ratio", judged.name), ratio);
+        }
+        for (name, figure) in &judged.figures {
+            report.metrics.insert(format!("promise.{}.{name}", judged.name), *figure);
         }
         report.ok &= judged.error.is_none();
         report.promises.push(judged);

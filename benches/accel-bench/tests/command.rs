@@ -94,11 +94,13 @@ fn json_has_the_shape_of_the_schema() {
     );
     let raw = json(&["raw", "--json"], 0);
     assert!(raw["limits"].as_array().is_some_and(|limits| limits.len() > 10));
-    let promises = json(&["raw", "--beside", "--pairs", "9", "--json"], 0);
+    let of_this_process =
+        "round-trip,round-trip-row,rate-depth-128,null-burst-32,null-owned,software-aes-128-gcm,software-crc-32c";
+    let promises = json(&["raw", "--beside", "--pairs", "9", "--only", of_this_process, "--json"], 0);
     assert!(
         promises["promises"]
             .as_array()
-            .is_some_and(|promises| promises.len() >= 9 && promises.iter().all(|one| one["error"].is_null()))
+            .is_some_and(|promises| promises.len() == 7 && promises.iter().all(|one| one["error"].is_null()))
     );
 }
 

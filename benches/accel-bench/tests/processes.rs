@@ -67,10 +67,13 @@ fn the_simulator_of_one_process_cannot_be_shared_and_says_so() {
 }
 
 #[test]
-fn what_a_device_does_not_offer_is_skipped() {
-    let output = run(&["run", "-a", "gzip", "-d", "null", "--processes", "2", "--seconds", "0.01"]);
-    // The null device takes everything: then it has rows without verification.
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+fn a_device_that_does_nothing_has_rates_and_nothing_to_verify() {
+    let report = json(&["run", "-a", "gzip", "-d", "null", "--processes", "2", "--seconds", "0.01", "--json"], 0);
+    for entry in report["sharing"].as_array().expect("entries") {
+        let together = &entry["together"];
+        assert_eq!((&together["effective"], &together["verification"]["checked"]), (&false.into(), &0.into()));
+        assert!(together["jobs"].as_u64() > Some(0), "{entry}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -80,7 +80,6 @@ impl Team {
         Ok(refusal.unwrap_or(Outcome::Found(found)))
     }
 
-    #[expect(dead_code, reason = "for the promise about many clients, which needs the daemon")]
     /// Jobs per second that each of the first `count` processes gets done of those that do nothing, in bursts.
     ///
     /// # Errors
@@ -96,6 +95,31 @@ impl Team {
                 other => Err(odd(&other)),
             })
             .collect()
+    }
+
+    /// Lets all of them do jobs that do nothing, in bursts, for longer than anybody waits.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] if a process ends, or cannot do them.
+    pub(crate) fn keep_busy(&mut self, burst: usize) -> Result<(), Failure> {
+        const AN_HOUR: Duration = Duration::from_secs(3600);
+        let begun = self.begin(|| Order::Nothing { burst }, self.members.len(), AN_HOUR)?;
+        begun.map_err(|refusal| Failure::Failed(format!("{refusal:?}")))
+    }
+
+    /// Kills all of them as nothing can be survived, and says how they ended.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] if one cannot be killed.
+    pub(crate) fn kill_all(mut self) -> Result<Vec<ExitStatus>, Failure> {
+        let failed = |error: std::io::Error| Failure::Failed(format!("a process cannot be killed: {error}"));
+        self.members.iter_mut().try_for_each(|member| member.child.kill()).map_err(failed)?;
+        self.members.iter_mut().map(|member| member.child.wait().map_err(failed)).collect()
+    }
+
+    /// The processes' numbers.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.members.iter().map(|member| member.child.id()).collect()
     }
 
     /// Tells the first `count` processes what to do, and when all of them are warm, when. If one refuses, the others are told to leave it.

@@ -1,5 +1,6 @@
 //! The process that works for another one: opens a device, and measures what it is told.
 
+use std::cell::OnceCell;
 use std::io::{self, BufRead, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -81,7 +82,8 @@ impl Wire {
 /// An open device, and what inputs are cut from.
 struct Worker {
     device: Device,
-    corpus: Corpus,
+    /// Made when it is needed first.
+    corpus: OnceCell<Corpus>,
     open: OpenOrder,
     wire: Arc<Wire>,
     interrupt: Interrupt,
@@ -95,19 +97,29 @@ impl Worker {
             socket: open.socket.clone(),
             ..DeviceOptions::default()
         };
-        let corpus = if open.files.is_empty() {
-            Corpus::generated(open.seed)
-        } else {
-            Corpus::of_files(&open.files).map_err(|(path, source)| Failure::File { path, source })?
-        };
         let device = Device::open(&open.device, &options)?;
-        Ok(Self { device, corpus, open: open.clone(), wire, interrupt: interrupt.clone() })
+        Ok(Self { device, corpus: OnceCell::new(), open: open.clone(), wire, interrupt: interrupt.clone() })
+    }
+
+    fn corpus(&self) -> Result<&Corpus, Failure> {
+        if let Some(corpus) = self.corpus.get() {
+            return Ok(corpus);
+        }
+        let corpus = if self.open.files.is_empty() {
+            Corpus::generated(self.open.seed)
+        } else {
+            Corpus::of_files(&self.open.files).map_err(|(path, source)| Failure::File { path, source })?
+        };
+        Ok(self.corpus.get_or_init(|| corpus))
     }
 
     fn measure(&self, order: &CaseOrder) -> Reply {
+        let corpus = match self.corpus() {
+            Ok(corpus) => corpus,
+            Err(failure) => return Reply::Failed(failure.to_string()),
+        };
         let case = order.workload.parse().map_err(|error| format!("{error}")).and_then(|workload| {
-            Case::new(workload, order.size, order.level, &self.corpus, self.open.seed)
-                .map_err(|error| error.to_string())
+            Case::new(workload, order.size, order.level, corpus, self.open.seed).map_err(|error| error.to_string())
         });
         let case = match case {
             Ok(case) => case,

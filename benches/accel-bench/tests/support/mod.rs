@@ -9,7 +9,7 @@ use serde_json::Value;
 /// The program, in a defined environment.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_accel-bench"));
-    for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "UACCEL_DEVICE"] {
+    for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "UACCEL_DEVICE", "UACCEL_DEVD"] {
         command.env_remove(variable);
     }
     command
