@@ -48,9 +48,14 @@ impl Refused {
 
     /// A system call of this process failed.
     pub(crate) fn system(what: &str, error: &io::Error) -> Self {
-        let number = error.raw_os_error().and_then(|number| u32::try_from(number).ok());
-        Self::new(number.map_or(Refusal::Failed, Refusal::System), format!("the server cannot {what}: {error}"))
+        Self::new(refusal_of(error), format!("the server cannot {what}: {error}"))
     }
+}
+
+/// The refusal that carries the error's number, if it has one.
+fn refusal_of(error: &io::Error) -> Refusal {
+    let number = error.raw_os_error().and_then(|number| u32::try_from(number).ok());
+    number.map_or(Refusal::Failed, Refusal::System)
 }
 
 impl From<Full> for Refused {
@@ -85,7 +90,7 @@ impl From<WindowError> for Refused {
     fn from(error: WindowError) -> Self {
         match &error {
             WindowError::Memory(MemfdError::Map(source) | MemfdError::System(source)) => {
-                Self::new(Self::system("", source).refusal, format!("{error}: {source}"))
+                Self::new(refusal_of(source), format!("{error}: {source}"))
             }
             _ => Self::new(Refusal::NotPermitted, error),
         }

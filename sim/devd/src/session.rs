@@ -17,9 +17,11 @@ use crate::peer::Peer;
 use crate::refused::Refused;
 use crate::service::{self, Answer, Introduction, Service};
 
-/// How often a session looks whether the device has let go of a queue: at first, and in the end.
-const LOOK: Duration = Duration::from_millis(2);
-const LOOK_IN_THE_END: Duration = Duration::from_millis(200);
+/// How often a session that goes on looks whether the device has let go of a queue that was given back.
+const LOOK: Duration = Duration::from_millis(20);
+/// The same for a session that ends: at first, and after a while.
+const LOOK_AT_FIRST: Duration = Duration::from_millis(2);
+const LOOK_LATER: Duration = Duration::from_millis(200);
 /// How long queues are waited for in one piece when a session ends.
 const PARTING: Duration = Duration::from_millis(20);
 
@@ -135,7 +137,7 @@ impl Session {
     fn wait(&self) -> Event {
         let closing = self.service.as_ref().is_some_and(Service::is_closing);
         let timeout = if closing {
-            Some(LOOK_IN_THE_END / 10)
+            Some(LOOK)
         } else if self.service.is_none() {
             let left = self.house.greeting.saturating_sub(self.heard.elapsed());
             if left.is_zero() {
@@ -274,10 +276,10 @@ impl Session {
                 "the device may still use memory of a client; its connection stays open until it does not"
             );
         }
-        let mut pause = LOOK;
+        let mut pause = LOOK_AT_FIRST;
         while !quiet {
             self.turn_away(end, pause);
-            pause = (pause * 2).min(LOOK_IN_THE_END);
+            pause = (pause * 2).min(LOOK_LATER);
             quiet = self.service.as_mut().is_none_or(|service| service.close_all(Duration::ZERO));
         }
         if let Some(service) = &self.service {

@@ -24,7 +24,7 @@ struct Window {
 pub struct Windows {
     /// Whether there is one: spares who has none the lock.
     any: AtomicBool,
-    /// Held for reading while bytes are moved, so that who takes a window off the list knows that nobody uses it any more.
+    /// By address. Held for reading while bytes are moved, so that who takes a window off the list knows that nobody uses it any more.
     list: RwLock<Vec<Window>>,
 }
 
@@ -69,7 +69,8 @@ impl Windows {
         if list.iter().any(|other| address < other.end() && other.address < address + len) {
             return Err(WindowError::Overlap { address });
         }
-        list.push(Window { id, address, map });
+        let at = list.partition_point(|other| other.address < address);
+        list.insert(at, Window { id, address, map });
         // Relaxed: a job that names the window was published after the reply to its registration, through the ring's own ordering and this thread's
         // system calls; who is late reaches the same bytes the slow way.
         self.any.store(true, Ordering::Relaxed);
@@ -80,7 +81,7 @@ impl Windows {
     pub fn remove(&self, id: u32) -> Option<u64> {
         let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
         let at = list.iter().position(|window| window.id == id)?;
-        let window = list.swap_remove(at);
+        let window = list.remove(at);
         self.any.store(!list.is_empty(), Ordering::Relaxed);
         Some(window.map.len() as u64)
     }
@@ -136,11 +137,11 @@ impl Windows {
             return false;
         }
         let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
-        let place = |span: Span| {
-            let (start, room) = list.iter().find_map(|window| window.place(span.address))?;
+        let whole = |span: Span| {
+            let (start, room) = place(&list, span.address)?;
             (room >= span.len).then_some(start)
         };
-        let (Some(from), Some(to)) = (place(source), place(destination)) else { return false };
+        let (Some(from), Some(to)) = (whole(source), whole(destination)) else { return false };
         // SAFETY: both ranges are mapped while the list is locked; they may overlap, which `memmove` allows.
         unsafe { libc::memmove(to.cast(), from.cast_const().cast(), source.len) };
         true
@@ -152,9 +153,15 @@ impl Windows {
             return None;
         }
         let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
-        let (start, room) = list.iter().find_map(|window| window.place(address))?;
+        let (start, room) = place(&list, address)?;
         Some(call(start, room.min(len)))
     }
+}
+
+/// Where `address` is here, and how many bytes follow in its window.
+fn place(list: &[Window], address: u64) -> Option<(*mut u8, usize)> {
+    let behind = list.partition_point(|window| window.address <= address);
+    list.get(behind.checked_sub(1)?)?.place(address)
 }
 
 impl Window {
@@ -162,7 +169,7 @@ impl Window {
         self.address + self.map.len() as u64
     }
 
-    /// Where `address` is here, and how many bytes follow.
+    /// The same for this one.
     fn place(&self, address: u64) -> Option<(*mut u8, usize)> {
         let offset = usize::try_from(address.checked_sub(self.address)?).ok()?;
         let room = self.map.len().checked_sub(offset).filter(|room| *room > 0)?;

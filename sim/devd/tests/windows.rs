@@ -215,6 +215,7 @@ fn windows_have_places_of_their_own() {
         assert_eq!(refusal(&at(address, len)), Some(Refusal::NotPermitted), "{address:#x}");
     }
     assert!(matches!(at(0x10_4000, PAGE), Reply::Window { .. }), "beside is no overlap");
+    assert!(matches!(at(0xf_f000, PAGE), Reply::Window { .. }), "on the other side neither");
 }
 
 #[test]
@@ -236,4 +237,32 @@ fn windows_are_limited_in_number_and_bytes() {
     // Another client has its own.
     let other = Client::bound(&server.socket());
     assert!(matches!(register(&other, 0x10_0000, 4 * PAGE, fd.as_fd()), Reply::Window { id: 1 }));
+}
+
+#[test]
+fn each_of_many_windows_is_found() {
+    let server = Server::start();
+    let client = Client::bound(&server.socket());
+    let mut hand = client.hand();
+    let mut fds = Vec::new();
+    // In an order of their own, with gaps.
+    for index in [5_u8, 0, 3, 9, 1, 7] {
+        let fd = memory(PAGE, MFdFlags::MFD_CLOEXEC, FIXED);
+        nix::unistd::write(&fd, &[index + 1; PAGE]).expect("bytes");
+        let address = 0x1000_0000 + u64::from(index) * 0x1_0000;
+        assert!(matches!(register(&client, address, PAGE, fd.as_fd()), Reply::Window { .. }));
+        fds.push((index, address, fd));
+    }
+    let mut room = vec![0_u8; PAGE];
+    let there = room.as_mut_ptr().expose_provenance() as u64;
+    for (index, address, _) in &fds {
+        let token = u32::from(*index);
+        assert_eq!(hand.run(&copy(token, address + 1, there, PAGE - 1)), ok(token, PAGE - 1, PAGE - 1));
+        assert!(room[..PAGE - 1].iter().all(|byte| *byte == index + 1));
+        // Before and behind it there is nothing.
+        for bad in [address - 1, address + PAGE as u64] {
+            let fault = hand.run(&copy(token, bad, there, 1));
+            assert_eq!(fault.answer, uaccel_warp_abi::Answer::ReadFault(bad));
+        }
+    }
 }
