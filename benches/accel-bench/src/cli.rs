@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::builder::{ArgPredicate, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand};
+use uaccel_cli::daemon::with_devices;
 use uaccel_cli::inventory;
 use uaccel_cli::listing::Listing;
 use uaccel_cli::reason::with_sources;
@@ -262,7 +263,10 @@ pub fn execute(cli: &Cli, interrupt: &Interrupt) -> u8 {
 }
 
 fn list(arguments: &ListArguments, out: &mut dyn Write) -> io::Result<()> {
-    let listing = Listing::collect(&Runtime::builder(), &arguments.sysfs.clone().unwrap_or_else(inventory::sysfs));
+    let listing = Listing::collect(
+        &with_devices(Runtime::builder(), None),
+        &arguments.sysfs.clone().unwrap_or_else(inventory::sysfs),
+    );
     if arguments.json { Report::of_listing(listing).write(out) } else { listing.write(out) }
 }
 

@@ -162,7 +162,7 @@ impl Limit for BetweenProcesses {
         match self.errand {
             Errand::Answer => 100_000,
             Errand::Wake => 50,
-            _ => ((1 << 27) / self.source.bytes().len().max(4096) as u64).max(64),
+            _ => ((1 << 26) / self.source.bytes().len().max(4096) as u64).max(64),
         }
     }
 

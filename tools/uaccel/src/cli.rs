@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
-use uaccel_devd_protocol::default_socket;
 use uaccel_runtime::{Builder, Runtime};
 
 use crate::Interrupt;
+use crate::daemon;
 use crate::exit::{self, Failure};
 use crate::info::DeviceInfo;
 use crate::inventory;
@@ -115,12 +115,7 @@ impl Cli {
 
     /// The same, and those of a daemon.
     fn runtime(&self) -> Builder {
-        let builder = self.machine();
-        // A daemon that is at the usual place is a device like others, and is listed without being asked for.
-        match self.socket.clone().or_else(|| Some(default_socket()).filter(|socket| socket.exists())) {
-            Some(socket) => builder.devd(socket),
-            None => builder,
-        }
+        daemon::with_devices(self.machine(), self.socket.clone())
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use uaccel_devd_protocol::{Channel, ChannelError, DecodeError, Reply, Request, default_socket};
+use uaccel_runtime::Builder;
 
 /// How long to wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -65,6 +66,14 @@ pub enum DaemonError {
         /// Why.
         source: io::Error,
     },
+}
+
+/// A runtime that has the daemon's devices as well: those of the daemon at this socket, or, if there is one, at the usual place.
+pub fn with_devices(runtime: Builder, socket: Option<PathBuf>) -> Builder {
+    match socket.or_else(|| Some(default_socket()).filter(|socket| socket.exists())) {
+        Some(socket) => runtime.devd(socket),
+        None => runtime,
+    }
 }
 
 /// The command that starts a daemon at this place.

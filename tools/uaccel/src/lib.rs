@@ -19,6 +19,7 @@ pub mod reason;
 mod screen;
 pub mod style;
 pub mod top;
+pub mod view;
 
 pub use cli::{Cli, Command, InfoArguments, ListArguments, TopArguments, execute};
 pub use interrupt::Interrupt;

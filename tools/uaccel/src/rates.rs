@@ -1,7 +1,9 @@
 //! How much happens in a second, from two looks at counters.
 
 use serde::Serialize;
-use uaccel_devd::{ClientStatus, DeviceStatus, Status};
+use uaccel_devd::{ClientStatus, DeviceStatus};
+
+use crate::view::View;
 
 /// What a client did in the time between two looks; if there was only one, since it connected.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -51,7 +53,7 @@ pub struct Rates {
 impl Rates {
     /// What happened between an earlier look and this one. What was not there earlier is counted from its beginning.
     #[must_use]
-    pub fn between(before: Option<&Status>, now: &Status) -> Self {
+    pub fn between(before: Option<&View>, now: &View) -> Self {
         // Another daemon at the same place counts from zero.
         let before = before.filter(|before| before.pid == now.pid && before.uptime_ns < now.uptime_ns);
         let devices = now.devices.iter().map(|device| {
@@ -114,8 +116,8 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     /// A status as a daemon says it, with other figures.
-    fn status(uptime: u64, connected: u64, jobs: u64) -> Status {
-        let mut status: Status = serde_json::from_str(include_str!("../tests/status.json")).expect("a status");
+    fn status(uptime: u64, connected: u64, jobs: u64) -> View {
+        let mut status: View = serde_json::from_str(include_str!("../tests/status.json")).expect("a status");
         status.uptime_ns = uptime * SECOND;
         status.devices[0].jobs = 2 * jobs;
         let client = &mut status.clients[0];

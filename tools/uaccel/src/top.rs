@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use uaccel_devd::{ClientStatus, DeviceStatus, Status};
+use uaccel_devd::{ClientStatus, DeviceStatus};
 use uaccel_runtime::Builder;
 
 use crate::Interrupt;
@@ -17,6 +17,7 @@ use crate::holders::{Holders, Node};
 use crate::rates::Rates;
 use crate::screen::Screen;
 use crate::style;
+use crate::view::View;
 
 /// What to show, and how often.
 #[derive(Clone, Debug)]
@@ -45,7 +46,7 @@ pub struct Look {
     /// Who holds queues of hardware.
     pub hardware: Holders,
     #[serde(skip)]
-    status: Option<Status>,
+    status: Option<View>,
 }
 
 /// Shows what there is until Ctrl-C, or once.
@@ -55,7 +56,7 @@ pub struct Look {
 pub fn top(options: &Options, runtime: &Builder, out: &mut dyn Write, interrupt: &Interrupt) -> Result<(), Failure> {
     let mut daemon = Daemon::at(options.socket.clone());
     let nodes = nodes(runtime, options);
-    let mut before: Option<Status> = None;
+    let mut before: Option<View> = None;
     let mut screen = None;
     loop {
         let begun = Instant::now();
@@ -121,13 +122,13 @@ fn nodes(runtime: &Builder, options: &Options) -> Vec<Node> {
 }
 
 impl Look {
-    fn take(daemon: &mut Daemon, before: Option<&Status>, root: &std::path::Path, nodes: &[Node]) -> Self {
+    fn take(daemon: &mut Daemon, before: Option<&View>, root: &std::path::Path, nodes: &[Node]) -> Self {
         let hardware = Holders::find(&root.join("proc"), nodes);
         let (value, error) = match daemon.status() {
             Ok(value) => (Some(value), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        let (status, error) = match value.clone().map(serde_json::from_value::<Status>) {
+        let (status, error) = match value.clone().map(serde_json::from_value::<View>) {
             Some(Ok(status)) => (Some(status), error),
             Some(Err(wrong)) => {
                 let text = format!("the status of the daemon at {} makes no sense: {wrong}", daemon.socket().display());

@@ -3,10 +3,11 @@
 mod support;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::symlink;
 use std::process::Stdio;
 
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 use support::daemon::{Answer, daemon};
 use support::{Folder, json, program, run, stderr, stdout};
@@ -95,6 +96,45 @@ fn a_view_that_goes_on_shows_what_was_added_and_survives_the_daemon() {
     assert!(gone["daemon_error"].as_str().is_some_and(|error| error.contains("devd.sock")), "{gone}");
     child.kill().expect("it runs");
     child.wait().expect("it ends");
+}
+
+#[test]
+fn on_a_terminal_the_view_is_drawn_in_place_and_the_terminal_given_back() {
+    let folder = Folder::new("top-terminal");
+    let socket = folder.0.join("devd.sock");
+    let answers = (0..3).map(|_| Answer::Status(STATUS.to_owned())).collect();
+    let served = daemon(&socket, answers);
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&terminal).expect("ours");
+    unlockpt(&terminal).expect("unlocked");
+    let path = ptsname(&terminal, Vec::new()).expect("a path");
+    let slave = fs::File::options().read(true).write(true).open(path.to_str().expect("text")).expect("the other end");
+    let mut child = program()
+        .args(["top", "--interval", "0.05", "--socket", socket.to_str().expect("text"), "--root", folder.text()])
+        .stdout(slave)
+        .env("TERM", "xterm")
+        .spawn()
+        .expect("the program starts");
+    let mut terminal = fs::File::from(terminal);
+    let mut seen = String::new();
+    let mut read_until = |seen: &mut String, wanted: &dyn Fn(&str) -> bool| {
+        let mut piece = [0; 4096];
+        while !wanted(seen) {
+            // An error is the end: the other side is closed.
+            let Ok(count @ 1..) = terminal.read(&mut piece) else { return };
+            *seen += &String::from_utf8_lossy(&piece[..count]);
+        }
+    };
+    read_until(&mut seen, &|seen| seen.matches("warp0").count() >= 3);
+    served.join().expect("the daemon was asked three times");
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).expect("a process id")).expect("a process id");
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0), "Ctrl-C is how the view ends");
+    read_until(&mut seen, &|seen| seen.ends_with("\u{1b}[?1049l"));
+    assert!(seen.starts_with("\u{1b}[?1049h\u{1b}[?25l\u{1b}[H"), "{seen:?}");
+    assert!(seen.ends_with("\u{1b}[?25h\u{1b}[?1049l"), "{seen:?}");
+    assert_eq!(seen.matches("\u{1b}[?1049h").count(), 1, "one screen for all frames");
+    assert!(!seen.contains("\u{1b}[2J"), "a client's name moves nothing: {seen:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
-use accel_bench_raw::{BetweenProcesses, Errand, Launcher, PAUSE, RawError, Spread, after_pauses, pin};
+use accel_bench_raw::{BetweenProcesses, Errand, Launcher, PAUSE, Pairs, RawError, Spread, after_pauses, pin};
 use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use uaccel_runtime::{Lease, Runtime};
@@ -52,8 +52,12 @@ const ROUND_TRIPS: u64 = 10_000;
 const SMALL: usize = 256;
 /// Small jobs of a burst.
 const BURST: usize = 16;
-/// Time of a repetition with several clients: many turns of the system's scheduler.
+/// Time of a repetition with several clients: many turns of the system's scheduler, which shares the clients' CPU out in slices of some
+/// milliseconds. That the last slice falls to one of them counts in the shares.
 const STRETCH: Duration = Duration::from_millis(300);
+const SHARE_STRETCH: Duration = Duration::from_millis(600);
+/// Such repetitions are long, and there are no more of them than this, however many pairs are wanted.
+const MOST_STRETCHES: usize = 15;
 /// Jobs in flight of each of several clients, and jobs per doorbell.
 const DEEP: usize = 64;
 /// What reclaiming is held against.
@@ -212,7 +216,8 @@ impl Bench {
         let together = |count| -> Result<f64, PromiseError> {
             Ok(1e9 / team.borrow_mut().count(DEEP, count, STRETCH)?.iter().sum::<f64>())
         };
-        self.pair(|| together(count), || together(1))
+        let pairs = Pairs::new(self.pairs.count().min(MOST_STRETCHES))?;
+        Ok(Ratio::of_pairs(pairs.run(|| together(count), || together(1))?))
     }
 
     /// Nanoseconds per job: of the client that gets least, and of the one that gets most.
@@ -220,8 +225,8 @@ impl Bench {
         let daemon = self.daemon()?;
         let mut team = self.team(&daemon, count, Some(self.placement.caller()))?;
         let (mut least, mut most, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..self.pairs.count() {
-            let mut times: Vec<f64> = team.count(DEEP, count, STRETCH)?.iter().map(|rate| 1e9 / rate).collect();
+        for _ in 0..self.pairs.count().min(MOST_STRETCHES) {
+            let mut times: Vec<f64> = team.count(DEEP, count, SHARE_STRETCH)?.iter().map(|rate| 1e9 / rate).collect();
             let spread = spread(&mut times)?;
             ratios.push(spread.max / spread.min);
             least.push(spread.max);
