@@ -149,6 +149,37 @@ fn the_plan_is_read_at_the_start_and_again_when_asked() {
 }
 
 #[test]
+fn nothing_is_kept_of_clients_that_come_and_go() {
+    let program = Program::start(&[]);
+    let count = |what: &str| fs::read_dir(format!("/proc/{}/{what}", program.child.id())).unwrap().count();
+    let mappings = || {
+        let maps = fs::read_to_string(format!("/proc/{}/maps", program.child.id())).unwrap();
+        maps.lines().filter(|line| line.contains("memfd:")).count()
+    };
+    // Whatever is made once is there after the first one.
+    Client::bound(&program.socket()).hand();
+    eventually("it is gone", || mappings() == 0);
+    let before = (count("fd"), count("task"));
+    for round in 0..150 {
+        let client = Client::bound(&program.socket());
+        let mut hands = [client.hand(), client.hand()];
+        for hand in &mut hands {
+            assert_eq!(hand.run(&job(1, Operation::Nop)), ok(1, 0, 0));
+        }
+        if round % 3 == 0 {
+            hands[0].submit(&job(2, Operation::Nop));
+        }
+        if round % 5 == 0 {
+            client.channel.send(&[1; 7], &[], support::hand::PATIENCE).unwrap();
+        }
+    }
+    eventually("all is as it was", || (count("fd"), count("task"), mappings()) == (before.0, before.1, 0));
+    let told: Status = serde_json::from_slice(&status(&program.socket(), &["--json"]).stdout).expect("one object");
+    assert_eq!((told.devices[0].queues_open, told.devices[0].leaked_queues, told.clients.len()), (0, 0, 0));
+    assert!(matches!(Client::connect(&program.socket()).hello(), Reply::Welcome { pasid: 1, .. }));
+}
+
+#[test]
 fn status_is_told_for_people_and_for_programs() {
     let program = Program::start(&["--device", "fast,queues=5", "--device", "slow"]);
     let client = Client::bound(&program.socket());
