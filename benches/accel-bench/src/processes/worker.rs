@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use accel_bench_raw::pin;
 use uaccel_cli::reason::with_sources;
-use uaccel_runtime::Error;
+use uaccel_runtime::{Error, Lease};
 
 use super::order::{CaseOrder, OpenOrder, Order, Reply, Stretch};
 use crate::Interrupt;
@@ -38,7 +38,7 @@ pub(crate) fn work(interrupt: &Interrupt) -> Result<u8, Failure> {
     while let Some(order) = wire.receive()? {
         let reply = match order {
             Order::Case(case) => worker.measure(&case),
-            Order::Nothing { burst } => worker.count(burst)?,
+            Order::Nothing { burst } => worker.count(burst),
             other => return Err(Failure::Failed(format!("{other:?} in place of a case"))),
         };
         wire.send(&reply)?;
@@ -146,35 +146,51 @@ impl Worker {
         }
     }
 
-    /// Jobs that do nothing, as many as there is time for.
-    fn count(&self, burst: usize) -> Result<Reply, Failure> {
+    /// Jobs that do nothing, as many as there is time for, `depth` of them in flight.
+    fn count(&self, burst: usize) -> Reply {
         let counted = self.device.runtime.lease().and_then(|mut lease| {
             let mut until = |ends: Instant| {
                 let mut jobs = 0;
                 while Instant::now() < ends {
-                    lease.scope(|scope| {
-                        // Between two looks at the clock: about as long as the look takes, a hundred times.
-                        for _ in 0..64_usize.div_ceil(burst.max(1)) {
-                            for _ in 0..burst {
-                                scope.nop()?;
-                            }
-                            scope.submit()?;
-                            scope.finish(|answer| jobs += u64::from(answer.is_ok()))?;
-                        }
-                        Ok::<_, Error>(())
-                    })??;
+                    jobs += stream(&mut lease, self.open.depth, burst)?;
                 }
                 Ok::<_, Error>(jobs)
             };
-            until(Instant::now() + Duration::from_millis(20))?;
+            until(Instant::now() + WARM_UP)?;
             let Some(window) = self.wire.gate() else { return Ok((0, Duration::ZERO)) };
             std::thread::sleep(window.begins.saturating_duration_since(Instant::now()));
             let jobs = until(window.ends)?;
             Ok((jobs, window.begins.elapsed()))
         });
-        Ok(match counted {
+        match counted {
             Ok((jobs, elapsed)) => Reply::Counted { jobs, elapsed },
             Err(error) => Reply::Failed(with_sources(&error)),
-        })
+        }
     }
+}
+
+/// How long jobs that do nothing are done before anything is counted.
+const WARM_UP: Duration = Duration::from_millis(20);
+/// Such jobs between two looks at the clock.
+const PER_LOOK: u64 = 4096;
+
+/// Keeps up to `depth` jobs that do nothing in flight, at most `burst` of them built before each doorbell. How many of [`PER_LOOK`] ended
+/// well.
+fn stream(lease: &mut Lease, depth: usize, burst: usize) -> Result<u64, Error> {
+    lease.scope(|scope| {
+        let (mut built, mut answered, mut good) = (0, 0, 0);
+        while answered < PER_LOOK {
+            let room = (depth as u64 - (built - answered)).min(burst as u64).min(PER_LOOK - built);
+            for _ in 0..room {
+                scope.nop()?;
+            }
+            built += room;
+            scope.submit()?;
+            scope.wait(|answer| {
+                answered += 1;
+                good += u64::from(answer.is_ok());
+            });
+        }
+        Ok(good)
+    })?
 }

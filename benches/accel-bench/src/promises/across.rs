@@ -19,7 +19,7 @@ use crate::random::Random;
 /// What is promised of several processes.
 pub(super) fn promises() -> Vec<Promise> {
     const ONE: &str = "uaccel-devd on the other CPU, one client / what two processes can do at best";
-    const MANY: &str = "uaccel-devd, several clients on one CPU, jobs that do nothing, depth 64";
+    const MANY: &str = "uaccel-devd, several clients on one CPU, jobs that do nothing, depth 128";
     const LIFE: &str = "uaccel-devd, life and death";
     let one = |name, what, bound, measure| Promise { name, group: ONE, what, bound, two_cpus: true, measure };
     let many = |name, what, bound, measure| Promise { name, group: MANY, what, bound, two_cpus: true, measure };
@@ -58,8 +58,10 @@ const STRETCH: Duration = Duration::from_millis(300);
 const SHARE_STRETCH: Duration = Duration::from_millis(600);
 /// Such repetitions are long, and there are no more of them than this, however many pairs are wanted.
 const MOST_STRETCHES: usize = 15;
-/// Jobs in flight of each of several clients, and jobs per doorbell.
-const DEEP: usize = 64;
+/// Jobs in flight of each of several clients.
+const DEEP: usize = 128;
+/// Jobs per doorbell.
+const PER_DOORBELL: usize = 32;
 /// What reclaiming is held against.
 const RECLAIM: f64 = 100e6;
 /// How long to wait for queues that do not come back.
@@ -214,7 +216,7 @@ impl Bench {
         let daemon = self.daemon()?;
         let team = std::cell::RefCell::new(self.team(&daemon, count, Some(self.placement.caller()))?);
         let together = |count| -> Result<f64, PromiseError> {
-            Ok(1e9 / team.borrow_mut().count(DEEP, count, STRETCH)?.iter().sum::<f64>())
+            Ok(1e9 / team.borrow_mut().count(PER_DOORBELL, count, STRETCH)?.iter().sum::<f64>())
         };
         let pairs = Pairs::new(self.pairs.count().min(MOST_STRETCHES))?;
         Ok(Ratio::of_pairs(pairs.run(|| together(count), || together(1))?))
@@ -226,7 +228,8 @@ impl Bench {
         let mut team = self.team(&daemon, count, Some(self.placement.caller()))?;
         let (mut least, mut most, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.pairs.count().min(MOST_STRETCHES) {
-            let mut times: Vec<f64> = team.count(DEEP, count, SHARE_STRETCH)?.iter().map(|rate| 1e9 / rate).collect();
+            let mut times: Vec<f64> =
+                team.count(PER_DOORBELL, count, SHARE_STRETCH)?.iter().map(|rate| 1e9 / rate).collect();
             let spread = spread(&mut times)?;
             ratios.push(spread.max / spread.min);
             least.push(spread.max);
@@ -242,7 +245,7 @@ impl Bench {
         let daemon = self.daemon()?;
         let mut team = self.team(&daemon, 2, None)?;
         // They have done something, and then nothing more.
-        team.count(DEEP, 2, Duration::from_millis(20))?;
+        team.count(PER_DOORBELL, 2, Duration::from_millis(20))?;
         let clocks = [daemon.pid()].into_iter().chain(team.pids()).map(cpu_clock).collect::<Result<Vec<_>, _>>()?;
         let used = || clocks.iter().map(|clock| cpu_time(*clock)).sum::<Result<Duration, _>>();
         // Who spins for a while before it sleeps has come to sleep after this.
@@ -266,7 +269,7 @@ impl Bench {
         let mut times = Vec::with_capacity(self.kills);
         for _ in 0..self.kills {
             let mut team = self.team(&daemon, 1, None)?;
-            team.keep_busy(DEEP)?;
+            team.keep_busy(PER_DOORBELL)?;
             std::thread::sleep(Duration::from_micros(random.below(2_000) as u64));
             let busy = queues_open(&watch.status()?)?;
             if busy == 0 {
