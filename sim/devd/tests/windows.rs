@@ -79,7 +79,7 @@ fn copy(token: u32, source: u64, destination: u64, len: usize) -> Descriptor {
 }
 
 #[test]
-fn jobs_work_on_windows_between_them_and_across_their_ends() {
+fn jobs_work_on_windows_and_between_them_and_other_memory() {
     let server = Server::start();
     let client = Client::bound(&server.socket());
     let mut hand = client.hand();
@@ -265,4 +265,51 @@ fn each_of_many_windows_is_found() {
             assert_eq!(fault.answer, uaccel_warp_abi::Answer::ReadFault(bad));
         }
     }
+}
+
+#[test]
+fn jobs_that_reach_beyond_a_window_work_on_what_is_there() {
+    let server = Server::start();
+    let client = Client::bound(&server.socket());
+    let mut hand = client.hand();
+    // Four pages of which the two in the middle are a window.
+    let all = MmapRaw::from(MmapOptions::new().len(4 * PAGE).map_anon().expect("memory"));
+    let fd = sealed(2 * PAGE);
+    // SAFETY: whole pages in the middle of a mapping of our own, which goes away as a whole.
+    let middle = unsafe {
+        nix::sys::mman::mmap(
+            std::num::NonZeroUsize::new(all.as_ptr().expose_provenance() + PAGE),
+            std::num::NonZeroUsize::new(2 * PAGE).unwrap(),
+            nix::sys::mman::ProtFlags::PROT_READ | nix::sys::mman::ProtFlags::PROT_WRITE,
+            nix::sys::mman::MapFlags::MAP_SHARED | nix::sys::mman::MapFlags::MAP_FIXED,
+            &fd,
+            0,
+        )
+    };
+    let start = all.as_ptr().expose_provenance() as u64;
+    assert_eq!(middle.expect("the window").addr().get() as u64, start + PAGE as u64);
+    assert!(matches!(register(&client, start + PAGE as u64, 2 * PAGE, fd.as_fd()), Reply::Window { .. }));
+    let data = pattern(4 * PAGE);
+    let there = data.as_ptr().expose_provenance() as u64;
+    assert_eq!(hand.run(&copy(1, there, start, 4 * PAGE)), ok(1, 4 * PAGE, 4 * PAGE));
+    // SAFETY: inside of the mapping; no job is in flight.
+    assert_eq!(unsafe { std::slice::from_raw_parts(all.as_ptr(), 4 * PAGE) }, data);
+    // And back, in a burst: before, across the start, inside, across the end, behind.
+    let offsets = [100, PAGE - 50, 2 * PAGE - 50, 3 * PAGE - 50, 4 * PAGE - 100];
+    let mut rooms = [[0_u8; 100]; 5];
+    for ((token, offset), room) in (10..).zip(offsets).zip(&mut rooms) {
+        hand.publish(&copy(token, start + offset as u64, room.as_mut_ptr().expose_provenance() as u64, 100));
+    }
+    hand.ring_if_wanted();
+    offsets.iter().for_each(|_| assert_eq!(hand.wait().status, Status::Ok as u8));
+    for (offset, room) in offsets.into_iter().zip(rooms) {
+        assert_eq!(room, data[offset..offset + 100], "{offset}");
+    }
+    // The first bad byte behind it all.
+    let closed = nix::sys::mman::ProtFlags::PROT_NONE;
+    let last = std::ptr::NonNull::new(all.as_mut_ptr().wrapping_add(3 * PAGE)).unwrap();
+    // SAFETY: a whole page of our own that nobody here uses.
+    unsafe { nix::sys::mman::mprotect(last.cast(), PAGE, closed) }.expect("protection");
+    let answer = hand.run(&copy(2, there, start + 2 * PAGE as u64, 2 * PAGE)).answer;
+    assert_eq!(answer, uaccel_warp_abi::Answer::WriteFault(start + 3 * PAGE as u64));
 }
