@@ -101,5 +101,9 @@ pub(crate) fn serve(socket: &Path, cpu: Option<usize>) -> Result<u8, Failure> {
     // Nobody says anything; the end is what counts.
     let _ = io::stdin().lock().read_to_end(&mut Vec::new());
     let left = daemon.shutdown(DRAIN);
+    // If whoever made the folder was killed, nobody else takes it away. It holds nothing but the lock that goes with a socket, unless it was
+    // not made for this, and then it stays.
+    let _ = std::fs::remove_file(socket.with_added_extension("lock"));
+    let _ = socket.parent().map(std::fs::remove_dir);
     Ok(if left == 0 { exit::DONE } else { exit::FAILED })
 }

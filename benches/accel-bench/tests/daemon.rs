@@ -2,9 +2,14 @@
 
 mod support;
 
+use std::fs;
 use std::process::Stdio;
+use std::time::Duration;
 
-use accel_bench_raw::{BetweenProcesses, Errand, Launcher, Placement, RawError, catalogue_of_processes};
+use accel_bench_raw::{BetweenProcesses, Errand, Launcher, Limit, Placement, RawError, catalogue_of_processes};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use support::{Folder, json, program, run, stderr};
 use uaccel_devd::{Daemon, DaemonConfig};
 
@@ -44,10 +49,12 @@ fn processes_share_a_daemons_device_and_every_result_is_verified() {
             assert!(row["verification"]["checked"].as_u64() > Some(0), "{row}");
         }
     }
-    // The daemon has done the jobs, and no queue of them is left.
-    let status = daemon.status();
-    assert!(status.devices[0].jobs > 100, "{status:?}");
-    assert_eq!((status.devices[0].queues_open, status.clients.len()), (0, 0), "{status:?}");
+    // The daemon has done the jobs, and no queue of them is left, as soon as it has noticed that they are gone.
+    assert!(daemon.status().devices[0].jobs > 100, "{:?}", daemon.status());
+    let used = |status: &uaccel_devd::Status| status.devices[0].queues_open + status.clients.len();
+    while used(&daemon.status()) != 0 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]
@@ -92,6 +99,73 @@ fn another_process_that_is_none_is_an_error_and_no_hang() {
         BetweenProcesses::new(placement, &launcher(), Errand::CopyByCall, 2 << 20),
         Err(RawError::BadParameter { .. })
     ));
+}
+
+#[test]
+fn the_other_process_goes_with_its_limit_and_its_death_is_an_error() {
+    let Some(placement) = placement() else { return };
+    for errand in [Errand::Answer, Errand::Wake] {
+        let open = || BetweenProcesses::new(placement, &launcher(), errand, 1).expect("a limit");
+        let mut limit = open();
+        limit.measure(3).expect("a figure");
+        let partner = pid(limit.partner_id());
+        drop(limit);
+        assert_eq!(kill(partner, None), Err(Errno::ESRCH), "{errand:?}: it is still there");
+
+        let mut limit = open();
+        kill(pid(limit.partner_id()), Signal::SIGKILL).expect("it runs");
+        assert!(matches!(limit.measure(3), Err(RawError::EngineGone { .. })), "{errand:?}");
+    }
+}
+
+fn pid(number: u32) -> Pid {
+    Pid::from_raw(i32::try_from(number).expect("a process id"))
+}
+
+/// Processes whose parent is this one.
+fn children(parent: u32) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").expect("processes").flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.filter(|number| stat(*number).is_some_and(|(_, of)| of == parent)).collect()
+}
+
+/// State and parent of a process.
+fn stat(number: u32) -> Option<(char, u32)> {
+    let text = fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
+    // Behind the name, which may contain anything.
+    let mut fields = text.rsplit_once(") ")?.1.split(' ');
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
+#[test]
+fn killed_in_the_middle_it_leaves_no_process_and_no_folder_behind() {
+    if placement().is_none() {
+        return;
+    }
+    let mut bench = program()
+        .args(["raw", "--beside", "--only", "devd-clients-2", "--pairs", "999"])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let id = bench.id();
+    // A daemon and two clients.
+    while children(id).len() < 3 {
+        assert!(bench.try_wait().expect("a child").is_none(), "it ended early");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let left = children(id);
+    bench.kill().expect("it runs");
+    bench.wait().expect("it ends");
+    // Without an end to it: what does not go hangs the test, which is a failure.
+    let gone = |number: &u32| stat(*number).is_none_or(|(state, _)| state == 'Z');
+    while !left.iter().all(gone) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let folders = fs::read_dir(std::env::temp_dir()).expect("a folder").flatten();
+    let prefix = format!("accel-bench-devd-{id}-");
+    let forgotten: Vec<_> =
+        folders.map(|entry| entry.file_name()).filter(|name| name.to_string_lossy().starts_with(&prefix)).collect();
+    assert!(forgotten.is_empty(), "{forgotten:?}");
 }
 
 #[test]

@@ -60,6 +60,12 @@ impl BetweenProcesses {
         Ok(Self { name, placement, errand, source, destination, partner, serial: 0, asked: 0 })
     }
 
+    /// The number of the other process.
+    #[must_use]
+    pub fn partner_id(&self) -> u32 {
+        self.partner.id()
+    }
+
     fn trips(&mut self, operations: u64) -> Result<f64, RawError> {
         let session = self.partner.session()?;
         let mut patience = session.patience();

@@ -112,6 +112,11 @@ impl Partner {
         Ok(partner)
     }
 
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child().id()
+    }
+
     /// The memory that both have in common.
     pub(crate) fn floor(&self) -> &Floor {
         &self.floor
