@@ -3,6 +3,7 @@
 use core::any::Any;
 use core::fmt;
 use core::ptr::NonNull;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 /// A piece of ordinary memory that the device's side has mapped as well, so that jobs on it cost less than on other memory.
@@ -19,6 +20,10 @@ pub struct SharedMemory {
 unsafe impl Send for SharedMemory {}
 // SAFETY: `&SharedMemory` gives the pointer out and accesses nothing.
 unsafe impl Sync for SharedMemory {}
+
+/// It is bytes, which are never half of something; and the keeper is only dropped.
+impl UnwindSafe for SharedMemory {}
+impl RefUnwindSafe for SharedMemory {}
 
 impl SharedMemory {
     /// Describes memory at `start`.

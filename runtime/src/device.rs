@@ -3,14 +3,16 @@
 use std::cell::Cell;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use spin::mutex::SpinMutexGuard;
 use uaccel_queue::{Bus, Capabilities, Cells, DeviceInfo, Driver, OpenError, Outcome, QueueRequest, TransportError};
 
+use crate::attempts::{Attempts, BUSY_PAUSE, Refusal};
 use crate::choice::Candidate;
 use crate::counters::{Counters, Tally};
+use crate::error::with_cause;
 use crate::pair::Pair;
 use crate::policy::OnLost;
 use crate::queue_core::{Home, QueueCore};
@@ -34,6 +36,8 @@ pub(crate) struct DeviceCore {
     pub(crate) reactor: Arc<Reactor>,
     /// Counts what is not counted per queue.
     pub(crate) tally: Tally,
+    /// Who asks for queues, and when not.
+    pub(crate) attempts: Attempts,
     /// The most bytes a job may write, as the first queue was granted it.
     limit: OnceLock<u64>,
 }
@@ -56,8 +60,8 @@ impl DeviceCore {
         reactor: Arc<Reactor>,
     ) -> Self {
         let Candidate { info, bus, driver, .. } = candidate;
-        let (tally, limit) = (Tally::default(), OnceLock::new());
-        Self { info, bus, driver, request, options, dropped, fork, reactor, tally, limit }
+        let (tally, attempts, limit) = (Tally::default(), Attempts::default(), OnceLock::new());
+        Self { info, bus, driver, request, options, dropped, fork, reactor, tally, attempts, limit }
     }
 
     /// The most bytes a job may write.
@@ -68,13 +72,23 @@ impl DeviceCore {
     pub(crate) fn name(&self) -> &str {
         &self.info.name
     }
+
+    /// The error of a queue that could not be opened.
+    pub(crate) fn open_failed(&self, source: OpenError) -> Error {
+        Error::Open { device: self.name().into(), source: Box::new(source) }
+    }
+
+    /// The error of a queue that was not even asked for.
+    pub(crate) fn refused(&self, refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::Busy => self.open_failed(TransportError::Busy(self.name().to_owned()).into()),
+            Refusal::Down(why) => Error::device_failed(self.name(), why),
+        }
+    }
 }
 
-/// Places for queues; those that died keep theirs, so there are more places than queues in use.
+/// Places for queues; one of which the device does not let go keeps its place, so there are more places than queues in use.
 const PLACES_PER_QUEUE: usize = 4;
-
-/// How long to leave a device alone of which other processes have all queues: asking takes system calls.
-const BUSY_PAUSE: Duration = Duration::from_millis(2);
 
 /// A device in use.
 pub(crate) struct Device {
@@ -83,8 +97,6 @@ pub(crate) struct Device {
     queues: Box<[OnceLock<Arc<QueueCore>>]>,
     /// How many places are taken.
     opened: AtomicUsize,
-    /// Held while a queue is opened. Until this time there is no use in trying: other processes have them all.
-    opening: Mutex<Option<Instant>>,
 }
 
 impl Device {
@@ -101,7 +113,7 @@ impl Device {
         if let Some(place) = queues.first() {
             place.get_or_init(|| first);
         }
-        Ok(Self { core, granted, queues, opened: AtomicUsize::new(1), opening: Mutex::new(None) })
+        Ok(Self { core, granted, queues, opened: AtomicUsize::new(1) })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -133,7 +145,7 @@ impl Device {
             for core in self.queues() {
                 match Seat::take(core) {
                     Some(seat) if matches!(*seat.home, Home::Here(_)) && will_do(core) => return Ok(seat),
-                    Some(seat) => usable += usize::from(!matches!(*seat.home, Home::Dead(_))),
+                    Some(seat) => usable += usize::from(!is_down(core, &seat.home)),
                     None => usable += 1,
                 }
             }
@@ -225,39 +237,88 @@ impl Device {
         self.queues.get(if thread < open { thread } else { thread % open })?.get()
     }
 
-    /// Opens one more queue; `false` if there are as many as there may be, or the device has no more and others can be waited for.
+    /// Opens one more queue, in the place of one that is down if there is one. `false` if there are as many as there may be, or the device has no more and
+    /// others can be waited for.
     fn open_another(&self) -> Result<bool, Error> {
-        let mut busy_until = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
-        if busy_until.is_some_and(|time| Instant::now() < time) {
-            return Ok(false);
-        }
-        // Whoever had the lock before may have opened the last one.
+        let turn = match self.core.attempts.begin() {
+            Ok(turn) => turn,
+            Err(refusal) => return self.without_another(refusal),
+        };
+        // Whoever had the turn before may have opened the last one.
         if self.usable_queues() >= self.core.options.queues {
             return Ok(false);
         }
-        let Some(place) = self.queues.iter().find(|place| place.get().is_none()) else { return Ok(false) };
-        match open_queue(&self.core) {
-            Ok(core) => {
-                place.get_or_init(|| core);
-                self.opened.fetch_add(1, Ordering::Relaxed);
+        match self.fill_a_place() {
+            Ok(()) => {
+                turn.succeeded();
                 Ok(true)
-            }
-            // Other processes have them: one will be free again.
-            Err(error) if is_busy(&error) => {
-                *busy_until = Some(Instant::now() + BUSY_PAUSE);
-                Ok(false)
             }
             Err(error) => {
                 tracing::debug!(device = self.name(), %error, "no further queue");
-                if self.usable_queues() != 0 { Ok(false) } else { Err(error) }
+                let refusal = refusal_of(&error);
+                turn.failed(refusal.clone());
+                if refusal != Refusal::Busy && self.usable_queues() == 0 { Err(error) } else { Ok(false) }
             }
         }
     }
 
-    /// How many queues are not dead.
-    fn usable_queues(&self) -> usize {
-        self.queues().filter(|core| !matches!(core.try_home().as_deref(), Some(Home::Dead(_)))).count()
+    /// What there is to do without another queue: to wait for those there are, or for other processes, or nothing.
+    fn without_another(&self, refusal: Refusal) -> Result<bool, Error> {
+        match refusal {
+            Refusal::Down(_) if self.usable_queues() == 0 => Err(self.core.refused(refusal)),
+            _ => Ok(false),
+        }
     }
+
+    /// Opens a queue where one is down, or in the next free place. The caller has the turn.
+    fn fill_a_place(&self) -> Result<(), Error> {
+        // First one that the device has let go of: with others it may take time to hear that it still has not.
+        if let Some(revived) = self.revive_one(Verdict::Dead) {
+            return revived;
+        }
+        let refused = match self.revive_one(Verdict::Unproven) {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(error)) => Some(error),
+            None => None,
+        };
+        match self.queues.iter().find(|place| place.get().is_none()) {
+            Some(place) => {
+                let core = open_queue(&self.core)?;
+                place.get_or_init(|| core);
+                self.opened.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            None => {
+                Err(refused.unwrap_or_else(|| Error::device_failed(self.name(), "it has let go of none of its queues")))
+            }
+        }
+    }
+
+    /// Brings back a queue that is down for this reason; `None` if there is none.
+    fn revive_one(&self, verdict: Verdict) -> Option<Result<(), Error>> {
+        let revived = self.queues().filter(|core| is_down_by(core, verdict)).find_map(|core| core.revive())?;
+        Some(revived.map_err(|error| self.core.open_failed(error)))
+    }
+
+    /// How many queues are not down.
+    fn usable_queues(&self) -> usize {
+        self.queues().filter(|core| core.try_home().is_none_or(|home| !is_down(core, &home))).count()
+    }
+}
+
+/// Whether nobody can use the queue. One that is a lease's is brought back by that.
+fn is_down(core: &QueueCore, home: &Home) -> bool {
+    matches!(home, Home::Down(_)) && !core.is_leased()
+}
+
+/// Whether the queue is down, and for this reason.
+fn is_down_by(core: &QueueCore, verdict: Verdict) -> bool {
+    matches!(core.try_home().as_deref(), Some(Home::Down(Some(pair))) if pair.verdict == verdict)
+}
+
+/// What an error says about asking again.
+pub(crate) fn refusal_of(error: &Error) -> Refusal {
+    if is_busy(error) { Refusal::Busy } else { Refusal::Down(with_cause(error).into()) }
 }
 
 /// Opens the first queue, waiting for one if other processes have them all.
@@ -279,7 +340,7 @@ fn is_busy(error: &Error) -> bool {
 }
 
 fn open_queue(core: &Arc<DeviceCore>) -> Result<Arc<QueueCore>, Error> {
-    let failed = |source| Error::Open { device: core.name().into(), source: Box::new(source) };
+    let failed = |source| core.open_failed(source);
     let transport = core.bus.open(&core.info.name).map_err(|error| failed(OpenError::from(error)))?;
     let cells = Arc::new(Cells::new(core.request.depth));
     let mut open = core.driver.open(transport.clone(), cells.clone(), &core.request).map_err(failed)?;
@@ -292,7 +353,7 @@ fn open_queue(core: &Arc<DeviceCore>) -> Result<Arc<QueueCore>, Error> {
     Ok(Arc::new(QueueCore::new(core.clone(), cells, pair)))
 }
 
-/// A queue that is used where it is, with its pair's home locked. When this ends, a queue that is finished is buried. Owned
+/// A queue that is used where it is, with its pair's home locked. When this ends, a queue that is finished is down. Owned
 /// jobs in flight are watched from when their futures are first polled, or dropped.
 pub(crate) struct Seat<'a> {
     core: &'a Arc<QueueCore>,
@@ -311,11 +372,11 @@ impl<'a> Seat<'a> {
         Self { core, home: core.home() }
     }
 
+    /// The queue cannot be used as it is.
     #[cold]
     fn bury(&mut self) {
-        let dead = Home::Dead("the queue did not come back after a stop".into());
-        if let Home::Here(pair) = std::mem::replace(&mut *self.home, dead) {
-            retire(self.core, pair);
+        if let Home::Here(pair) = std::mem::replace(&mut *self.home, Home::Down(None)) {
+            *self.home = Home::Down(Some(pair));
         }
     }
 }
@@ -328,25 +389,6 @@ impl Drop for Seat<'_> {
         {
             self.bury();
         }
-    }
-}
-
-/// Brings a pair back after use, or buries its queue.
-pub(crate) fn give_back(core: &Arc<QueueCore>, pair: Box<Pair>) {
-    if pair.verdict == Verdict::Usable {
-        core.bring_home(pair);
-    } else {
-        core.bury("the queue did not come back after a stop");
-        retire(core, pair);
-    }
-}
-
-/// Lets go of the halves of a queue that is finished.
-fn retire(core: &QueueCore, pair: Box<Pair>) {
-    if pair.verdict == Verdict::Unproven {
-        // The device may still use rings and buffers: what it can reach stays as it is, for ever.
-        std::mem::forget(pair);
-        std::mem::forget(core.cells.clone());
     }
 }
 

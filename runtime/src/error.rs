@@ -221,8 +221,16 @@ impl Cause {
     pub(crate) fn to_error(&self, device: &str) -> Error {
         match self {
             Self::Deadline(after) => Error::Deadline(*after),
-            Self::Device(error) => Error::device_failed(device, error),
+            Self::Device(error) => Error::device_failed(device, with_cause(error)),
         }
+    }
+}
+
+/// An error's text, with that of the one behind it: only the text is kept.
+pub(crate) fn with_cause(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {}", with_cause(cause)),
+        None => error.to_string(),
     }
 }
 
@@ -234,6 +242,9 @@ impl From<Box<DeviceError>> for Cause {
 
 impl From<TransportError> for Cause {
     fn from(error: TransportError) -> Self {
-        Self::Device(error.into())
+        Self::Device(match error {
+            TransportError::Gone => DeviceError::Gone,
+            error => error.into(),
+        })
     }
 }

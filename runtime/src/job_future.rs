@@ -218,6 +218,8 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
         self.taken.store(true, Ordering::Relaxed);
         // SAFETY: parked by `submit_owned` with this type; whoever gets something here asks no more.
         let Some((buffers, error)) = (unsafe { core.owned_slot(slot).take::<Buffers<S, D, A>>() }) else {
+            #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
+            free(slot as u32);
             return without_buffers(Error::Lost { device: core.device.name().into() });
         };
         // SAFETY: answered, and the slot is not handed back before the next line.
@@ -325,8 +327,7 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> Drop for JobFuture<S, D, A> {
                 core.leave_to_reactor();
             }
             #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
-            Abandoned::Answered => core.free_owned(slot as u32),
-            Abandoned::Lost => {}
+            Abandoned::Over => core.free_owned(slot as u32),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uaccel_queue::{Capabilities, Outcome};
 
-use crate::device::{Device, give_back};
+use crate::device::Device;
 use crate::owned::{Submitted, submit_owned};
 use crate::owned_work::OwnedWork;
 use crate::pair::Pair;
@@ -35,7 +35,7 @@ impl Lease {
     /// What the queue was granted.
     ///
     /// # Errors
-    /// [`Error::DeviceFailed`] if the queue is gone for good.
+    /// [`Error::DeviceFailed`] or [`Error::Open`] if the queue is gone and does not come back.
     pub fn granted(&mut self) -> Result<Capabilities, Error> {
         if !self.core.fork.is_home() {
             return Err(Error::Forked);
@@ -72,7 +72,8 @@ impl Lease {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Forked`], or [`Error::DeviceFailed`] if the queue is gone for good; `f` was not called then.
+    /// [`Error::Forked`], or [`Error::DeviceFailed`] or [`Error::Open`] if the queue is gone and does not come back; `f` was not called
+    /// then.
     #[inline]
     pub fn scope<'env, R>(&mut self, f: impl for<'s> FnOnce(&mut Scope<'s, 'env>) -> R) -> Result<R, Error> {
         let pair = fetched(&self.core, &mut self.pair)?;
@@ -130,7 +131,7 @@ impl Lease {
     #[cold]
     fn give_back(&mut self) {
         if let Some(pair) = self.pair.take() {
-            give_back(&self.core, pair);
+            self.core.bring_home(pair);
         }
     }
 }

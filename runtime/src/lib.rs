@@ -24,6 +24,8 @@
 //!   it never does, they are leaked, counted, and the result is [`Error::Lost`].
 //! - After `fork` the child cannot use the parent's queues: every call says [`Error::Forked`].
 
+mod absent;
+mod attempts;
 mod books;
 mod buffers;
 mod builder;

@@ -8,7 +8,7 @@
 //! | pending, watched | the device's and the holder's | [`answer`](OwnedSlot::answer), [`answer_own`](OwnedSlot::answer_own), [`lose`](OwnedSlot::lose), [`abandon`](OwnedSlot::abandon) |
 //! | abandoned | the device's and the holder's; the future is gone | [`answer`](OwnedSlot::answer), [`lose`](OwnedSlot::lose) |
 //! | answered | the future's | [`take`](OwnedSlot::take), [`abandon`](OwnedSlot::abandon) |
-//! | lost | nobody's, for ever | |
+//! | lost | nobody's, for ever; the slot is the future's | [`take`](OwnedSlot::take), [`abandon`](OwnedSlot::abandon) |
 
 use std::sync::LazyLock;
 use std::task::Waker;
@@ -58,10 +58,17 @@ unsafe impl Sync for OwnedSlot {}
 pub(crate) enum Abandoned {
     /// It is in flight; its answer frees the slot.
     InFlight,
-    /// It was answered; the slot is free now.
-    Answered,
-    /// The device has kept the buffers.
-    Lost,
+    /// It was answered, or given up; the slot is free now.
+    Over,
+}
+
+/// A job that was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lost {
+    /// Whether it had buffers, which stay for ever.
+    pub(crate) leaked: bool,
+    /// Whether its future was dropped before: nobody comes to free the slot, so it is free now.
+    pub(crate) is_free: bool,
 }
 
 impl OwnedSlot {
@@ -180,21 +187,27 @@ impl OwnedSlot {
         self.state.store(ANSWERED, Ordering::Relaxed);
     }
 
-    /// Gives the buffers of a job in flight up, because the device may use them for ever. Says whether there were any.
+    /// Gives the buffers of a job in flight up, because the device may use them for ever. `None` if no such job is in flight.
     ///
     /// # Safety
     /// The caller holds the pair.
-    pub(crate) unsafe fn lose(&self) -> bool {
+    pub(crate) unsafe fn lose(&self) -> Option<Lost> {
         if !self.is_in_flight() {
-            return false;
+            return None;
         }
         // SAFETY: in flight, so the buffers' place is the caller's.
         let leaked = self.parked.with_mut(|parked| unsafe { &mut *parked }.leak());
         // AcqRel: as in `answer`.
-        if self.state.swap(LOST, Ordering::AcqRel) == WATCHED {
+        let before = self.state.swap(LOST, Ordering::AcqRel);
+        if before == WATCHED {
             self.waker.wake();
         }
-        leaked
+        let is_free = before == ABANDONED;
+        if is_free {
+            // Relaxed: as in `take`.
+            self.state.store(FREE, Ordering::Relaxed);
+        }
+        Some(Lost { leaked, is_free })
     }
 
     /// Leaves a waker, and a deadline unless there is one. `false` if there is nothing to wait for any more.
@@ -219,8 +232,8 @@ impl OwnedSlot {
         matches!(self.state.load(Ordering::Acquire), ANSWERED | LOST)
     }
 
-    /// Takes the buffers, and why the job was taken back, if it was; the slot is free then. `None` if the device has kept the
-    /// buffers.
+    /// Takes the buffers, and why the job was taken back, if it was. `None` if the device has kept the buffers. The slot is free
+    /// then.
     ///
     /// # Safety
     /// The caller is the job's future, which has taken nothing yet, and has seen that the job [is over](Self::is_over); the
@@ -229,6 +242,8 @@ impl OwnedSlot {
     pub(crate) unsafe fn take<T: Send + 'static>(&self) -> Option<(T, Option<Error>)> {
         // Relaxed: `is_over` has acquired what came before, and nobody else changes the state any more.
         if self.state.load(Ordering::Relaxed) == LOST {
+            // Relaxed: as below.
+            self.state.store(FREE, Ordering::Relaxed);
             return None;
         }
         // SAFETY: answered, so both are the caller's, and the type is right by his promise.
@@ -255,11 +270,13 @@ impl OwnedSlot {
             }
         }
         if state == LOST {
-            return Abandoned::Lost;
+            // Relaxed: as in `take`.
+            self.state.store(FREE, Ordering::Relaxed);
+            return Abandoned::Over;
         }
         // SAFETY: answered, so the device has finished, and the buffers are the caller's.
         unsafe { self.discard() };
-        Abandoned::Answered
+        Abandoned::Over
     }
 
     fn set_deadline(&self) {
@@ -396,8 +413,10 @@ mod tests {
             };
             // SAFETY: this thread plays the future.
             let abandoned = unsafe { slot.abandon() };
-            assert!(losing.join().expect("no panic inside"));
-            assert!(matches!(abandoned, Abandoned::InFlight | Abandoned::Lost));
+            let lost = losing.join().expect("no panic inside").expect("it was in flight");
+            assert!(lost.leaked);
+            assert_eq!(lost.is_free, abandoned == Abandoned::InFlight, "one of the two frees the slot");
+            assert!(!slot.is_in_flight() && !slot.is_over(), "it can be used again");
             assert_eq!(drops.load(Ordering::Relaxed), 0);
         });
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use uaccel_queue::{Capabilities, Completer, OpenQueue, SessionId, Submitter, Transport};
 
+use crate::absent::Absent;
 use crate::queue_core::QueueCore;
 use crate::recover::Verdict;
 use crate::session::{DroppedSessions, SessionTable};
@@ -59,6 +60,13 @@ impl Pair {
             Ok(None) => Err(core.full()),
             Err(source) => Err(Error::SessionRefused { device: core.device.name().into(), source: Box::new(source) }),
         }
+    }
+
+    /// Lets go of the queue, of which the device touches nothing any more. What the slots hold stays as it is.
+    pub(crate) fn let_go(&mut self) {
+        self.submitter = Box::new(Absent);
+        self.completer = Box::new(Absent);
+        self.transport = Arc::new(Absent);
     }
 
     /// Puts freshly opened halves in the place of finished ones. What the slots hold stays as it is.

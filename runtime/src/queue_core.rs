@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
 use spin::mutex::{SpinMutex, SpinMutexGuard};
-use uaccel_queue::{Cells, DeviceError, Done, Outcome, Quiet, Status, Token};
+use uaccel_queue::{Cells, DeviceError, Done, OpenError, Outcome, Quiet, Status, Token};
 
 use crate::books::Books;
 use crate::counters::Tally;
-use crate::device::DeviceCore;
+use crate::device::{DeviceCore, refusal_of};
 use crate::error::Cause;
-use crate::owned_slot::OwnedSlot;
+use crate::owned_slot::{Lost, OwnedSlot};
 use crate::pair::Pair;
-use crate::recover;
+use crate::recover::{self, Verdict};
 use crate::sys::fork_mark::ForkMark;
 use crate::{Error, patience};
 
@@ -60,8 +60,9 @@ pub(crate) enum Home {
     Here(Box<Pair>),
     /// With a lease, which brings it back when it ends or leaves owned jobs in flight.
     Leased,
-    /// Gone: the device would not let go of this queue's memory, or does not come up again.
-    Dead(Arc<str>),
+    /// Here, but the queue cannot be used: it did not come up again, or the device would not let go of its memory. Without a pair, somebody tries to bring it back
+    /// just now.
+    Down(Option<Box<Pair>>),
 }
 
 impl QueueCore {
@@ -115,17 +116,28 @@ impl QueueCore {
         self.leased.store(leased, Ordering::Relaxed);
     }
 
-    /// Waits until the pair is at home, and takes it along.
+    /// Waits until the pair is at home, and takes it along. A queue that is down is brought back, if that can be.
     pub(crate) fn take_pair(&self) -> Result<Box<Pair>, Error> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let mut home = self.home();
             match std::mem::replace(&mut *home, Home::Leased) {
                 Home::Here(pair) => return Ok(pair),
-                Home::Dead(cause) => {
-                    *home = Home::Dead(cause.clone());
-                    return Err(Error::device_failed(self.device.name(), cause));
+                Home::Down(Some(mut pair)) => {
+                    *home = Home::Down(None);
+                    drop((home, waiting));
+                    match self.revive_in_turn(&mut pair) {
+                        Ok(()) => {
+                            *self.home() = Home::Leased;
+                            return Ok(pair);
+                        }
+                        Err(error) => {
+                            self.bring_home(pair);
+                            return Err(error);
+                        }
+                    }
                 }
+                Home::Down(None) => *home = Home::Down(None),
                 Home::Leased => {}
             }
             drop(home);
@@ -134,15 +146,39 @@ impl QueueCore {
         }
     }
 
-    /// Brings the pair back; without one, the queue is dead.
+    /// Brings the pair back to where others find it, whatever has become of the queue.
     pub(crate) fn bring_home(&self, pair: Box<Pair>) {
-        *self.home() = Home::Here(pair);
+        *self.home() = if pair.verdict == Verdict::Usable { Home::Here(pair) } else { Home::Down(Some(pair)) };
         self.tell_who_waits();
     }
 
-    pub(crate) fn bury(&self, cause: &str) {
-        *self.home() = Home::Dead(cause.into());
-        self.tell_who_waits();
+    /// Brings back a queue that is down and no lease's. Says whether it is there; `None` if it was not down, or somebody else is at it.
+    pub(crate) fn revive(&self) -> Option<Result<(), OpenError>> {
+        let mut pair = {
+            let mut home = self.try_home()?;
+            match &mut *home {
+                Home::Down(pair) if !self.is_leased() => pair.take()?,
+                _ => return None,
+            }
+        };
+        let revived = recover::revive(self, &mut pair);
+        self.bring_home(pair);
+        Some(revived)
+    }
+
+    /// As [`revive`](Self::revive), for whoever has the pair, unless the device was found down just before.
+    fn revive_in_turn(&self, pair: &mut Pair) -> Result<(), Error> {
+        let device = &self.device;
+        let turn = device.attempts.begin().map_err(|refusal| device.refused(refusal))?;
+        match recover::revive(self, pair) {
+            Ok(()) => turn.succeeded(),
+            Err(error) => {
+                let error = device.open_failed(error);
+                turn.failed(refusal_of(&error));
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Wakes who waits for the pair: with the lock, so that nobody is between his last look and his sleep.
@@ -291,12 +327,29 @@ impl QueueCore {
         left
     }
 
-    /// Gives up the buffers of every owned job in flight: the device may still use them. Slots stay taken.
+    /// Gives up every owned job in flight, and its buffers for ever: the device may still use them. Slots come back as those of other jobs do, when their
+    /// futures have seen it; the queue is not used before the device is quiet.
     pub(crate) fn lose_owned(&self, pair: &mut Pair) {
         pair.owned = 0;
-        // SAFETY: the pair is here.
-        let lost = self.slots.iter().filter(|slot| unsafe { slot.lose() }).count();
-        self.device.tally.lost.add(lost as u64);
+        let tokens: Vec<_> =
+            self.cells.in_flight().filter(|token| self.owned_slot(token.slot()).is_in_flight()).collect();
+        // SAFETY: as in `drain`.
+        let mut done = unsafe { Done::new(&self.cells, pair.slots.places()) };
+        for token in &tokens {
+            let aborted = done.complete(*token, &Outcome::failed(Status::Aborted));
+            debug_assert!(aborted.is_ok(), "the token was just found in flight");
+        }
+        let mut lost = 0;
+        for token in &tokens {
+            // SAFETY: the pair is here.
+            let Some(Lost { leaked, is_free }) = (unsafe { self.owned_slot(token.slot()).lose() }) else { continue };
+            lost += u64::from(leaked);
+            if is_free {
+                #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
+                self.free_owned(token.slot() as u32);
+            }
+        }
+        self.device.tally.lost.add(lost);
         tracing::error!(device = self.device.name(), lost, "device does not let go; buffers leaked");
     }
 
@@ -321,15 +374,20 @@ impl QueueCore {
 impl Drop for QueueCore {
     fn drop(&mut self) {
         let home = std::mem::replace(self.home.get_mut(), Home::Leased);
-        let Home::Here(mut pair) = home else {
-            // Dead queues gave up their buffers when they died.
-            return;
-        };
+        let (Home::Here(mut pair) | Home::Down(Some(mut pair))) = home else { return };
         if !self.fork.is_home() {
             // A child of the process that opened the queue: neither the device nor its descriptors nor the buffers are ours.
             std::mem::forget(pair);
             std::mem::forget(self.cells.clone());
             return;
+        }
+        if pair.verdict == Verdict::Unproven {
+            // What it can reach stays as it is, unless it has let go by now. Buffers were given up before.
+            if !matches!(pair.transport.stop(Duration::ZERO), Ok(Quiet::Proven)) {
+                std::mem::forget(pair);
+                std::mem::forget(self.cells.clone());
+                return;
+            }
         }
         if self.cells.in_flight().next().is_some() {
             match pair.transport.stop(recover::STEP) {

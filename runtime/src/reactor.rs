@@ -166,7 +166,7 @@ fn visit(core: &Arc<QueueCore>, closing: bool) -> Visit {
     let pair = match &mut *seat.home {
         Home::Here(pair) => pair,
         Home::Leased => return busy,
-        Home::Dead(_) => {
+        Home::Down(_) => {
             core.watched.store(false, Ordering::Release);
             return done(false);
         }

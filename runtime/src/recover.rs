@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use uaccel_queue::{Cancel, OpenError, Outcome, Quiet, Token};
+use uaccel_queue::{Cancel, OpenError, Outcome, Quiet, Token, Transport, TransportError};
 
 use crate::error::Cause;
 use crate::pair::Pair;
@@ -19,9 +19,9 @@ const CANCEL: Duration = Duration::from_millis(20);
 pub(crate) enum Verdict {
     /// Nothing is in flight, and the queue can be used.
     Usable,
-    /// Nothing is in flight, and the queue is finished.
+    /// Nothing is in flight, and there is no queue: another one can be opened in its place.
     Dead,
-    /// The device may still use the memory of what is in flight.
+    /// The device may still use the memory of jobs that were given up.
     Unproven,
 }
 
@@ -94,16 +94,44 @@ pub(crate) fn stop(
     }
 }
 
+/// Brings back a queue that is down. If the device had not let go of it, it is asked once more, and must have.
+pub(crate) fn revive(core: &QueueCore, pair: &mut Pair) -> Result<(), OpenError> {
+    if pair.verdict == Verdict::Unproven {
+        match pair.transport.stop(CANCEL)? {
+            Quiet::Proven => pair.verdict = Verdict::Dead,
+            Quiet::Unproven => {
+                let why = "the device may still use the memory of jobs that were given up";
+                return Err(TransportError::Refused(why.to_owned()).into());
+            }
+        }
+    }
+    open_anew(core, pair)?;
+    pair.verdict = Verdict::Usable;
+    tracing::info!(device = core.device.name(), "queue is back");
+    Ok(())
+}
+
 /// Opens the queue again, over the same transport if it can be reset, else over a new one.
 fn reopen(core: &QueueCore, pair: &mut Pair) -> Result<(), OpenError> {
-    let device = &core.device;
-    let transport = match pair.transport.reset(STEP) {
-        Ok(()) => pair.transport.clone(),
+    match pair.transport.reset(STEP) {
+        Ok(()) => open_over(core, pair, pair.transport.clone()).inspect_err(|_| pair.let_go()),
         Err(error) => {
-            tracing::warn!(device = device.name(), %error, "no reset; opening another queue");
-            device.bus.open(&device.info.name)?
+            tracing::warn!(device = core.device.name(), %error, "no reset; opening another queue");
+            open_anew(core, pair)
         }
-    };
+    }
+}
+
+/// Opens another queue in the place of one that is quiet.
+fn open_anew(core: &QueueCore, pair: &mut Pair) -> Result<(), OpenError> {
+    // A device that has few may have none to give before this one is back.
+    pair.let_go();
+    let transport = core.device.bus.open(&core.device.info.name)?;
+    open_over(core, pair, transport)
+}
+
+fn open_over(core: &QueueCore, pair: &mut Pair, transport: Arc<dyn Transport>) -> Result<(), OpenError> {
+    let device = &core.device;
     let mut open = device.driver.open(transport.clone(), Arc::clone(&core.cells), &device.request)?;
     // The same device as before: what was found out when the queue was first opened still holds.
     open.granted.faults = pair.granted.faults;

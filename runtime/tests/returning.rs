@@ -1,0 +1,175 @@
+//! Devices that go away and come back: queues come back with them, as often as it happens.
+
+#![allow(clippy::cast_possible_truncation, reason = "small numbers of the tests themselves")]
+
+mod device;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use device::{DEADLINE, PATIENCE, eventually, simulated};
+use uaccel_queue::{Transport, TransportError};
+use uaccel_runtime::{Builder, Bus, DeviceInfo, Error, Fallback, OwnedWork, Runtime, Work};
+use uaccel_sim::{Mishap, Plan, Simulator, ThreadHost, ThreadHostConfig, Warp, WarpConfig, When};
+
+/// Far more often than there are places for queues.
+const OFTEN: u8 = 200;
+
+/// A bus whose only device comes and goes.
+#[derive(Debug, Default)]
+struct Station {
+    here: Mutex<Option<Arc<ThreadHost<Warp>>>>,
+    asked: AtomicUsize,
+}
+
+impl Station {
+    fn new() -> Arc<Self> {
+        let station = Arc::new(Self::default());
+        station.arrive();
+        station
+    }
+
+    /// Another device of the same name is there.
+    fn arrive(&self) {
+        let threads = ThreadHostConfig { device: "warp0".to_owned(), workers: Some(1), pin: None };
+        let host = Simulator::warp(WarpConfig::default(), threads, Plan::default()).expect("the engine starts");
+        *self.here.lock().unwrap_or_else(PoisonError::into_inner) = Some(host);
+    }
+
+    /// The device is gone, for good.
+    fn leave(&self) {
+        let host = self.here.lock().unwrap_or_else(PoisonError::into_inner).take();
+        host.expect("it was there").unplug();
+    }
+
+    /// A runtime on it, with few places for queues.
+    fn builder(self: &Arc<Self>) -> Builder {
+        Runtime::builder().bus(self.clone()).device("warp0").fallback(Fallback::Never).queues(1).deadline(PATIENCE)
+    }
+}
+
+impl Bus for Station {
+    fn name(&self) -> &str {
+        "station"
+    }
+
+    fn devices(&self) -> Vec<DeviceInfo> {
+        let mut info = DeviceInfo::new("warp0", uaccel_warp_abi::INTERFACE);
+        info.simulated = true;
+        vec![info]
+    }
+
+    fn open(&self, device: &str) -> Result<Arc<dyn Transport>, TransportError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let host = self.here.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        host.ok_or(TransportError::Gone)?.open(device)
+    }
+}
+
+/// Whether a copy through the runtime succeeds; if not, it is the device's fault, and nothing is written.
+fn copies(byte: u8, run: impl FnOnce(Work<'_>) -> Result<(), Error>) -> bool {
+    let source = [byte; 3000];
+    let mut destination = [!byte; 3000];
+    match run(Work::copy(&source, &mut destination)) {
+        Ok(()) => {
+            assert_eq!(source, destination);
+            true
+        }
+        Err(error) => {
+            assert!(error.is_device_failure(), "{error}");
+            assert_eq!(destination, [!byte; 3000]);
+            false
+        }
+    }
+}
+
+#[test]
+fn queues_come_back_with_their_device_hundreds_of_times() {
+    let station = Station::new();
+    let runtime = station.builder().build().unwrap();
+    for round in 0..OFTEN {
+        eventually("the device is used again", || copies(round, |work| runtime.run(work).map(drop)));
+        station.leave();
+        assert!(!copies(round, |work| runtime.run(work).map(drop)), "there is no device");
+        station.arrive();
+    }
+}
+
+#[test]
+fn a_lease_comes_back_with_its_device_hundreds_of_times() {
+    let station = Station::new();
+    let runtime = station.builder().build().unwrap();
+    let mut lease = runtime.lease().unwrap();
+    for round in 0..OFTEN {
+        eventually("the device is used again", || copies(round, |work| lease.run(work).map(drop)));
+        station.leave();
+        assert!(!copies(round, |work| lease.run(work).map(drop)), "there is no device");
+        station.arrive();
+    }
+    assert_eq!(lease.granted().unwrap().depth, runtime.granted().depth);
+}
+
+#[test]
+fn jobs_in_flight_end_with_one_error_and_their_buffers_when_the_device_goes() {
+    let station = Station::new();
+    let runtime = station.builder().depth(16).build().unwrap();
+    for round in 0..OFTEN / 4 {
+        let plan = station.here.lock().unwrap().as_ref().expect("it is there").plan();
+        plan.hold();
+        let mut jobs = Vec::new();
+        eventually("jobs are taken", || {
+            jobs.extend(runtime.submit(OwnedWork::copy(vec![round; 500], vec![!round; 500])).ok());
+            jobs.len() == 16
+        });
+        station.leave();
+        for job in jobs {
+            let finished = job.wait();
+            let error = finished.result.expect_err("it was not done");
+            assert!(error.is_device_failure(), "{error}");
+            assert_eq!(finished.buffers, Some((vec![round; 500], vec![!round; 500], ())));
+        }
+        station.arrive();
+    }
+}
+
+#[test]
+fn while_a_device_is_away_the_cpu_takes_its_place_and_the_device_is_seldom_asked_for() {
+    const JOBS: usize = 3000;
+    let station = Station::new();
+    let runtime = station.builder().fallback(Fallback::OnError).build().unwrap();
+    station.leave();
+    station.asked.store(0, Ordering::Relaxed);
+    for round in 0..JOBS {
+        assert!(copies(round as u8, |work| runtime.run(work).map(drop)));
+    }
+    let asked = station.asked.load(Ordering::Relaxed);
+    assert!((1..JOBS / 2).contains(&asked), "asked {asked} times during {JOBS} jobs");
+    assert_eq!(runtime.counters().fallbacks as usize, JOBS);
+    station.arrive();
+    eventually("the device is used again", || {
+        let before = runtime.counters().fallbacks;
+        assert!(copies(1, |work| runtime.run(work).map(drop)));
+        runtime.counters().fallbacks == before
+    });
+}
+
+#[test]
+fn a_queue_that_the_device_did_not_let_go_of_comes_back_when_it_does() {
+    let (builder, plan) = simulated(WarpConfig::default());
+    let runtime = builder.queues(1).deadline(DEADLINE).build().unwrap();
+    // More often than there are places for queues.
+    for round in 0..6u8 {
+        // Begun, never answered, and the engine does not stop either.
+        plan.set(Plan { deaf: true, ..Plan::default().with(When::Nth(1), Mishap::LostCompletion) });
+        let mut lost = None;
+        eventually("a job is taken", || {
+            lost = runtime.submit(OwnedWork::copy(vec![round; 500], vec![0; 500])).ok();
+            lost.is_some()
+        });
+        let finished = lost.take().expect("taken").wait();
+        assert!(matches!(finished.result, Err(Error::Lost { .. })), "{:?}", finished.result);
+        plan.set(Plan::default());
+        eventually("the queue is used again", || copies(round, |work| runtime.run(work).map(drop)));
+    }
+    assert_eq!(runtime.counters().lost, 6);
+}
