@@ -4,6 +4,7 @@
 
 mod fake_devd;
 
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +14,7 @@ use fake_devd::{Act, FakeDevd, eventually, file, lock, nothing, nowhere};
 use nix::fcntl::SealFlag;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
-use uaccel_devd_protocol::{HelloFlags, Priority, Refusal, Reply, Request, VERSION, WelcomeFlags};
+use uaccel_devd_protocol::{Channel, HelloFlags, Priority, Refusal, Reply, Request, VERSION, WelcomeFlags};
 use uaccel_queue::{Quiet, RegionKind, Transport, TransportError, Wake};
 use uaccel_runtime::devd::{DEVD, DevdBus};
 use uaccel_runtime::{Builder, Bus, Error, Fallback, OwnedWork, Runtime, Verdict, Work};
@@ -266,24 +267,22 @@ fn an_answer_to_another_question_is_not_taken_for_this_one() {
     assert!(open(&devd).stop(SOON).is_err());
 }
 
+/// A file that is no memory to be mapped: what is wrong with it, how it is made, and what is said of it.
+type BadFile = (&'static str, fn() -> OwnedFd, &'static str);
+
 #[test]
 fn memory_that_could_vanish_or_is_too_short_is_not_mapped() {
-    let sealed = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW;
-    let bad: [(&str, fn(SealFlag) -> std::os::fd::OwnedFd, SealFlag, &str); 5] = [
-        ("can shrink", |seals| file(c"bad", 8192, seals), SealFlag::F_SEAL_GROW, "sealed against shrinking"),
-        ("is short", |seals| file(c"bad", 4095, seals), sealed, "4095 bytes"),
-        ("is empty", |seals| file(c"bad", 0, seals), sealed, "0 bytes"),
-        ("is no memory", |_| nothing(), sealed, "sealed against shrinking"),
-        (
-            "is a socket",
-            |_| uaccel_devd_protocol::Channel::pair().unwrap().0.into(),
-            sealed,
-            "sealed against shrinking",
-        ),
+    const SIZE_FIXED: SealFlag = SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW);
+    let bad: [BadFile; 5] = [
+        ("can shrink", || file(c"bad", 8192, SealFlag::F_SEAL_GROW), "sealed against shrinking"),
+        ("is short", || file(c"bad", 4095, SIZE_FIXED), "4095 bytes"),
+        ("is empty", || file(c"bad", 0, SIZE_FIXED), "0 bytes"),
+        ("is no memory", nothing, "sealed against shrinking"),
+        ("is a socket", || Channel::pair().expect("a pair").0.into(), "sealed against shrinking"),
     ];
-    for (what, make, seals, expected) in bad {
+    for (what, make, expected) in bad {
         let devd = FakeDevd::with(move |_, _, request| match request {
-            Request::Open { .. } => Act::Swap(make(seals)),
+            Request::Open { .. } => Act::Swap(make()),
             _ => Act::Answer,
         });
         let error = bus(&devd).open("devd:first").expect_err(what).to_string();
@@ -291,7 +290,7 @@ fn memory_that_could_vanish_or_is_too_short_is_not_mapped() {
         eventually("the queue is given back", || matches!(devd.heard().last(), Some(Request::Close { .. })));
 
         let devd = FakeDevd::with(move |_, _, request| match request {
-            Request::Ring { .. } => Act::Swap(make(seals)),
+            Request::Ring { .. } => Act::Swap(make()),
             _ => Act::Answer,
         });
         let error = open(&devd).ring_memory(4096).expect_err(what).to_string();
