@@ -641,7 +641,8 @@ impl<'p> Run<'p> {
                 self.problem(format!("process {process} ({role}) did not end within {HANGS:?}"));
                 let _ = child.kill();
                 let _ = child.wait();
-                self.fates.insert((process, life), Fate::Killed);
+                // What it waited for stands in its history, and is found there.
+                self.fates.insert((process, life), Fate::Ended);
             }
         }
         self.end_daemon();
