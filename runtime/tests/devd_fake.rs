@@ -432,6 +432,33 @@ fn a_call_that_lent_memory_returns_when_the_daemon_hangs_up() {
 }
 
 #[test]
+fn a_job_that_is_lost_is_not_taken_for_one_that_was_lent() {
+    let (devd, yields) = stubborn();
+    let runtime = builder(&devd).queues(1).deadline(GRACE).build().expect("it opens");
+    let caller = std::thread::spawn(move || {
+        let mut lease = runtime.lease().expect("a queue");
+        let owned = lease.submit(OwnedWork::copy(vec![1; 100], vec![0; 100])).expect("taken");
+        let (source, mut destination) = ([1; 100], [2; 100]);
+        let mut answers = Vec::new();
+        let finished = lease.scope(|scope| {
+            scope.copy(&source, &mut destination).expect("there is room");
+            scope.finish(|answer| answers.push(answer.outcome().map(drop)))
+        });
+        finished.expect("the queue was there").expect("all were answered");
+        let lost = owned.wait();
+        assert!(matches!(lost.result, Err(Error::Lost { .. })) && lost.buffers.is_none(), "{lost:?}");
+        (answers, destination)
+    });
+    eventually("the daemon was asked to stop", || {
+        devd.heard().iter().filter(|request| matches!(request, Request::Stop { .. })).count() >= 2
+    });
+    yields.store(true, Ordering::Relaxed);
+    let (answers, destination) = caller.join().expect("no panic");
+    assert!(matches!(answers[..], [Err(Error::Deadline(_))]), "one job was lent: {answers:?}");
+    assert_eq!(destination, [2; 100]);
+}
+
+#[test]
 fn owned_jobs_on_a_daemon_that_hangs_up_end_with_their_buffers() {
     let devd = FakeDevd::new();
     let runtime = builder(&devd).deadline(SOON * 60).build().expect("it opens");

@@ -14,7 +14,7 @@ use super::refusal::{CallError, ConnectError};
 use crate::sys::fork_mark::ForkMark;
 
 /// How long a daemon may take to let somebody in, and to answer what takes no time.
-pub(super) const PROMPT: Duration = Duration::from_secs(1);
+pub(super) const PROMPT: Duration = Duration::from_secs(2);
 
 /// The socket to a daemon.
 #[derive(Debug)]
@@ -79,12 +79,14 @@ impl Line {
         if !self.fork.is_home() {
             return;
         }
-        let strays = std::mem::take(&mut self.exchange().strays);
-        for stray in strays {
+        let mut strays = std::mem::take(&mut self.exchange().strays);
+        while let Some(stray) = strays.pop() {
             if self.call(&stray, &[], PROMPT).is_err() {
-                return;
+                break;
             }
         }
+        // The others another time.
+        self.exchange().strays.append(&mut strays);
     }
 
     fn exchange_once(

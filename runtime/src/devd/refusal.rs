@@ -28,16 +28,22 @@ pub(super) enum CallError {
     },
     /// It said something that makes no sense.
     #[error("uaccel-devd breaks the protocol: {0}")]
-    Malformed(#[from] DecodeError),
+    Malformed(DecodeError),
     /// It answered another question.
     #[error("uaccel-devd answers something else than was asked: {0}")]
     Unexpected(String),
     /// Something about the socket.
-    #[error("the connection to uaccel-devd fails")]
-    Channel(#[source] ChannelError),
+    #[error("the connection to uaccel-devd fails: {0}")]
+    Channel(ChannelError),
     /// The connection is the parent process's.
     #[error("the connection to uaccel-devd belongs to the parent process")]
     Forked,
+}
+
+impl From<DecodeError> for CallError {
+    fn from(error: DecodeError) -> Self {
+        Self::Malformed(error)
+    }
 }
 
 impl From<ChannelError> for CallError {

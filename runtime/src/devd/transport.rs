@@ -19,7 +19,7 @@ use crate::sys::signal_pipe::SignalPipe;
 /// How much later than asked for an answer may come.
 const GRACE: Duration = Duration::from_millis(200);
 /// How long closing may take. Whoever closes a queue that may have jobs in flight has stopped it before.
-const CLOSING: Duration = Duration::from_secs(2);
+const CLOSING: Duration = Duration::from_secs(1);
 /// The longest sleep without a look at the daemon, when nothing else bounds it.
 const LOOK: Duration = Duration::from_secs(60);
 

@@ -62,7 +62,7 @@ pub(crate) struct Client {
     number: usize,
     /// Who made the connection, by the kernel.
     pub(crate) pid: u32,
-    channel: Mutex<Option<Channel>>,
+    channel: Mutex<Option<Arc<Channel>>>,
     /// `/proc/self/mem` of the client, which it passed.
     pub(crate) memory: Mutex<Option<File>>,
     pub(crate) queues: Mutex<Vec<FakeQueue>>,
@@ -159,7 +159,7 @@ impl Shared {
             let client = Arc::new(Client {
                 number,
                 pid,
-                channel: Mutex::new(Some(channel)),
+                channel: Mutex::new(Some(Arc::new(channel))),
                 memory: Mutex::default(),
                 queues: Mutex::default(),
                 windows: Mutex::default(),
@@ -252,8 +252,9 @@ impl Shared {
             Request::Control { queue, offset, value } => {
                 if offset == user_page::ENABLE as u64 && value == 1 {
                     client.on(queue, |queue| {
-                        let (_, ring) = queue.rings.last().expect("rings before they are enabled");
-                        ring.publish(0, State::Ready.encode());
+                        if let Some((_, ring)) = queue.rings.last() {
+                            ring.publish(0, State::Ready.encode());
+                        }
                     });
                 }
                 Reply::Done
@@ -305,7 +306,9 @@ impl Client {
     }
 
     fn with_channel<T>(&self, f: impl FnOnce(&Channel) -> T) -> Option<T> {
-        lock(&self.channel).as_ref().map(f)
+        // Not locked meanwhile: others may want to hang up.
+        let channel = lock(&self.channel).clone()?;
+        Some(f(&channel))
     }
 }
 
