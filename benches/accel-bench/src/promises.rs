@@ -19,6 +19,7 @@ use uaccel_cli::daemon::DaemonError;
 use uaccel_cli::reason::with_sources;
 use uaccel_runtime::{Error, Lease, OwnedWork, Runtime};
 
+use crate::Interrupt;
 use crate::device::{Device, DeviceOptions};
 use crate::exit::Failure;
 
@@ -198,9 +199,15 @@ const DEEP: u64 = 50_000;
 const ALONE: u64 = 200_000;
 
 impl Promise {
+    /// Whether it is about several processes, and so needs a daemon of this program's own.
+    #[must_use]
+    pub fn needs_a_daemon(&self) -> bool {
+        self.name.starts_with("devd-")
+    }
+
     /// Measures both sides, and compares.
     #[must_use]
-    pub fn judge(&self, placement: Placement, pairs: usize, kills: usize) -> PromiseReport {
+    pub fn judge(&self, placement: Placement, pairs: usize, kills: usize, interrupt: &Interrupt) -> PromiseReport {
         let report = PromiseReport {
             name: self.name,
             group: self.group,
@@ -225,7 +232,7 @@ impl Promise {
         }
         let measured = Pairs::new(pairs)
             .map_err(PromiseError::from)
-            .and_then(|pairs| (self.measure)(&Bench { placement, pairs, kills }));
+            .and_then(|pairs| (self.measure)(&Bench { placement, pairs, kills, interrupt: interrupt.clone() }));
         let found = match measured {
             Ok(found) => found,
             Err(error) => return PromiseReport { error: Some(with_sources(&error)), ..report },
@@ -254,11 +261,13 @@ impl Promise {
 }
 
 /// Where and how often is measured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Bench {
     placement: Placement,
     pairs: Pairs,
     kills: usize,
+    /// Ends what is long, with what was measured until then.
+    interrupt: Interrupt,
 }
 
 impl Bench {
@@ -433,7 +442,7 @@ mod tests {
         for (index, promise) in promises.iter().enumerate() {
             assert!(promises[..index].iter().all(|other| other.name != promise.name));
         }
-        let judged = promises[0].judge(Placement::on_one_cpu(0), 9, 1);
+        let judged = promises[0].judge(Placement::on_one_cpu(0), 9, 1, &Interrupt::default());
         assert_eq!(judged.verdict, Verdict::None);
         assert!(judged.unavailable.is_some_and(|reason| reason.contains("two CPUs")));
     }

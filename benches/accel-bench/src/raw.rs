@@ -10,7 +10,7 @@ use uaccel_cli::{figures, style};
 
 use crate::cli::RawArguments;
 use crate::exit::{self, Failure};
-use crate::promises::{self, PromiseReport, Verdict};
+use crate::promises::{self, Promise, PromiseReport, Verdict};
 use crate::report::Report;
 use crate::{Interrupt, Progress};
 
@@ -177,6 +177,18 @@ fn beside(
             )
         })?;
     }
+    if all.iter().any(|promise| !promise.needs_a_daemon()) {
+        report.notes.push(
+            "the engine is the simulator on the other CPU; the limits are hand-written protocols without a framework"
+                .to_owned(),
+        );
+    }
+    if all.iter().any(Promise::needs_a_daemon) {
+        report.notes.push(
+            "for several processes a uaccel-devd of this program's own was started, on a private socket, and ended"
+                .to_owned(),
+        );
+    }
     let mut group = "";
     for promise in all {
         if interrupt.is_set() {
@@ -187,6 +199,7 @@ fn beside(
             placement,
             usize::from(arguments.pairs),
             usize::try_from(arguments.kills).unwrap_or(usize::MAX),
+            interrupt,
         );
         if !arguments.json {
             progress.aside(|| write_promise(&judged, &mut group, out))?;
@@ -201,10 +214,6 @@ fn beside(
         report.promises.push(judged);
         progress.step();
     }
-    report.notes.push(
-        "the engine is the simulator on the other CPU; the limits are hand-written protocols without a framework"
-            .to_owned(),
-    );
     Ok(())
 }
 

@@ -2,16 +2,24 @@
 
 mod support;
 
-use support::{Folder, json, run, stdout};
+use support::{Folder, json, program, run, stdout};
 use uaccel_devd::{Daemon, DaemonConfig};
 use uaccel_runtime::{Runtime, Work};
 
 #[test]
 fn its_devices_are_listed_and_described_and_its_clients_seen() {
     let folder = Folder::new("real");
-    let socket = folder.0.join("devd.sock");
+    // The usual place, if the folder is that of the session.
+    let socket = folder.0.join("uaccel/devd.sock");
     let daemon = Daemon::start(DaemonConfig::new(&socket)).expect("the daemon starts");
     let at = socket.to_str().expect("text");
+
+    let list_in = |session: &Folder| {
+        let output = program().arg("list").env("XDG_RUNTIME_DIR", session.text()).output().expect("the program starts");
+        stdout(&output)
+    };
+    assert!(list_in(&folder).contains("devd:warp0"), "a daemon at the usual place is listed: {}", list_in(&folder));
+    assert!(!list_in(&Folder::new("real-none")).contains("devd"), "without one nobody is looked for");
 
     let list = json(&["list", "--json", "--socket", at, "--root", folder.text()]);
     let device = list["devices"].as_array().expect("devices").iter().find(|device| device["name"] == "devd:warp0");

@@ -42,7 +42,7 @@ pub(super) fn promises() -> Vec<Promise> {
         many("devd-share-4", "smallest / largest share of 4", Bound::RateAtLeast(0.7), |bench| bench.devd_share(4)),
         many("devd-share-8", "smallest / largest share of 8", Bound::RateAtLeast(0.7), |bench| bench.devd_share(8)),
         life("devd-idle", "CPU of daemon and 2 clients / time", Bound::TimeAtMost(0.0), Bench::devd_idle),
-        life("devd-reclaim", "queues back after kill -9, p99 / 100 ms", Bound::TimeAtMost(1.0), Bench::devd_reclaim),
+        life("devd-reclaim", "queues back after kill, p99 / 100 ms", Bound::TimeAtMost(1.0), Bench::devd_reclaim),
     ]
 }
 
@@ -228,6 +228,9 @@ impl Bench {
         let mut team = self.team(&daemon, count, Some(self.placement.caller()))?;
         let (mut least, mut most, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.pairs.count().min(MOST_STRETCHES) {
+            if self.interrupt.is_set() && !ratios.is_empty() {
+                break;
+            }
             let mut times: Vec<f64> =
                 team.count(PER_DOORBELL, count, SHARE_STRETCH)?.iter().map(|rate| 1e9 / rate).collect();
             let spread = spread(&mut times)?;
@@ -268,6 +271,9 @@ impl Bench {
         let mut random = Random::new(1);
         let mut times = Vec::with_capacity(self.kills);
         for _ in 0..self.kills {
+            if self.interrupt.is_set() && !times.is_empty() {
+                break;
+            }
             let mut team = self.team(&daemon, 1, None)?;
             team.keep_busy(PER_DOORBELL)?;
             std::thread::sleep(Duration::from_micros(random.below(2_000) as u64));
