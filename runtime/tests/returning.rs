@@ -4,11 +4,13 @@
 
 mod device;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use device::{DEADLINE, PATIENCE, eventually, simulated};
-use uaccel_queue::{Transport, TransportError};
+use uaccel_queue::{AddressMode, Quiet, Region, RingMemory, Transport, TransportError, Wake};
 use uaccel_runtime::{Builder, Bus, DeviceInfo, Error, Fallback, OwnedWork, Runtime, Work};
 use uaccel_sim::{Mishap, Plan, Simulator, ThreadHost, ThreadHostConfig, Warp, WarpConfig, When};
 
@@ -172,4 +174,101 @@ fn a_queue_that_the_device_did_not_let_go_of_comes_back_when_it_does() {
         eventually("the queue is used again", || copies(round, |work| runtime.run(work).map(drop)));
     }
     assert_eq!(runtime.counters().lost, 6);
+}
+
+/// A device with one queue, which cannot be reset: it has to be given back before there is another one.
+#[derive(Debug)]
+struct OneQueue {
+    host: Arc<ThreadHost<Warp>>,
+    taken: Arc<AtomicBool>,
+}
+
+/// The way to that queue.
+#[derive(Debug)]
+struct OnlyQueue {
+    inner: Arc<dyn Transport>,
+    taken: Arc<AtomicBool>,
+}
+
+impl Bus for OneQueue {
+    fn name(&self) -> &str {
+        "one"
+    }
+
+    fn devices(&self) -> Vec<DeviceInfo> {
+        self.host.devices()
+    }
+
+    fn open(&self, device: &str) -> Result<Arc<dyn Transport>, TransportError> {
+        if self.taken.swap(true, Ordering::SeqCst) {
+            return Err(TransportError::Busy(device.to_owned()));
+        }
+        Ok(Arc::new(OnlyQueue { inner: self.host.open(device)?, taken: self.taken.clone() }))
+    }
+}
+
+impl Transport for OnlyQueue {
+    fn regions(&self) -> &[Region] {
+        self.inner.regions()
+    }
+
+    fn ring_memory(&self, len: usize) -> Result<RingMemory, TransportError> {
+        self.inner.ring_memory(len)
+    }
+
+    fn ring_doorbell(&self, offset: usize, value: u64) {
+        self.inner.ring_doorbell(offset, value);
+    }
+
+    fn sleep(&self, until: Option<Instant>) -> Result<Wake, TransportError> {
+        self.inner.sleep(until)
+    }
+
+    fn wake_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.inner.wake_fd()
+    }
+
+    fn clear_wake(&self) {
+        self.inner.clear_wake();
+    }
+
+    fn stop(&self, within: Duration) -> Result<Quiet, TransportError> {
+        self.inner.stop(within)
+    }
+
+    fn reset(&self, within: Duration) -> Result<(), TransportError> {
+        Err(TransportError::TimedOut { step: "reset", within })
+    }
+
+    fn is_alive(&self) -> bool {
+        self.inner.is_alive()
+    }
+
+    fn address_mode(&self) -> AddressMode {
+        self.inner.address_mode()
+    }
+}
+
+impl Drop for OnlyQueue {
+    fn drop(&mut self) {
+        self.taken.store(false, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_queue_that_cannot_be_reset_is_given_back_before_another_one_is_asked_for() {
+    let threads = ThreadHostConfig { device: "warp0".to_owned(), workers: Some(1), pin: None };
+    let host = Simulator::warp(WarpConfig::default(), threads, Plan::default()).expect("the engine starts");
+    let plan = host.plan();
+    let bus = Arc::new(OneQueue { host, taken: Arc::default() });
+    let builder = Runtime::builder().bus(bus).device("warp0").fallback(Fallback::Never);
+    let runtime = builder.queues(1).deadline(DEADLINE).build().unwrap();
+    for round in 0..3 {
+        // Begun, so that it cannot be cancelled, and never answered.
+        plan.set(Plan::default().with(When::Nth(1), Mishap::LostCompletion));
+        assert!(matches!(runtime.run(Work::nop()), Err(Error::Deadline(_))));
+        plan.set(Plan::default());
+        assert!(copies(round, |work| runtime.run(work).map(drop)), "there is another queue at once");
+    }
+    assert_eq!(runtime.counters().resets, 3);
 }

@@ -138,21 +138,23 @@ impl Line {
 
     /// Whether the daemon has hung up: it touches nothing of this process any more.
     pub(super) fn has_hung_up(&self) -> bool {
-        // Relaxed: what is known late is found out again.
-        if !self.hung_up.load(Ordering::Relaxed) && self.channel.has_hung_up().unwrap_or(false) {
+        // Acquire: pairs with the release in `set_hung_up`: who is told by another thread sees what the daemon wrote as that one does.
+        if !self.hung_up.load(Ordering::Acquire) && self.channel.has_hung_up().unwrap_or(false) {
             self.set_hung_up();
         }
-        self.hung_up.load(Ordering::Relaxed)
+        self.hung_up.load(Ordering::Acquire)
     }
 
     fn set_hung_up(&self) {
-        if !self.hung_up.swap(true, Ordering::Relaxed) {
+        // AcqRel: release for `has_hung_up`; the kernel has ordered what the daemon wrote before the caller found out.
+        if !self.hung_up.swap(true, Ordering::AcqRel) {
             tracing::warn!("uaccel-devd has hung up");
         }
     }
 
     /// Whether it is worth asking anything.
     pub(super) fn is_usable(&self) -> bool {
+        // Relaxed: as in `call`.
         self.is_home() && !self.broken.load(Ordering::Relaxed) && !self.has_hung_up()
     }
 
