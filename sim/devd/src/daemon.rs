@@ -186,7 +186,9 @@ fn welcome(house: &Arc<House>, socket: OwnedFd) -> io::Result<()> {
     };
     let alert = Arc::new(Alert::new()?);
     let Some(entry) = house.enter(alert.clone()) else { return Ok(()) };
-    let session = Session::new(house.clone(), channel, peer, greeter, alert, entry);
-    thread::Builder::new().name("devd-session".to_owned()).stack_size(STACK).spawn(move || session.run())?;
+    let house = house.clone();
+    // Made in there, so that a connection is simply closed if there is no thread.
+    let serve = move || Session::new(house, channel, peer, greeter, alert, entry).run();
+    thread::Builder::new().name("devd-session".to_owned()).stack_size(STACK).spawn(serve)?;
     Ok(())
 }

@@ -17,13 +17,15 @@ pub struct ClientMemory(Arc<Space>);
 struct Space {
     reach: Reach,
     windows: Windows,
+    /// Whose it is, for the log.
+    pasid: u32,
 }
 
 impl ClientMemory {
-    /// The memory that is reached so, without windows yet.
+    /// The memory of address space `pasid`, which is reached so, without windows yet.
     #[must_use]
-    pub fn new(reach: Reach) -> Self {
-        Self(Arc::new(Space { reach, windows: Windows::default() }))
+    pub fn new(reach: Reach, pasid: u32) -> Self {
+        Self(Arc::new(Space { reach, windows: Windows::default(), pasid }))
     }
 
     /// The way to what is not registered.
@@ -51,15 +53,25 @@ impl ClientMemory {
 
 impl JobMemory for ClientMemory {
     fn read(&self, address: u64, into: &mut [u8]) -> Option<usize> {
-        self.0.windows.read(address, into).or_else(|| self.0.reach.read(address, into))
+        let Space { reach, windows, pasid } = &*self.0;
+        let moved = windows.read(address, into).or_else(|| reach.read(address, into));
+        if moved.is_none() {
+            tracing::debug!(pasid, address = format_args!("{address:#x}"), "fault: cannot be read");
+        }
+        moved
     }
 
     fn write(&self, address: u64, from: &[u8]) -> Option<usize> {
-        self.0.windows.write(address, from).or_else(|| self.0.reach.write(address, from))
+        let Space { reach, windows, pasid } = &*self.0;
+        let moved = windows.write(address, from).or_else(|| reach.write(address, from));
+        if moved.is_none() {
+            tracing::debug!(pasid, address = format_args!("{address:#x}"), "fault: cannot be written");
+        }
+        moved
     }
 
     fn read_many(&self, parts: &mut [ReadPart<'_>]) -> usize {
-        let Space { reach, windows } = &*self.0;
+        let Space { reach, windows, .. } = &*self.0;
         let mut done = 0;
         while let Some(part) = parts.get_mut(done) {
             if windows.has(part.address) {
@@ -80,7 +92,7 @@ impl JobMemory for ClientMemory {
     }
 
     fn write_many(&self, parts: &[WritePart<'_>]) -> usize {
-        let Space { reach, windows } = &*self.0;
+        let Space { reach, windows, .. } = &*self.0;
         let mut done = 0;
         while let Some(part) = parts.get(done) {
             if windows.has(part.address) {

@@ -26,7 +26,15 @@ impl Peer {
         let pid = Some(Pid::from_raw(credentials.pid())).filter(|pid| pid.as_raw() > 0);
         // By the socket (Linux 6.5) it is the right process whatever happened meanwhile; by number it may be another one, whose end
         // then ends this connection too early. Nothing worse: memory is not reached by what is found here.
-        let life = getsockopt(&socket, PeerPidfd).ok().or_else(|| pid.and_then(|pid| open(pid).ok()));
+        let life = match getsockopt(&socket, PeerPidfd) {
+            Ok(life) => Some(life),
+            Err(errno) if is_shortage(errno) => return Err(errno.into()),
+            Err(_) => match pid.map(open) {
+                Some(Err(errno)) if is_shortage(errno) => return Err(errno.into()),
+                Some(Ok(life)) => Some(life),
+                _ => None,
+            },
+        };
         Ok(Self { pid, uid: credentials.uid(), life })
     }
 
@@ -39,10 +47,15 @@ impl Peer {
 }
 
 /// `pidfd_open(2)`, Linux 5.3. The descriptor is close-on-exec.
-fn open(pid: Pid) -> io::Result<OwnedFd> {
+fn open(pid: Pid) -> nix::Result<OwnedFd> {
     // SAFETY: the call takes numbers only.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
-    let fd = i32::try_from(Errno::result(fd)?).map_err(|_| io::ErrorKind::InvalidData)?;
+    let fd = i32::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;
     // SAFETY: the call has just made this descriptor, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Whether it is this process that has no descriptors left: then nobody is let in whose end would not be seen.
+fn is_shortage(errno: Errno) -> bool {
+    matches!(errno, Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)
 }

@@ -112,7 +112,9 @@ impl Service {
         let reach = Reach::establish(pid, binding, gate).map_err(|error| Refused::new(Refusal::NotPermitted, error))?;
         let fences = hello.flags.contains(HelloFlags::FENCED) && house.fences();
         let identity = (peer.pid.map(nix::unistd::Pid::as_raw), peer.uid, peer.command());
-        let client = Client::new(house.pasids.take(), place, identity, hello.priority, ClientMemory::new(reach));
+        let pasid = house.pasids.take();
+        let memory = ClientMemory::new(reach, pasid.number());
+        let client = Client::new(pasid, place, identity, hello.priority, memory);
         let reply = Reply::Welcome {
             version: VERSION,
             flags: if fences { WelcomeFlags::FENCES } else { WelcomeFlags::empty() },
@@ -217,13 +219,10 @@ impl Service {
         let memory = self.client.memory.clone();
         let (backing, ends) = ClientBacking::new(memory, self.alert.clone()).map_err(failed)?;
         let bell = backing.bell().try_clone_to_owned().map_err(failed)?;
+        // Before anything can be published. If it comes to nothing, the bell goes with the last descriptor of it.
+        device.add_bell(backing.bell()).map_err(|error| Refused::system("watch a doorbell", &error))?;
         let space = AddressSpace(self.client.pasid.number());
         let queue = device.open(backing, self.client.account(at), space)?;
-        if let Err(error) = device.add_bell(queue.backing().bell()) {
-            // Nothing was started in it yet.
-            device.close(&queue, Duration::ZERO);
-            return Err(Refused::system("watch a doorbell", &error));
-        }
         self.last_queue = self.last_queue.wrapping_add(1).max(1);
         let number = self.last_queue;
         self.queues.push(OpenQueue { number, device: at, queue, _place: place });

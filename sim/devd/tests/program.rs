@@ -30,9 +30,13 @@ struct Program {
 
 impl Program {
     fn start(options: &[&str]) -> Self {
+        Self::start_by(Command::new(PROGRAM), options)
+    }
+
+    /// Started by a command that takes the options.
+    fn start_by(mut command: Command, options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("devd.sock");
-        let mut command = Command::new(PROGRAM);
         command.arg("--socket").arg(&socket).args(options).stderr(Stdio::piped()).env_remove("RUST_LOG");
         let program = Self { child: command.spawn().expect("the program"), folder };
         eventually("it listens", || socket.exists());
@@ -177,6 +181,26 @@ fn nothing_is_kept_of_clients_that_come_and_go() {
     let told: Status = serde_json::from_slice(&status(&program.socket(), &["--json"]).stdout).expect("one object");
     assert_eq!((told.devices[0].queues_open, told.devices[0].leaked_queues, told.clients.len()), (0, 0, 0));
     assert!(matches!(Client::connect(&program.socket()).hello(), Reply::Welcome { pasid: 1, .. }));
+}
+
+#[test]
+fn a_server_without_descriptors_serves_those_who_are_there_and_recovers() {
+    let mut few = Command::new("sh");
+    few.args(["-c", r#"ulimit -n 60; exec "$0" "$@""#, PROGRAM]);
+    let program = Program::start_by(few, &[]);
+    let client = Client::bound(&program.socket());
+    let mut hand = client.hand();
+    let crowd: Vec<Client> = (0..60).map(|_| Client::connect(&program.socket())).collect();
+    let open = || fs::read_dir(format!("/proc/{}/fd", program.child.id())).unwrap().count();
+    eventually("none is left", || open() >= 58);
+    for round in 0..20 {
+        assert_eq!(hand.run(&job(round, Operation::Nop)), ok(round, 0, 0));
+    }
+    // Queues need some, too.
+    assert!(matches!(client.ask(&Request::Open { index: 0 }), Reply::Refused { .. }));
+    drop(crowd);
+    let late = Client::bound(&program.socket());
+    assert_eq!(late.hand().run(&job(1, Operation::Nop)), ok(1, 0, 0));
 }
 
 #[test]
