@@ -90,7 +90,7 @@ fn map(file: &OwnedFd, len: usize) -> Option<MmapRaw> {
 
 /// Stores a word where the daemon may be looking.
 fn store(map: &MmapRaw, offset: usize, value: u64) {
-    assert!(offset + 8 <= map.len() && offset % 8 == 0);
+    assert!(offset + 8 <= map.len() && offset.is_multiple_of(8));
     // SAFETY: an aligned word within the mapping; the daemon accesses it by atomics as well.
     unsafe { std::sync::atomic::AtomicU64::from_ptr(map.as_mut_ptr().add(offset).cast()) }
         .store(value, std::sync::atomic::Ordering::Release);

@@ -272,7 +272,7 @@ impl Client<'_> {
 
 fn memfd(len: usize) -> std::os::fd::OwnedFd {
     let fd = nix::sys::memfd::memfd_create(c"pages", nix::sys::memfd::MFdFlags::MFD_CLOEXEC).expect("a file in memory");
-    nix::unistd::ftruncate(&fd, len as i64).expect("its length");
+    nix::unistd::ftruncate(&fd, len.try_into().expect("a length")).expect("its length");
     fd
 }
 
