@@ -12,7 +12,8 @@ use crate::memfd::{self, MemfdError};
 
 /// One piece of a client's memory that is mapped here as well.
 ///
-/// Its bytes can change at any time, so nobody makes a slice of them: they are moved by calls of the C library, whose accesses no compiler reasons about.
+/// Its bytes can change at any time, so nobody makes a slice of them: they are moved by calls of the C library, under a lock, so that none is looked at twice
+/// by what comes behind.
 struct Window {
     id: u32,
     address: u64,

@@ -17,8 +17,8 @@ use uaccel_devd_protocol::{Reply, Request};
 use uaccel_queue::Operation;
 use uaccel_warp_abi::{Completion, State};
 
-use support::hand::{Hand, job, ok};
-use support::{Client, eventually};
+use support::hand::{Hand, copy, job, ok};
+use support::{Client, Withheld, eventually, skip};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_uaccel-devd");
 
@@ -107,6 +107,29 @@ fn it_ends_in_time_even_if_the_device_does_not_let_go_and_says_so() {
     let (ended, log) = program.end();
     assert_eq!(ended.code(), Some(3), "{log}");
     assert!(client.hear().is_none(), "the kernel hangs up when the process is gone");
+}
+
+#[test]
+fn it_ends_while_a_call_is_stuck_and_the_kernel_hangs_up_when_it_is_over() {
+    let withheld = match Withheld::new() {
+        Ok(withheld) => withheld,
+        Err(why) => return skip("an end with a call that is stuck", &why),
+    };
+    let mut program = Program::start(&["--drain", "0.2"]);
+    let client = Client::bound(&program.socket());
+    let mut hand = client.hand();
+    let mut room = vec![0; 64];
+    let mut stuck = copy(1, &[0; 64], &mut room);
+    stuck.source = withheld.address();
+    hand.submit(&stuck);
+    eventually("it is taken", || {
+        let told = status(&program.socket(), &["--json"]).stdout;
+        serde_json::from_slice::<Status>(&told).expect("one object").clients[0].blocked
+    });
+    program.signal(Signal::SIGTERM);
+    let (ended, log) = program.end();
+    assert_eq!(ended.code(), Some(3), "{log}");
+    assert!(client.hear().is_none());
 }
 
 #[test]

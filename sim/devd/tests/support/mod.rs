@@ -6,10 +6,12 @@ pub mod client;
 pub mod hand;
 pub mod process;
 pub mod server;
+pub mod withheld;
 
 pub use client::{Client, Gate};
 pub use process::Process;
 pub use server::{Server, eventually};
+pub use withheld::Withheld;
 
 /// Says loudly that a test was not made.
 pub fn skip(test: &str, why: &str) {
