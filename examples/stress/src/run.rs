@@ -166,8 +166,10 @@ pub fn run(plan: &Plan, folder: &Path) -> Result<Report, RunError> {
     if run.program.is_some() {
         run.start_daemon()?;
     }
+    run.start_clients()?;
+    run.await_clients();
     let begun = Instant::now();
-    run.start_clients(begun)?;
+    run.schedule(begun);
     let (mut reads, mut looks, mut beats) = (begun + READING, begun + plan.looking, begun);
     while begun.elapsed() < plan.length && run.report.problems.is_empty() {
         thread::sleep(Duration::from_millis(10));
@@ -244,21 +246,40 @@ impl<'p> Run<'p> {
         Client { orders, child: None, stopped: None }
     }
 
-    fn start_clients(&mut self, begun: Instant) -> Result<(), RunError> {
-        for index in 0..self.clients.len() {
-            self.start_client(index).map_err(RunError::Client)?;
+    fn start_clients(&mut self) -> Result<(), RunError> {
+        (0..self.clients.len()).try_for_each(|index| self.start_client(index).map_err(RunError::Client))
+    }
+
+    /// Waits until each of them has something to do, which takes its time on a busy machine.
+    fn await_clients(&mut self) {
+        let begun = Instant::now();
+        while self.report.problems.is_empty() {
+            let histories = self.histories();
+            let silent = self.clients.iter().map(|client| client.orders.process);
+            let silent = silent.filter(|process| histories.iter().all(|(name, _)| name.process != *process)).count();
+            if silent == 0 {
+                return;
+            }
+            if begun.elapsed() > HANGS {
+                self.problem(format!("{silent} clients have not begun within {HANGS:?}"));
+            }
+            thread::sleep(Duration::from_millis(10));
+            self.reap();
         }
-        if self.plan.events {
-            let frame = Frame {
-                length: self.plan.length,
-                processes: u32::try_from(self.clients.len()).unwrap_or(u32::MAX),
-                deadline: self.plan.deadline,
-                daemon: self.program.is_some(),
-            };
-            let schedule = Schedule::new(&frame, self.plan.seed);
-            self.actions = schedule.events.into_iter().map(|(at, event)| (begun + at, Action::Event(event))).collect();
+    }
+
+    fn schedule(&mut self, begun: Instant) {
+        if !self.plan.events {
+            return;
         }
-        Ok(())
+        let frame = Frame {
+            length: self.plan.length,
+            processes: u32::try_from(self.clients.len()).unwrap_or(u32::MAX),
+            deadline: self.plan.deadline,
+            daemon: self.program.is_some(),
+        };
+        let schedule = Schedule::new(&frame, self.plan.seed);
+        self.actions = schedule.events.into_iter().map(|(at, event)| (begun + at, Action::Event(event))).collect();
     }
 
     fn start_client(&mut self, index: usize) -> io::Result<()> {
