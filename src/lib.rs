@@ -28,6 +28,7 @@
 //!   [wait](JobFuture::wait) for.
 //! - The hot path: a [`Lease`] is a queue for one thread, with a [`Scope`] in which jobs borrow their memory. [`Work`] is any job.
 //! - Which device, how long, and when the CPU: [`Builder`], and the environment variable `UACCEL_DEVICE`.
+//! - One device for many processes: [`devd`], and the environment variable `UACCEL_DEVD`.
 //! - A driver for another device: [`driver`].
 //!
 //! # Features
@@ -45,7 +46,7 @@ pub use uaccel_runtime::{
     AddressMode, Algorithm, AlgorithmSet, Answer, Builder, Capabilities, Counters, DEVICE_VARIABLE, Direction, Entry,
     Error, Fallback, Family, Fault, FaultHandling, FaultKind, Finished, JobFuture, Lease, OnLost, Operation,
     OperationSet, Order, Outcome, OwnedWork, RawWork, ReadBuf, Refused, Rejected, Report, Room, Runtime, Scope,
-    Session, SessionSpec, SpecError, Status, Submitted, Ticket, Verdict, Work, WriteBuf,
+    Session, SessionSpec, SharedBuffer, SpecError, Status, Submitted, Ticket, Verdict, Work, WriteBuf, devd,
 };
 
 #[cfg(feature = "sim")]
