@@ -87,7 +87,8 @@ impl Options {
             cases: self.cases.clamp(1, usize::from(u16::MAX)),
             events: !self.no_kill,
             odd: !self.no_odd,
-            looking: Duration::from_secs(if self.minutes.is_some() { 60 } else { 20 }),
+            // A little less, so that the last of a minute counts.
+            telling: Duration::from_secs(if self.minutes.is_some() { 55 } else { 15 }),
             soak: self.minutes.is_some(),
             files: self.files.clone(),
             verbose: self.verbose,

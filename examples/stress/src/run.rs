@@ -29,6 +29,8 @@ const HANGS: Duration = Duration::from_secs(60);
 const AFTERMATH: Duration = Duration::from_secs(5);
 /// How often histories are read while the run goes on.
 const READING: Duration = Duration::from_secs(20);
+/// How often to look at what processes hold.
+const LOOKING: Duration = Duration::from_secs(10);
 /// The name of a device that a daemon of the run's own hosts.
 const DAEMON: &str = "devd";
 
@@ -53,8 +55,8 @@ pub struct Plan {
     pub events: bool,
     /// Whether there are processes that behave oddly.
     pub odd: bool,
-    /// How often to look at what processes hold.
-    pub looking: Duration,
+    /// How often to say what processes hold.
+    pub telling: Duration,
     /// Whether the run fails if what they hold grows.
     pub soak: bool,
     /// What to work on; generated data if empty.
@@ -170,7 +172,8 @@ pub fn run(plan: &Plan, folder: &Path) -> Result<Report, RunError> {
     run.await_clients();
     let begun = Instant::now();
     run.schedule(begun);
-    let (mut reads, mut looks, mut beats) = (begun + READING, begun + plan.looking, begun);
+    let (mut reads, mut looks, mut beats) = (begun + READING, begun + LOOKING, begun);
+    let mut told = begun;
     while begun.elapsed() < plan.length && run.report.problems.is_empty() {
         thread::sleep(Duration::from_millis(10));
         run.act();
@@ -185,8 +188,12 @@ pub fn run(plan: &Plan, folder: &Path) -> Result<Report, RunError> {
             run.read();
         }
         if now > looks {
-            looks = now + plan.looking;
-            run.look(begun.elapsed());
+            looks = now + LOOKING;
+            let line = run.look(begun.elapsed());
+            if now > told + plan.telling {
+                told = now;
+                println!("{line}");
+            }
         }
     }
     run.finish();
@@ -277,6 +284,7 @@ impl<'p> Run<'p> {
             processes: u32::try_from(self.clients.len()).unwrap_or(u32::MAX),
             deadline: self.plan.deadline,
             daemon: self.program.is_some(),
+            soak: self.plan.soak,
         };
         let schedule = Schedule::new(&frame, self.plan.seed);
         self.actions = schedule.events.into_iter().map(|(at, event)| (begun + at, Action::Event(event))).collect();
@@ -552,17 +560,17 @@ impl<'p> Run<'p> {
     }
 
     /// Looks at what everybody holds.
-    fn look(&mut self, since: Duration) {
-        let mut leaked: HashMap<u32, u64> = HashMap::new();
+    fn look(&mut self, since: Duration) -> String {
+        let mut leaked: HashMap<(u32, u32), u64> = HashMap::new();
         for (name, path) in self.histories() {
             if self.lives(&name)
                 && let Ok(glance) = History::glance(&path)
             {
-                let sum = leaked.entry(name.process).or_default();
-                *sum = (*sum).max(glance.leaked);
+                // Each segment says what its thread has leaked so far.
+                let most = leaked.entry((name.process, name.thread)).or_default();
+                *most = (*most).max(glance.leaked);
             }
         }
-        let threads = u64::from(self.plan.threads);
         let mut total = Vitals::default();
         let clients = self.clients.iter().filter_map(|client| {
             // One that becomes another program is a new one each time.
@@ -570,7 +578,7 @@ impl<'p> Run<'p> {
             Some((client.orders.process, pid, Vitals::of(pid)?))
         });
         for (process, pid, vitals) in clients.collect::<Vec<_>>() {
-            let leaked = leaked.get(&process).copied().unwrap_or_default() * threads;
+            let leaked = leaked.iter().filter(|((other, _), _)| *other == process).map(|(_, bytes)| bytes).sum();
             self.chart.note(&format!("process {process}"), pid, vitals, leaked);
             total.memory += vitals.memory;
             total.descriptors += vitals.descriptors;
@@ -617,7 +625,7 @@ impl<'p> Run<'p> {
                 Err(error) => self.problem(error.to_string()),
             }
         }
-        println!("{line}");
+        line
     }
 
     /// Lets everybody end, and reads the rest.

@@ -60,6 +60,8 @@ pub struct Frame {
     pub deadline: Duration,
     /// Whether there is a daemon.
     pub daemon: bool,
+    /// Whether who grows has to be found: the first client lives as long as the run, and the daemon for minutes.
+    pub soak: bool,
 }
 
 /// Events in their order.
@@ -78,13 +80,16 @@ const EVERY: [Duration; 5] = [
     Duration::from_secs(25),
 ];
 
-impl Schedule {
-    /// Nothing is done to anybody.
-    #[must_use]
-    pub fn quiet() -> Self {
-        Self { events: Vec::new() }
-    }
+/// The same in a soak.
+const EVERY_SOAKING: [Duration; 5] = [
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+    Duration::from_secs(45),
+    Duration::from_secs(200),
+    Duration::from_secs(400),
+];
 
+impl Schedule {
     /// The schedule of a seed. The first and the last tenth of the run are quiet.
     #[must_use]
     pub fn new(frame: &Frame, seed: u64) -> Self {
@@ -92,7 +97,7 @@ impl Schedule {
         let mut millis = |from: u64, span: usize| Duration::from_millis(from + random.below(span) as u64);
         let mut events = Vec::new();
         let (begin, end) = (frame.length / 10, frame.length - frame.length / 10);
-        for (kind, every) in EVERY.into_iter().enumerate() {
+        for (kind, every) in (if frame.soak { EVERY_SOAKING } else { EVERY }).into_iter().enumerate() {
             if kind >= 2 && !frame.daemon {
                 break;
             }
@@ -102,9 +107,10 @@ impl Schedule {
                 let process = millis(0, frame.processes.max(1) as usize).as_millis();
                 let process = u32::try_from(process).unwrap_or_default();
                 let event = match kind {
+                    0 if frame.soak => Event::KillClient { process: process.max(1) },
                     0 => Event::KillClient { process },
                     1 => Event::StopClient { process, time: millis(100, 2500) },
-                    2 => Event::StopDaemon { time: frame.deadline + millis(500, 1500) },
+                    2 => Event::StopDaemon { time: frame.deadline + millis(500, 5000) },
                     3 => Event::KillDaemon { away: millis(0, 1500) },
                     _ => Event::EndDaemon { away: millis(0, 1500) },
                 };
@@ -121,8 +127,13 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    const FRAME: Frame =
-        Frame { length: Duration::from_secs(60), processes: 4, deadline: Duration::from_secs(2), daemon: true };
+    const FRAME: Frame = Frame {
+        length: Duration::from_secs(60),
+        processes: 4,
+        deadline: Duration::from_secs(2),
+        daemon: true,
+        soak: false,
+    };
 
     #[test]
     fn the_seed_decides() {
@@ -143,6 +154,14 @@ mod tests {
             assert!(events.iter().all(|(at, _)| (6..54).contains(&at.as_secs())));
             assert!(events.is_sorted_by_key(|(at, _)| *at));
         }
+    }
+
+    #[test]
+    fn in_a_soak_the_first_client_lives_as_long_as_the_run() {
+        let events = Schedule::new(&Frame { length: Duration::from_secs(1200), soak: true, ..FRAME }, 1).events;
+        assert!(events.iter().all(|(_, event)| !matches!(event, Event::KillClient { process: 0 })));
+        let killed = |event: &Event| matches!(event, Event::KillDaemon { .. });
+        assert!((2..10).contains(&events.iter().filter(|(_, event)| killed(event)).count()));
     }
 
     #[test]

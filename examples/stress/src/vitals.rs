@@ -19,7 +19,9 @@ const SLACK: u64 = 32 << 20;
 /// Descriptors that may come on top: queues are opened when they are needed.
 const DESCRIPTORS: u64 = 16;
 /// Looks at a process before the one that later ones are compared with: until then it fills its caches.
-const SETTLING: usize = 2;
+const SETTLING: usize = 6;
+/// Looks at a process from there on, below which nothing is said of it.
+const ENOUGH: usize = 6;
 
 impl Vitals {
     /// Looks at a process. `None` if it is gone.
@@ -63,7 +65,7 @@ fn growth(name: &str, pid: i32, looks: &[(Vitals, u64)]) -> Option<String> {
     let least = |value: fn(&Vitals) -> u64| settled.iter().rev().take(3).map(|(vitals, _)| value(vitals)).min();
     let memory = least(|vitals| vitals.memory)?.saturating_sub(leaked.saturating_sub(leaked_before));
     let descriptors = least(|vitals| vitals.descriptors)?;
-    if settled.len() < 4 {
+    if settled.len() < ENOUGH {
         return None;
     }
     if memory > first.memory + first.memory / 4 + SLACK {
@@ -84,8 +86,8 @@ mod tests {
 
     fn chart(memory: impl Iterator<Item = u64>, leaked: u64) -> Chart {
         let mut chart = Chart::default();
-        for (minute, memory) in (0..).zip(memory) {
-            chart.note("a", 1, Vitals { memory, descriptors: 10, threads: 3 }, leaked * minute);
+        for (look, memory) in (0..).zip(memory) {
+            chart.note("a", 1, Vitals { memory, descriptors: 10, threads: 3 }, leaked * look);
         }
         chart
     }
@@ -93,11 +95,11 @@ mod tests {
     #[test]
     fn growth_is_growth_and_a_peak_is_not() {
         let step = 20 << 20;
-        assert_eq!(chart((0..10).map(|_| step), 0).growing().len(), 0);
-        assert_eq!(chart((0..10).map(|minute| minute * step), 0).growing().len(), 1);
-        assert_eq!(chart((0..10).map(|minute| minute * step), step).growing().len(), 0, "leaked on purpose");
-        assert_eq!(chart((0..10).map(|minute| if minute == 9 { 100 * step } else { step }), 0).growing().len(), 0);
-        assert_eq!(chart((0..4).map(|minute| minute * 100 * step), 0).growing().len(), 0, "it fills its caches");
+        assert_eq!(chart((0..20).map(|_| step), 0).growing().len(), 0);
+        assert_eq!(chart((0..20).map(|look| look * step), 0).growing().len(), 1);
+        assert_eq!(chart((0..20).map(|look| look * step), step).growing().len(), 0, "leaked on purpose");
+        assert_eq!(chart((0..20).map(|look| if look == 19 { 100 * step } else { step }), 0).growing().len(), 0);
+        assert_eq!(chart((0..11).map(|look| look * 100 * step), 0).growing().len(), 0, "it fills its caches");
     }
 
     #[test]

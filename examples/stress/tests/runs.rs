@@ -35,7 +35,8 @@ fn the_same_seed_does_the_same_to_the_same() {
 
 #[test]
 fn a_device_that_does_not_exist_is_no_good_run() {
-    let output = stress(&["--device=none-such", "--seconds=1", "--processes=1", "--threads=1", "--no-odd", "--no-kill"]);
+    let output =
+        stress(&["--device=none-such", "--seconds=1", "--processes=1", "--threads=1", "--no-odd", "--no-kill"]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(!output.status.success() && text.contains("WRONG"), "{text}");
 }
