@@ -9,8 +9,11 @@ pub(crate) const BUSY_PAUSE: Duration = Duration::from_millis(2);
 /// How long to leave a device alone that gives none for another reason, or is not there.
 const DOWN_PAUSE: Duration = Duration::from_millis(20);
 
-/// How many times as long as it took to be told so, if that is longer: a device that lets its users wait costs them a fifth of their time at most.
+/// How many times as long as it took to be told so, if that is longer: a device that lets its users wait is to cost them a small part of their time.
 const PATIENCE: u32 = 4;
+
+/// But no longer than this, so that it is found when it is back.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Who asks a device for queues: one thread at a time, and not again at once after it had none.
 #[derive(Debug, Default)]
@@ -93,7 +96,9 @@ impl Turn<'_> {
         let now = Instant::now();
         let pause = match refusal {
             Refusal::Busy => BUSY_PAUSE,
-            Refusal::Down(_) => DOWN_PAUSE.max(now.duration_since(self.begun).saturating_mul(PATIENCE)),
+            Refusal::Down(_) => {
+                now.duration_since(self.begun).saturating_mul(PATIENCE).clamp(DOWN_PAUSE, LONGEST_PAUSE)
+            }
         };
         *self.attempts.last() = Some(Failed { refusal, until: now + pause });
     }
