@@ -29,7 +29,7 @@ const SPIN: Duration = Duration::from_micros(300);
 const SOON: Duration = Duration::from_micros(200);
 /// How long a worker sleeps that others may not have seen going to sleep.
 const UNFENCED: Duration = Duration::from_millis(1);
-/// How often a ring that is the only one is looked at before its lock is let go.
+/// How often a ring that is the only one, or the only one in use, is looked at before its lock is let go.
 const LOOKS: usize = 16;
 /// The same where nobody else wants it: one worker, and a CPU for it.
 const LONG_LOOKS: usize = 64;
@@ -77,10 +77,22 @@ pub(super) struct Place<M: DeviceModel, B: Backing> {
 }
 
 impl<M: DeviceModel, B: Backing> Place<M, B> {
-    /// Whether it is passed over in this turn: it has had nothing for long, and a look costs more than it is likely to bring.
+    /// Whether it has had nothing for long.
+    #[inline]
+    fn is_quiet(&self) -> bool {
+        self.dry >= QUIET
+    }
+
+    /// Whether it is passed over in this turn: a look costs more than it is likely to bring.
     #[inline]
     fn rests(&self, turn: u32) -> bool {
-        self.dry >= QUIET && !turn.is_multiple_of(SELDOM)
+        self.is_quiet() && !turn.is_multiple_of(SELDOM)
+    }
+
+    /// How often it is looked at in one go, where one that is in use is looked at so often.
+    #[inline]
+    fn looks(&self, looks: usize) -> usize {
+        if self.is_quiet() { 1 } else { looks }
     }
 
     /// Notes what a look has found.
@@ -142,7 +154,11 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         }
         self.turn = self.turn.wrapping_add(1);
         let mut queues = mem::take(&mut self.queues);
-        let looks = match queues.len() {
+        if let [only] = &mut *queues {
+            only.dry = 0;
+        }
+        let looks = match queues.iter().filter(|place| !place.is_quiet()).count() {
+            0 => 1,
             1 if self.is_alone() && self.spare => LONG_LOOKS,
             1 => LOOKS,
             _ => 1,
@@ -155,7 +171,7 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
                 if place.rests(self.turn) {
                     continue;
                 }
-                let served = self.serve(&place.queue, looks);
+                let served = self.serve(&place.queue, place.looks(looks));
                 found |= place.note(served);
             }
             found
@@ -201,7 +217,7 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
                 queue.backlog_since.store(0, Ordering::Relaxed);
             }
             self.more = false;
-            let served = self.serve(queue, looks);
+            let served = self.serve(queue, place.looks(looks));
             if served {
                 found = true;
                 least = least.min(queue.account.time());
