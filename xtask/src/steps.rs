@@ -130,6 +130,25 @@ pub(crate) const TESTS: &[Step] = &[
         missing: nothing,
     },
     Step {
+        name: "devd",
+        proves: "many processes on one uaccel-devd: the suite, isolation, kills, stops, forks, programs that replace clients, hostile clients",
+        commands: &[
+            cargo(&["test", "--package", "uaccel-devd", "--package", "uaccel-devd-protocol"]),
+            cargo(&["test", "--package", "uaccel-runtime", "--test", "devd_conformance", "--test", "devd_processes"]),
+        ],
+        missing: nothing,
+    },
+    Step {
+        name: "stress",
+        proves: "processes and daemon killed, stopped and lied to for a minute: every byte right, every job accounted for",
+        commands: &[
+            cargo(&["build", "--quiet", "--release", "--package", "uaccel-devd", "--bin", "uaccel-devd"]),
+            cargo(&["run", "--quiet", "--release", "--package", "uaccel-stress"]),
+            cargo(&["run", "--quiet", "--release", "--package", "uaccel-stress", "--", "--device=sim", "--seconds=5"]),
+        ],
+        missing: nothing,
+    },
+    Step {
         name: "demonstration",
         proves: "accel-bench without arguments: real files, every byte verified",
         commands: &[cargo(&["run", "--quiet", "--release", "--package", "accel-bench"])],
@@ -232,13 +251,14 @@ pub(crate) const TESTS: &[Step] = &[
     },
     Step {
         name: "fuzz",
-        proves: "a short run of every fuzz target: descriptors, completions, registers, streams, adaptors",
+        proves: "a short run of every fuzz target: descriptors, completions, registers, streams, adaptors, the daemon's socket",
         commands: &[
             fuzz(&["descriptor", "--", "-runs=20000"]),
             fuzz(&["completion", "--", "-runs=50000"]),
             fuzz(&["registers", "--", "-runs=50000"]),
             fuzz(&["inflate", "--", "-runs=20000"]),
             fuzz(&["adaptors", "--", "-runs=5000"]),
+            fuzz(&["socket", "--", "-runs=20000", "-len_control=0"]),
         ],
         missing: other_machine,
     },
