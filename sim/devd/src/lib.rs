@@ -43,7 +43,6 @@ pub mod reach;
 mod refused;
 mod service;
 mod session;
-mod socket_path;
 mod status;
 pub mod window;
 
@@ -55,5 +54,5 @@ pub use listener::Listener;
 pub use memfd::MemfdError;
 pub use memory::ClientMemory;
 pub use plan_file::{PlanError, read_plan};
-pub use socket_path::{VARIABLE, default_socket};
 pub use status::{ClientStatus, DeviceStatus, Status};
+pub use uaccel_devd_protocol::{SOCKET_VARIABLE, default_socket};

@@ -498,7 +498,10 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
             self.generation = 0;
             self.hands.shared.sleepers.sleep(until);
         }
-        self.begin_polling();
+        // Relieved in that last round it goes home, and nobody would count it off again.
+        if !self.hands.is_relieved() {
+            self.begin_polling();
+        }
     }
 }
 
