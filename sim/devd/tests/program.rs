@@ -222,6 +222,7 @@ fn a_server_without_descriptors_serves_those_who_are_there_and_recovers() {
     // Queues need some, too.
     assert!(matches!(client.ask(&Request::Open { index: 0 }), Reply::Refused { .. }));
     drop(crowd);
+    eventually("they are back", || open() <= 40);
     let late = Client::bound(&program.socket());
     assert_eq!(late.hand().run(&job(1, Operation::Nop)), ok(1, 0, 0));
 }
