@@ -6,7 +6,7 @@
 //!
 //! # What client and daemon share
 //!
-//! Per queue a page of registers and ring memory, in memory files that cannot become shorter; a pipe of which a byte is a signal; and an eventfd, the doorbell
+//! Per queue a page of registers and ring memory, in memory files that cannot become shorter; a socket of which a byte is a signal; and an eventfd, the doorbell
 //! of a daemon that sleeps. The way of a job has no socket and, while both sides are busy, no system call. What is rare goes over one socket per
 //! bus and process (`uaccel_devd_protocol`).
 //!

@@ -14,7 +14,7 @@ use super::line::PROMPT;
 use super::refusal::CallError;
 use crate::sys::doorbell::Doorbell;
 use crate::sys::peer_map::PeerMap;
-use crate::sys::signal_pipe::SignalPipe;
+use crate::sys::signal_socket::SignalSocket;
 
 /// How much later than asked for an answer may come.
 const GRACE: Duration = Duration::from_millis(200);
@@ -29,7 +29,7 @@ pub(super) struct DevdTransport {
     connection: Arc<Connection>,
     queue: u32,
     regions: [Region; 1],
-    signal: SignalPipe,
+    signal: SignalSocket,
     bell: Doorbell,
 }
 
@@ -55,7 +55,7 @@ impl DevdTransport {
     fn furnish(device: &str, connection: &Arc<Connection>, queue: u32, ends: Vec<OwnedFd>) -> Result<Self, String> {
         let [page, signal, bell] = <[OwnedFd; 3]>::try_from(ends).map_err(|_| "no page, signal and bell")?;
         let page = PeerMap::new(&page, user_page::SIZE).map_err(|error| format!("the user page: {error}"))?;
-        let signal = SignalPipe::new(signal).map_err(|error| format!("the signal: {error}"))?;
+        let signal = SignalSocket::new(signal).map_err(|error| format!("the signal: {error}"))?;
         let (start, len) = (page.start(), page.len());
         // SAFETY: whole pages, mapped while the keeper lives; both sides access them as words of 64 bits, volatile or atomic.
         let regions = [unsafe { Region::new(RegionKind::User, start, len, Arc::new(page)) }];
@@ -153,9 +153,9 @@ impl Transport for DevdTransport {
         });
         match stopped {
             Ok(true) => Ok(Quiet::Proven),
-            Ok(false) | Err(CallError::TimedOut(_)) => Ok(Quiet::Unproven),
             // Whatever was said before: the daemon hangs up only when it touches nothing any more.
-            Err(_) if self.connection.has_hung_up() => Ok(Quiet::Proven),
+            _ if self.connection.has_hung_up() => Ok(Quiet::Proven),
+            Ok(false) | Err(CallError::TimedOut(_)) => Ok(Quiet::Unproven),
             Err(error) => Err(error.on(&self.device, "stopping a queue")),
         }
     }

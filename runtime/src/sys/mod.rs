@@ -12,7 +12,7 @@ pub(crate) mod process_memory;
 pub(crate) mod sealed_memory;
 pub(crate) mod sigbus;
 pub(crate) mod signal;
-pub(crate) mod signal_pipe;
+pub(crate) mod signal_socket;
 pub(crate) mod store_barrier;
 pub(crate) mod uacce_node;
 pub(crate) mod uapi;

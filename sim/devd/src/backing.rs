@@ -1,13 +1,14 @@
 //! What one queue of a client stands on.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memmap2::MmapRaw;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::unistd::{pipe2, write};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, send, setsockopt, shutdown, socketpair, sockopt,
+};
 use uaccel_sim::UserPage;
 use uaccel_sim::pool::{Backing, RingBlock, Rings};
 
@@ -15,12 +16,14 @@ use crate::alert::Alert;
 use crate::memfd;
 use crate::memory::ClientMemory;
 
+/// Bytes of the buffer for signals, the least the kernel gives.
+const SIGNALS: usize = 4608;
 /// Pieces of ring memory a queue can have.
 const RINGS: usize = 4;
 
-/// What one queue stands on: registers and rings in memory files that the client maps too, a pipe to wake the client, an eventfd for its doorbell.
+/// What one queue stands on: registers and rings in memory files that the client maps too, a socket to wake the client, an eventfd for its doorbell.
 ///
-/// The client can write all of the memory at any time. It has the reading end of the pipe only, and nobody here reads or writes the eventfd, so
+/// The client can write all of the memory at any time. A signal is sent without waiting for the receiver, and nobody here reads or writes the eventfd, so
 /// there is no call of ours that it could block.
 #[derive(Debug)]
 pub(crate) struct ClientBacking {
@@ -64,11 +67,12 @@ impl ClientBacking {
     /// A new queue, and what its client gets.
     pub(crate) fn new(memory: ClientMemory, alert: Arc<Alert>) -> io::Result<(Self, Ends)> {
         let (page_file, page) = memfd::create(c"uaccel-page", UserPage::SIZE)?;
-        let (read, signal) = pipe2(OFlag::O_CLOEXEC)?;
-        // The two ends are two open files, so what the client does to its flags changes nothing here.
-        fcntl(&signal, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        // One byte that has not been read says it all; a user has only so much room for pipes.
-        let _ = fcntl(&signal, FcntlArg::F_SETPIPE_SZ(4096));
+        // Not a pipe: its reader holds the pipe's lock while the kernel copies to memory of his, which may not answer, and a writer waits for that lock even
+        // if he asked not to wait. Who sends to a socket never waits for the receiver.
+        let (read, signal) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
+        // One byte that has not been read says it all, and nothing is taken from the client.
+        setsockopt(&signal, sockopt::SndBuf, &SIGNALS)?;
+        shutdown(signal.as_raw_fd(), Shutdown::Read)?;
         let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC)?;
         let backing = Self { page, rings: Mutex::default(), memory, signal, bell, alert };
         Ok((backing, Ends { page: page_file, signal: read }))
@@ -122,8 +126,8 @@ impl Backing for ClientBacking {
     }
 
     fn signal(&self) {
-        // A full pipe is readable already; without a reader nobody wants to know.
-        let _ = write(&self.signal, &[1]);
+        // A full socket is readable already; without a reader nobody wants to know.
+        let _ = send(self.signal.as_raw_fd(), &[1], MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL);
     }
 
     /// The client reads its own end.

@@ -36,8 +36,8 @@ pub(crate) struct Session {
     /// Its place among those who have not said who they are.
     greeter: Option<Place>,
     service: Option<Service>,
-    /// When the client was last heard of.
-    heard: Instant,
+    /// When the client came.
+    since: Instant,
 }
 
 /// Why a session ends.
@@ -84,7 +84,7 @@ impl Session {
             entry,
             greeter: Some(greeter),
             service: None,
-            heard: Instant::now(),
+            since: Instant::now(),
         }
     }
 
@@ -139,7 +139,7 @@ impl Session {
         let timeout = if closing {
             Some(LOOK)
         } else if self.service.is_none() {
-            let left = self.house.greeting.saturating_sub(self.heard.elapsed());
+            let left = self.house.greeting.saturating_sub(self.since.elapsed());
             if left.is_zero() {
                 return Event::End(End::Silent);
             }
@@ -183,7 +183,6 @@ impl Session {
 
     /// Answers one message.
     fn answer(&mut self, packet: Packet) -> Result<(), End> {
-        self.heard = Instant::now();
         let (serial, request) = match Request::decode(&packet.bytes, packet.descriptors.len()) {
             Ok(decoded) => decoded,
             Err(error) => {

@@ -2,14 +2,16 @@
 
 mod support;
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use memmap2::MmapOptions;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::{Uid, geteuid};
 use uaccel_devd::Status;
@@ -296,6 +298,40 @@ fn a_client_whose_memory_does_not_answer_is_given_up_alone() {
     eventually("it is over", || client.try_ask(&Request::Device { index: 0 }, &[]).is_none());
     assert_eq!(server.pasids(), [1]);
     bystander.works();
+}
+
+#[test]
+fn a_signal_that_is_read_into_memory_that_does_not_answer_holds_up_nobody() {
+    let withheld = match Withheld::new() {
+        Ok(withheld) => withheld,
+        Err(why) => return skip("memory that does not answer", &why),
+    };
+    let server = Server::start();
+    let mut bystander = Bystander::of(&server);
+    let client = Client::bound(&server.socket());
+    let mut hand = client.hand();
+    hand.arm();
+    assert_eq!(hand.run(&job(1, Operation::Nop)), ok(1, 0, 0));
+    let signal = hand.transport.wake_fd().expect("a signal").try_clone_to_owned().expect("a descriptor");
+    eventually("it is signalled", || {
+        let mut events = [PollFd::new(signal.as_fd(), PollFlags::POLLIN)];
+        poll(&mut events, PollTimeout::ZERO).expect("polled") == 1
+    });
+    let address = withheld.address();
+    let reader = thread::spawn(move || {
+        let place = std::ptr::with_exposed_provenance_mut(usize::try_from(address).unwrap());
+        // SAFETY: a page of the test's own, which nobody refers to. The kernel waits for its content, and so does this call.
+        unsafe { libc::read(signal.as_raw_fd(), place, 1) }
+    });
+    // Most of the time enough for the call to be where it stays.
+    thread::sleep(Duration::from_millis(50));
+    for round in 2..10 {
+        hand.arm();
+        assert_eq!(hand.run(&job(round, Operation::Nop)), ok(round, 0, 0));
+        bystander.works();
+    }
+    drop(withheld);
+    reader.join().expect("it came back");
 }
 
 #[test]

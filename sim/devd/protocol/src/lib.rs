@@ -33,7 +33,7 @@
 //! | --- | --- | --- | --- | --- |
 //! | [`Welcome`](Reply::Welcome) | 1 | version, flags, PASID, queues, windows, bytes of windows | | |
 //! | [`Device`](Reply::Device) | 2 | devices, queues, free queues | name, line feed, interface | |
-//! | [`Opened`](Reply::Opened) | 3 | | | user page, signal (pipe), bell (eventfd) |
+//! | [`Opened`](Reply::Opened) | 3 | | | user page, signal (socket), bell (eventfd) |
 //! | [`Ring`](Reply::Ring) | 4 | device address, length | | sealed memfd |
 //! | [`Done`](Reply::Done) | 5 | | | |
 //! | [`Stopped`](Reply::Stopped) | 6 | 1 if quiet, 0 if that is not proven | | |

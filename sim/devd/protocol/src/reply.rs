@@ -49,7 +49,7 @@ pub enum Reply {
         /// The name of its programming interface.
         interface: String,
     },
-    /// A queue is open. Three descriptors: its user page (a memfd of 4096 bytes that can neither shrink nor grow), a pipe of which a byte is a signal, and
+    /// A queue is open. Three descriptors: its user page (a memfd of 4096 bytes that can neither shrink nor grow), a socket of which a byte is a signal, and
     /// an eventfd whose write is a doorbell.
     Opened {
         /// Which.

@@ -1,4 +1,4 @@
-//! Signals that come as bytes through a pipe.
+//! Signals that come as bytes through a socket.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,25 +11,25 @@ use nix::unistd::read;
 
 use super::signal;
 
-/// The end of a pipe that becomes readable with a signal, and when nobody is left who could send one.
+/// The end of a socket, or of a pipe, that becomes readable with a signal, and when nobody is left who could send one.
 #[derive(Debug)]
-pub(crate) struct SignalPipe {
-    pipe: OwnedFd,
+pub(crate) struct SignalSocket {
+    end: OwnedFd,
     ended: AtomicBool,
 }
 
-impl SignalPipe {
-    pub(crate) fn new(pipe: OwnedFd) -> io::Result<Self> {
-        let flags = OFlag::from_bits_truncate(fcntl(&pipe, FcntlArg::F_GETFL)?);
-        fcntl(&pipe, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-        Ok(Self { pipe, ended: AtomicBool::new(false) })
+impl SignalSocket {
+    pub(crate) fn new(end: OwnedFd) -> io::Result<Self> {
+        let flags = OFlag::from_bits_truncate(fcntl(&end, FcntlArg::F_GETFL)?);
+        fcntl(&end, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+        Ok(Self { end, ended: AtomicBool::new(false) })
     }
 
     /// Takes the signals that are there, and says whether there were any.
     pub(crate) fn take(&self) -> bool {
         // As many as nobody takes back one by one; what is left shows again.
         let mut bytes = [0; 256];
-        match read(&self.pipe, &mut bytes) {
+        match read(&self.end, &mut bytes) {
             Ok(0) => {
                 // Relaxed: a note that stays, and orders nothing.
                 self.ended.store(true, Ordering::Relaxed);
@@ -54,13 +54,13 @@ impl SignalPipe {
     /// Sleeps until there is a signal or none can come, until `other` is hung up, or for `within`. Takes what signals there are and says whether there
     /// were any.
     pub(crate) fn sleep(&self, other: BorrowedFd<'_>, within: Duration) -> io::Result<bool> {
-        signal::sleep_beside(self.pipe.as_fd(), other, within)?;
+        signal::sleep_beside(self.end.as_fd(), other, within)?;
         Ok(self.take())
     }
 }
 
-impl AsFd for SignalPipe {
+impl AsFd for SignalSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.pipe.as_fd()
+        self.end.as_fd()
     }
 }
