@@ -259,9 +259,7 @@ impl<M: DeviceModel, B: Backing> Core<M, B> {
         let shared = self.shared.clone();
         let stand_in = move |post: &Arc<Post>| {
             let role = if post.is_lane() { Role::Lane } else { Role::Worker };
-            if let Err(error) = starter.start(role, None) {
-                tracing::error!(%error, "nobody can stand in for a thread that is held up");
-            }
+            starter.start(role, None).inspect_err(|error| tracing::debug!(%error, "no thread")).is_ok()
         };
         let watch = Watch::new(shared, patience, Box::new(stand_in));
         let thread = thread::Builder::new().name(format!("{}-watch", self.name)).spawn(move || watch.run());

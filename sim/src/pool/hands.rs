@@ -127,6 +127,8 @@ impl<M: DeviceModel, B: Backing> Hands<M, B> {
     /// The thread has let go of the queue's memory.
     pub(super) fn end_serving(&self, queue: &Queue<M, B>) {
         self.post.end();
+        // Full fence between saying that the thread is through and looking whether somebody stops the queue. Pairs with `Shared::begin_stop`.
+        fence(Ordering::SeqCst);
         if queue.is_stopping() && queue.owes_stopped.load(Ordering::SeqCst) {
             self.shared.settle(queue);
         }

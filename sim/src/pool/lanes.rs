@@ -1,5 +1,6 @@
 //! Long jobs, which have threads of their own, so that short ones need not wait for them.
 
+use core::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::Backing;
@@ -12,6 +13,10 @@ use crate::{DeviceModel, WorkItem};
 
 /// Estimated nanoseconds from which on a job is long. Waking a thread for it costs a tenth at most.
 const LONG: u64 = 500_000;
+/// More jobs of one queue than the largest ring has. Who has so many waiting has written over descriptors that are not answered.
+const MOST: usize = 8192;
+/// Nanoseconds after which a job comes before those of users that are new, or were idle.
+const OVERDUE: u64 = 100_000_000;
 
 /// Long jobs that have not begun.
 pub(super) struct Lanes<M: DeviceModel, B: Backing> {
@@ -44,25 +49,36 @@ impl<M: DeviceModel, B: Backing> Lanes<M, B> {
         self.threads != 0 && item.cost() >= LONG
     }
 
-    /// Leaves a job to a lane. The caller is seen to serve the queue.
-    pub(super) fn push(&self, queue: &Arc<Queue<M, B>>, item: WorkItem, since: u64) {
-        self.waiting().push(Waiting { queue: queue.clone(), item, since });
+    /// Leaves a job to a lane, unless the queue has more waiting than it can have; `false` then. The caller is seen to serve the queue.
+    pub(super) fn push(&self, queue: &Arc<Queue<M, B>>, item: WorkItem, since: u64) -> bool {
+        let mut waiting = self.waiting();
+        // Relaxed, here and below: under the lock.
+        if queue.in_lanes.load(Ordering::Relaxed) >= MOST {
+            return false;
+        }
+        queue.in_lanes.fetch_add(1, Ordering::Relaxed);
+        waiting.push(Waiting { queue: queue.clone(), item, since });
+        drop(waiting);
         self.bell.notify_one();
+        true
     }
 
     /// Cancels a job that has not begun, and gives it back.
     pub(super) fn cancel(&self, queue: u64, tag: u64) -> Option<WorkItem> {
         let mut waiting = self.waiting();
         let at = waiting.iter().position(|waiting| waiting.queue.id == queue && waiting.item.tag == tag)?;
-        let mut item = waiting.remove(at).item;
+        let Waiting { queue, mut item, .. } = waiting.remove(at);
+        queue.in_lanes.fetch_sub(1, Ordering::Relaxed);
         item.cancel();
         Some(item)
     }
 
     /// Drops the jobs of a queue, unanswered.
-    pub(super) fn purge(&self, queue: u64) {
+    pub(super) fn purge(&self, queue: &Queue<M, B>) {
         if self.threads != 0 {
-            self.waiting().retain(|waiting| waiting.queue.id != queue);
+            let mut waiting = self.waiting();
+            waiting.retain(|waiting| waiting.queue.id != queue.id);
+            queue.in_lanes.store(0, Ordering::Relaxed);
         }
     }
 
@@ -89,6 +105,7 @@ impl<M: DeviceModel, B: Backing> Lane<M, B> {
     /// Works until the pool is shut, or somebody stands in.
     pub(super) fn run(mut self) {
         while let Some(Waiting { queue, item, since }) = self.next() {
+            self.0.shared.alert();
             if !queue.is_stopping() {
                 self.perform(&queue, item, since);
             }
@@ -109,9 +126,17 @@ impl<M: DeviceModel, B: Backing> Lane<M, B> {
             if shared.is_shut() {
                 return None;
             }
+            // Relaxed: as all of the schedule.
+            let (floor, now) = (shared.floor.load(Ordering::Relaxed), shared.clock());
             let ready = waiting.iter().enumerate().filter(|(_, waiting)| !waiting.queue.account.is_blocked());
-            if let Some((at, _)) = ready.min_by_key(|(at, waiting)| (waiting.queue.account.time(), *at)) {
+            let first = ready.min_by_key(|(at, waiting)| {
+                // Who has waited for long comes first, however many users come anew.
+                let overdue = now.saturating_sub(waiting.since) > OVERDUE;
+                (!overdue, if overdue { waiting.since } else { waiting.queue.account.time().max(floor) }, *at)
+            });
+            if let Some((at, _)) = first {
                 let next = waiting.remove(at);
+                next.queue.in_lanes.fetch_sub(1, Ordering::Relaxed);
                 // Under the lock: who purges later sees it.
                 self.0.post.begin(next.queue.id);
                 return Some(next);

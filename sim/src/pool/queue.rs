@@ -32,6 +32,8 @@ pub struct Queue<M: DeviceModel, B: Backing> {
     pub(super) owes_stopped: AtomicBool,
     /// Whether the device gave up on the queue; only a reset helps.
     pub(super) failed: AtomicBool,
+    /// Its jobs that wait for a lane. Changed under the lock of the lanes.
+    pub(super) in_lanes: AtomicUsize,
     /// Since when jobs were seen waiting in the ring, on the pool's clock; 0 if none were.
     pub(super) backlog_since: AtomicU64,
     pub(super) counters: Counters,
@@ -71,6 +73,7 @@ impl<M: DeviceModel, B: Backing> Queue<M, B> {
             stopping: AtomicBool::new(false),
             owes_stopped: AtomicBool::new(false),
             failed: AtomicBool::new(false),
+            in_lanes: AtomicUsize::new(0),
             backlog_since: AtomicU64::new(0),
             counters: Counters::default(),
         }

@@ -1,6 +1,6 @@
 //! What the threads of a pool and its users have in common.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -164,11 +164,11 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
 
     /// Acts on a doorbell that changes the set-up.
     pub(super) fn control(&self, queue: &Queue<M, B>, offset: usize, value: u64) {
+        let port = PoolPort::new(queue.backing.rings(), queue.memory.clone());
+        let mut fetch = queue.fetch_side();
         if queue.failed.load(Ordering::Relaxed) {
             return;
         }
-        let port = PoolPort::new(queue.backing.rings(), queue.memory.clone());
-        let mut fetch = queue.fetch_side();
         let mut complete = queue.complete_side();
         let page = queue.backing.page();
         let control = self.model.control(&mut fetch.submissions, &mut complete.completions, &port, page, offset, value);
@@ -183,7 +183,7 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
             // The workers may all be asleep, and this queue's need-wake-up word does not say so.
             Control::Started => self.sleepers.wake(),
             Control::Stop => self.begin_stop(queue),
-            Control::Refused => tracing::warn!(queue = queue.id, "queue set-up refused"),
+            Control::Refused => tracing::debug!(queue = queue.id, "queue set-up refused"),
             Control::Unchanged => {}
         }
     }
@@ -232,13 +232,23 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
         }
         queue.owes_stopped.store(true, Ordering::SeqCst);
         self.halt(queue);
+        // Full fence between demanding the stop and looking who serves. Pairs with `Hands::end_serving`: either the thread is seen to be through, or it
+        // sees the demand.
+        fence(Ordering::SeqCst);
         self.settle(queue);
     }
 
     /// Tells the user that the queue has stopped, if that is owed and true.
     pub(super) fn settle(&self, queue: &Queue<M, B>) {
-        if self.await_quiet(queue, Duration::ZERO) && queue.owes_stopped.swap(false, Ordering::SeqCst) {
-            self.tell_stopped(queue);
+        // Under this lock it cannot be reset or started meanwhile.
+        let mut side = queue.fetch_side();
+        let stopped = queue.is_stopping()
+            && queue.owes_stopped.load(Ordering::SeqCst)
+            && self.await_quiet(queue, Duration::ZERO)
+            && queue.owes_stopped.swap(false, Ordering::SeqCst);
+        if stopped {
+            let side = &mut *side;
+            self.model.stopped(&mut side.submissions, &side.port);
         }
     }
 
@@ -347,7 +357,7 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
     fn purge(&self, queue: &Queue<M, B>) {
         queue.held().clear();
         self.timeline().purge(queue.id);
-        self.lanes.purge(queue.id);
+        self.lanes.purge(queue);
         queue.complete_side().late.clear();
     }
 

@@ -14,6 +14,7 @@ use crate::{DeviceModel, Mishap, WorkItem};
 impl<M: DeviceModel, B: Backing> Worker<M, B> {
     /// Does the jobs that were taken as the plan says.
     pub(super) fn work_to_plan(&mut self, queue: &Arc<Queue<M, B>>) {
+        self.worked = true;
         let begun = if self.hands.shared.keeps_accounts { self.hands.shared.clock() } else { 0 };
         let mut items = mem::take(&mut self.taken.items);
         for tag in self.taken.cancels.drain(..) {

@@ -49,8 +49,8 @@ impl Alarm {
     }
 }
 
-/// Starts a thread in the place of the one that had this post.
-pub(super) type StandIn = Box<dyn Fn(&Arc<Post>) + Send>;
+/// Starts a thread in the place of the one that had this post; says whether there is one.
+pub(super) type StandIn = Box<dyn Fn(&Arc<Post>) -> bool + Send>;
 
 /// Looks whether threads of the pool are held up.
 pub(super) struct Watch<M: DeviceModel, B: Backing> {
@@ -60,6 +60,8 @@ pub(super) struct Watch<M: DeviceModel, B: Backing> {
     /// Inside which call each thread was at the last look, by its post.
     seen: HashMap<usize, u64>,
     held_up: Vec<HeldUp<M, B>>,
+    /// Posts for which nobody could be found yet.
+    vacant: Vec<Arc<Post>>,
 }
 
 /// A thread that others stand in for.
@@ -71,7 +73,7 @@ struct HeldUp<M: DeviceModel, B: Backing> {
 
 impl<M: DeviceModel, B: Backing> Watch<M, B> {
     pub(super) fn new(shared: Arc<Shared<M, B>>, patience: Duration, stand_in: StandIn) -> Self {
-        Self { shared, patience, stand_in, seen: HashMap::new(), held_up: Vec::new() }
+        Self { shared, patience, stand_in, seen: HashMap::new(), held_up: Vec::new(), vacant: Vec::new() }
     }
 
     /// Watches until the pool is shut.
@@ -104,6 +106,7 @@ impl<M: DeviceModel, B: Backing> Watch<M, B> {
             }
         }
         self.seen = seen;
+        self.vacant.retain(|post| !(self.stand_in)(post));
         let (patience, now) = (self.patience, Instant::now());
         self.held_up.retain(|held_up| {
             let still = held_up.post.serving() == held_up.queue.id;
@@ -114,7 +117,7 @@ impl<M: DeviceModel, B: Backing> Watch<M, B> {
             }
             still && !over
         });
-        busy || !self.held_up.is_empty()
+        busy || !self.held_up.is_empty() || !self.vacant.is_empty()
     }
 
     /// Has another thread stand in for one that is held up.
@@ -125,13 +128,19 @@ impl<M: DeviceModel, B: Backing> Watch<M, B> {
         queue.account.hold_up();
         if !post.relieve(inside) {
             queue.account.let_go();
+            // Somebody may have passed its jobs over meanwhile, and sleep.
+            self.shared.lanes.stir();
+            self.shared.sleepers.wake();
             return;
         }
         tracing::debug!(queue = queue.id, "a thread is held up in the memory of a user; another stands in");
         if post.is_polling() {
             self.shared.sleepers.begin_work();
         }
-        (self.stand_in)(post);
+        if !(self.stand_in)(post) {
+            tracing::error!("nobody can stand in for a thread that is held up; trying again");
+            self.vacant.push(post.clone());
+        }
         self.held_up.push(HeldUp { post: post.clone(), queue, since: Instant::now() });
     }
 }

@@ -65,6 +65,10 @@ pub(super) struct Worker<M: DeviceModel, B: Backing> {
     pub(super) missing: u64,
     /// Whether the queue served last has more.
     more: bool,
+    /// Whether the queue that was last to be served was somebody else's at the moment.
+    missed: bool,
+    /// Whether the last round had work beside which a look at a queue is nothing.
+    pub(super) worked: bool,
     /// Jobs that needed no work, and the bytes they named, so far.
     trivial: (u64, u64),
 }
@@ -116,6 +120,8 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
             done: Vec::new(),
             missing: 0,
             more: false,
+            missed: false,
+            worked: false,
             trivial: (0, 0),
         }
     }
@@ -163,16 +169,24 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
             1 => LOOKS,
             _ => 1,
         };
+        let worked = mem::take(&mut self.worked);
         let mut found = if self.hands.shared.keeps_accounts {
-            self.serve_fairly(&mut queues, looks)
+            self.serve_fairly(&mut queues, looks, worked)
         } else {
             let mut found = false;
             for place in &mut queues {
-                if place.rests(self.turn) {
+                if place.rests(self.turn) && !worked {
                     continue;
                 }
+                self.missed = false;
                 let served = self.serve(&place.queue, place.looks(looks));
-                found |= place.note(served);
+                if !self.missed {
+                    place.note(served);
+                }
+                found |= served;
+                if self.hands.is_relieved() {
+                    break;
+                }
             }
             found
         };
@@ -184,14 +198,14 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
     }
 
     /// Serves the queues of those users whose turn it is.
-    fn serve_fairly(&mut self, places: &mut [Place<M, B>], looks: usize) -> bool {
+    fn serve_fairly(&mut self, places: &mut [Place<M, B>], looks: usize, worked: bool) -> bool {
         // Relaxed, here and below: the schedule may be a little off.
         let floor = self.hands.shared.floor.load(Ordering::Relaxed);
         let mut found = false;
         // The least virtual time of a user who was served, or would have been.
         let mut least = u64::MAX;
         for place in places {
-            if place.rests(self.turn) {
+            if place.rests(self.turn) && !worked {
                 continue;
             }
             let queue = &place.queue;
@@ -216,8 +230,13 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
                 begun = self.hands.shared.clock();
                 queue.backlog_since.store(0, Ordering::Relaxed);
             }
-            self.more = false;
+            (self.more, self.missed) = (false, false);
             let served = self.serve(queue, place.looks(looks));
+            if self.missed {
+                // Another worker is at it: it has its turn, and is counted as having it.
+                least = least.min(queue.account.time());
+                continue;
+            }
             if served {
                 found = true;
                 least = least.min(queue.account.time());
@@ -248,7 +267,10 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
     /// Takes a few jobs of a queue and does them. If there are none, looks again up to `looks` times.
     #[inline]
     fn serve_beside(&mut self, queue: &Arc<Queue<M, B>>, looks: usize) -> bool {
-        let Some(mut side) = queue.try_fetch_side() else { return false };
+        let Some(mut side) = queue.try_fetch_side() else {
+            self.missed = true;
+            return false;
+        };
         if !side.running {
             return false;
         }
@@ -294,7 +316,10 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
     /// once, and whoever has the fetch lock knows that this worker is not at the queue. For other jobs the locks are let go.
     #[inline]
     fn serve_alone(&mut self, queue: &Arc<Queue<M, B>>, looks: usize) -> bool {
-        let Some(mut fetch_side) = queue.try_fetch_side() else { return false };
+        let Some(mut fetch_side) = queue.try_fetch_side() else {
+            self.missed = true;
+            return false;
+        };
         if !fetch_side.running {
             return false;
         }
@@ -415,6 +440,7 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
     /// Does the jobs that were taken, and answers them together.
     #[inline]
     fn work(&mut self, queue: &Arc<Queue<M, B>>) {
+        self.worked = true;
         let keeps_accounts = self.hands.shared.keeps_accounts;
         let begun = if keeps_accounts { self.hands.shared.clock() } else { 0 };
         if self.hands.shared.lanes.threads() != 0 {
@@ -452,10 +478,15 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
     fn leave_long_jobs_to_lanes(&mut self, queue: &Arc<Queue<M, B>>, now: u64) {
         let lanes = &self.hands.shared.lanes;
         let Taken { items, cancels, .. } = &mut self.taken;
+        let mut overrun = false;
         for item in items.extract_if(.., |item| lanes.take(item)) {
-            lanes.push(queue, item, now);
+            overrun |= !lanes.push(queue, item, now);
         }
         items.extend(cancels.drain(..).filter_map(|tag| lanes.cancel(queue.id, tag)));
+        if overrun {
+            tracing::warn!(queue = queue.id, "a user writes over descriptors that are not answered; its queue fails");
+            self.hands.shared.fail_queue(queue, 0);
+        }
     }
 
     fn begin_polling(&mut self) {
