@@ -146,7 +146,7 @@ impl Device {
                 match Seat::take(core) {
                     Some(seat) if matches!(*seat.home, Home::Here(_)) && will_do(core) => return Ok(seat),
                     Some(seat) => usable += usize::from(!is_down(core, &seat.home)),
-                    None => usable += 1,
+                    None => usable += usize::from(!core.is_parked()),
                 }
             }
             if usable < self.core.options.queues && self.open_another()? {
@@ -257,7 +257,7 @@ impl Device {
                 tracing::debug!(device = self.name(), %error, "no further queue");
                 let refusal = refusal_of(&error);
                 turn.failed(refusal.clone());
-                if refusal != Refusal::Busy && self.usable_queues() == 0 { Err(error) } else { Ok(false) }
+                if refusal != Refusal::Busy && self.open_to_all() == 0 { Err(error) } else { Ok(false) }
             }
         }
     }
@@ -265,7 +265,7 @@ impl Device {
     /// What there is to do without another queue: to wait for those there are, or for other processes, or nothing.
     fn without_another(&self, refusal: Refusal) -> Result<bool, Error> {
         match refusal {
-            Refusal::Down(_) if self.usable_queues() == 0 => Err(self.core.refused(refusal)),
+            Refusal::Down(_) if self.open_to_all() == 0 => Err(self.core.refused(refusal)),
             _ => Ok(false),
         }
     }
@@ -296,19 +296,42 @@ impl Device {
 
     /// Brings back a queue that is down for this reason; `None` if there is none.
     fn revive_one(&self, verdict: Verdict) -> Option<Result<(), Error>> {
-        let revived = self.queues().filter(|core| is_down_by(core, verdict)).find_map(|core| core.revive())?;
-        Some(revived.map_err(|error| self.core.open_failed(error)))
+        let mut refused = None;
+        for core in self.queues().filter(|core| is_down_by(core, verdict)) {
+            match core.revive() {
+                None => {}
+                Some(Ok(())) => return Some(Ok(())),
+                Some(Err(error)) => {
+                    refused = Some(Err(self.core.open_failed(error)));
+                    if !is_down_by(core, Verdict::Unproven) {
+                        // The device has let go, and gives no other queue: for the next one neither.
+                        break;
+                    }
+                }
+            }
+        }
+        refused
     }
 
     /// How many queues are not down.
     fn usable_queues(&self) -> usize {
-        self.queues().filter(|core| core.try_home().is_none_or(|home| !is_down(core, &home))).count()
+        self.queues().filter(|core| is_usable(core)).count()
+    }
+
+    /// How many of those are nobody's own.
+    fn open_to_all(&self) -> usize {
+        self.queues().filter(|core| is_usable(core) && !core.is_leased()).count()
     }
 }
 
 /// Whether nobody can use the queue. One that is a lease's is brought back by that.
 fn is_down(core: &QueueCore, home: &Home) -> bool {
-    matches!(home, Home::Down(_)) && !core.is_leased()
+    core.is_parked() || (matches!(home, Home::Down(_)) && !core.is_leased())
+}
+
+/// Whether somebody can use the queue.
+fn is_usable(core: &QueueCore) -> bool {
+    core.try_home().map_or_else(|| !core.is_parked(), |home| !is_down(core, &home))
 }
 
 /// Whether the queue is down, and for this reason.
@@ -365,11 +388,6 @@ impl<'a> Seat<'a> {
     #[inline]
     pub(crate) fn take(core: &'a Arc<QueueCore>) -> Option<Self> {
         Some(Self { core, home: core.try_home()? })
-    }
-
-    /// Takes the seat, as soon as nobody else has it.
-    pub(crate) fn wait(core: &'a Arc<QueueCore>) -> Self {
-        Self { core, home: core.home() }
     }
 
     /// The queue cannot be used as it is.

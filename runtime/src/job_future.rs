@@ -65,6 +65,8 @@ pub struct JobFuture<S: ReadBuf, D: WriteBuf, A: ReadBuf = ()> {
     _buffers: PhantomData<Elsewhere<S, D, A>>,
 }
 
+/// How long to leave the queue to whoever has it, when the job in it is to be taken back.
+const AWHILE: Duration = Duration::from_millis(1);
 /// How often a thread that waits gives way to another that has the queue, before it sleeps.
 const YIELDS: u32 = 64;
 
@@ -103,6 +105,9 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
                     let next = drive(core, pair, self.slot, &mut patience);
                     // An answer that somebody else has polled is found at the first look as well.
                     if slot.is_over() {
+                        if bell.is_some() && pair.owned != 0 {
+                            demand_again(core, pair);
+                        }
                         return self.collect(core, |slot| pair.slots.release(slot));
                     }
                     next
@@ -161,8 +166,10 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
             return Ok(());
         }
         let left = until.saturating_duration_since(Instant::now());
-        signal::sleep_on(&[signal, bell.as_fd()], left)
-            .map_err(|source| TransportError::System { call: "poll", source })?;
+        let slept = signal::sleep_on(&[signal, bell.as_fd()], left);
+        // The slot outlives its jobs, and would keep the bell's descriptor.
+        self.slot(core).forget_waker();
+        slept.map_err(|source| TransportError::System { call: "poll", source })?;
         // Takes the signal back, and knows whether the device is still there.
         transport.sleep(Some(Instant::now())).map(|_| ())
     }
@@ -190,7 +197,8 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
 
     /// Has what is in flight on the queue taken back, unless the job is answered by now.
     fn take_back(&self, core: &Arc<QueueCore>, cause: &Cause) {
-        let mut seat = Seat::wait(core);
+        // Whoever has the seat may keep it as long as the device keeps his memory: the caller looks at its job, and comes again.
+        let Some(mut seat) = Seat::take(core) else { return self.park(core, Instant::now() + AWHILE) };
         let Home::Here(pair) = &mut *seat.home else { return };
         if self.slot(core).is_in_flight() {
             recover_owned(core, pair, cause);
@@ -249,6 +257,15 @@ fn drive(core: &QueueCore, pair: &mut Pair, slot: usize, patience: &mut Patience
             recover_owned(core, pair, &error.into());
             Next::Poll
         }
+    }
+}
+
+/// Demands a signal for others who sleep on the queue, since the last one may have been for them, and looks once more.
+#[cold]
+fn demand_again(core: &QueueCore, pair: &mut Pair) {
+    pair.completer.arm();
+    if let Err(error) = core.drain(pair, |_, _| {}) {
+        recover_owned(core, pair, &error.into());
     }
 }
 

@@ -225,6 +225,14 @@ impl OwnedSlot {
         }
     }
 
+    /// Takes the waker back, for the job's future, which is awake, and looks before it sleeps again.
+    pub(crate) fn forget_waker(&self) {
+        #[cfg(not(loom))]
+        drop(self.waker.take());
+        #[cfg(loom)]
+        drop(self.waker.take_waker());
+    }
+
     /// Whether the job is answered, or its buffers are lost: for its future, which then has something to [`take`](Self::take).
     #[inline]
     pub(crate) fn is_over(&self) -> bool {

@@ -40,6 +40,8 @@ pub(crate) struct QueueCore {
     pub(crate) watched: AtomicBool,
     /// Whether it is a lease's, also while the pair is at home because of owned jobs in flight.
     leased: AtomicBool,
+    /// Whether a call stays with it, because the device holds what was lent.
+    parked: AtomicBool,
     pub(crate) tally: Tally,
 }
 
@@ -78,6 +80,7 @@ impl QueueCore {
             freed: ArrayQueue::new(depth),
             watched: AtomicBool::new(false),
             leased: AtomicBool::new(false),
+            parked: AtomicBool::new(false),
             tally: Tally::default(),
             cells,
         }
@@ -102,6 +105,17 @@ impl QueueCore {
             thread::sleep(nap);
             nap = (nap * 2).min(LONGEST_NAP);
         }
+    }
+
+    /// Whether a call stays with it, because the device holds what was lent.
+    pub(crate) fn is_parked(&self) -> bool {
+        // Relaxed: who finds out late only looks once more.
+        self.parked.load(Ordering::Relaxed)
+    }
+
+    /// A call stays with it, or does no more.
+    pub(crate) fn set_parked(&self, parked: bool) {
+        self.parked.store(parked, Ordering::Relaxed);
     }
 
     /// Whether it is some lease's.

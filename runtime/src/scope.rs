@@ -513,6 +513,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
                     std::process::abort();
                 }
                 // Rule: never return while the device may write what the caller lent.
+                core.set_parked(true);
                 while verdict == Verdict::Unproven {
                     tracing::error!(
                         device = core.device.name(),
@@ -521,6 +522,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
                     std::thread::sleep(recover::STEP);
                     verdict = recover::stop(core, self.pair, &cause, &mut hand_out);
                 }
+                core.set_parked(false);
             }
         }
         self.pair.verdict = verdict;

@@ -165,7 +165,8 @@ fn what_the_daemon_refuses_is_told_in_its_words() {
             Request::Open { .. } => Act::Say(refused(refusal, text)),
             _ => Act::Answer,
         });
-        let error = builder(&devd).build().expect_err("refused");
+        // Where it may be free again, it is waited for.
+        let error = builder(&devd).deadline(Duration::from_millis(50)).build().expect_err("refused");
         assert!(whole(&error).contains(text), "{}", whole(&error));
     }
     let devd = FakeDevd::with(|_, _, request| match request {

@@ -8,7 +8,7 @@ use uaccel_queue::{Bus, DeviceInfo, SharedMemory, Transport, TransportError};
 
 use super::connection::{self, Connection};
 use super::line::Line;
-use super::refusal::{CallError, ConnectError};
+use super::refusal::{CallError, ConnectError, OPENING};
 use super::transport::DevdTransport;
 use super::window::Window;
 use crate::sys::fork_mark::ForkMark;
@@ -75,6 +75,10 @@ impl DevdBus {
         for window in windows {
             if let Err(error) = window.register(&fresh) {
                 tracing::warn!(%error, "a window is not registered again; jobs reach it as any memory");
+                if !matches!(error, CallError::Refused { .. }) {
+                    // Who does not answer one does not answer the next.
+                    break;
+                }
             }
         }
         Ok(fresh)
@@ -137,7 +141,7 @@ impl Bus for DevdBus {
                 Err(CallError::Refused { refusal: uaccel_devd_protocol::Refusal::NoSuchDevice, .. }) => {
                     return Err(TransportError::NoSuchDevice { bus: DEVD.to_owned(), device: device.to_owned() });
                 }
-                Err(error) => return Err(error.on(device, "opening a queue")),
+                Err(error) => return Err(error.on(device, OPENING)),
             }
         }
     }

@@ -63,11 +63,18 @@ impl CallError {
             Self::HungUp | Self::Forked => TransportError::Gone,
             Self::TimedOut(within) => TransportError::TimedOut { step, within },
             Self::Refused { refusal: Refusal::Busy, .. } => TransportError::Busy(device.to_owned()),
+            // As many queues as there may be are open: one of them will be free again.
+            Self::Refused { refusal: Refusal::Limit, text } if step == OPENING => {
+                TransportError::Busy(format!("{device} ({text})"))
+            }
             Self::Channel(ChannelError::System { call, source }) => TransportError::System { call, source },
             error => TransportError::Refused(format!("{step}: {error}")),
         }
     }
 }
+
+/// The step of opening a queue.
+pub(super) const OPENING: &str = "opening a queue";
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]

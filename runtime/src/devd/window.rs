@@ -19,6 +19,8 @@ pub(super) struct Window {
     /// `None` when it had to be left where it is for ever.
     memory: Option<SealedMemory>,
     state: Mutex<State>,
+    /// Connections whose daemon may have it under a number that is not known here any more.
+    doubtful: Mutex<Vec<Weak<Connection>>>,
 }
 
 /// What the daemon knows of it.
@@ -35,7 +37,11 @@ enum State {
 impl Window {
     /// At least `len` zeroed bytes, of which no daemon knows yet.
     pub(super) fn new(len: usize, fork: ForkMark) -> io::Result<Self> {
-        Ok(Self { memory: Some(SealedMemory::new(len, fork)?), state: Mutex::new(State::Unknown) })
+        Ok(Self {
+            memory: Some(SealedMemory::new(len, fork)?),
+            state: Mutex::new(State::Unknown),
+            doubtful: Mutex::default(),
+        })
     }
 
     /// The memory, which stays registered while anybody has it.
@@ -55,6 +61,10 @@ impl Window {
             && there.ptr_eq(&Arc::downgrade(connection))
         {
             return Ok(());
+        }
+        // What is overwritten here stays true as long as that daemon is there.
+        if let State::Told(there) | State::Registered(there, _) = &*state {
+            self.doubtful().push(there.clone());
         }
         let (address, len) = (memory.start().expose_provenance().get() as u64, memory.len() as u64);
         let answer = connection.ask(&Request::Window { address, len }, &[memory.as_fd()], PROMPT, |reply, _| {
@@ -79,8 +89,17 @@ impl Window {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn doubtful(&self) -> MutexGuard<'_, Vec<Weak<Connection>>> {
+        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Tells the daemon that it is no more; says whether it knows, or has nothing of this process any more.
     fn unregister(&self) -> bool {
+        let doubtful = std::mem::take(&mut *self.doubtful());
+        if doubtful.iter().filter_map(Weak::upgrade).any(|connection| !connection.has_hung_up()) {
+            tracing::error!("uaccel-devd may still take these addresses for a window; they are not used again");
+            return false;
+        }
         let state = std::mem::replace(&mut *self.state(), State::Unknown);
         let (connection, id) = match state {
             State::Unknown => return true,
