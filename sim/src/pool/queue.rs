@@ -122,6 +122,13 @@ impl<M: DeviceModel, B: Backing> Queue<M, B> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The device gives up on the queue, and its user is told to look.
+    pub(super) fn give_up(&self) {
+        // Relaxed: the model has said so in the rings, and the signal only says where to look.
+        self.failed.store(true, Ordering::Relaxed);
+        self.backing.signal();
+    }
+
     /// Whether jobs that have not begun are to be dropped.
     #[inline]
     pub(super) fn is_stopping(&self) -> bool {

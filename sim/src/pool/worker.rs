@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering;
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use nix::sys::signal::SigSet;
 use super::Backing;
 use super::hands::Hands;
 use super::post::Post;
-use super::queue::{CompleteSide, Queue};
+use super::queue::{CompleteSide, FetchSide, Queue};
 use super::shared::Shared;
 use crate::stages::Stage;
 use crate::{Budget, DeviceModel, Fetch, Mishap, Taken, WorkItem};
@@ -292,13 +292,19 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         }
         if fetch == Fetch::Failed {
             side.running = false;
-            queue.failed.store(true, Ordering::Relaxed);
-            queue.backing.signal();
+            queue.give_up();
         }
         self.more = fetch == Fetch::More;
         if self.taken.is_empty() {
             return false;
         }
+        self.do_taken(queue, side);
+        true
+    }
+
+    /// Does what was taken under the fetch lock, and lets that go when this worker is seen to serve the queue.
+    #[inline]
+    fn do_taken(&mut self, queue: &Arc<Queue<M, B>>, side: MutexGuard<'_, FetchSide<M, B>>) {
         self.hands.post.begin(queue.id);
         drop(side);
         if self.hands.shared.plan.is_active() {
@@ -307,7 +313,6 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
             self.work(queue);
         }
         self.hands.end_serving(queue);
-        true
     }
 
     /// Serves a queue as the only worker there is: keeps both locks from one batch to the next.
@@ -380,8 +385,7 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         }
         if fetch == Fetch::Failed {
             fetch_side.running = false;
-            queue.failed.store(true, Ordering::Relaxed);
-            queue.backing.signal();
+            queue.give_up();
         }
         if self.taken.is_empty() {
             drop(fetch_side);
@@ -391,14 +395,7 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
             }
             return kept != 0;
         }
-        self.hands.post.begin(queue.id);
-        drop(fetch_side);
-        if self.hands.shared.plan.is_active() {
-            self.work_to_plan(queue);
-        } else {
-            self.work(queue);
-        }
-        self.hands.end_serving(queue);
+        self.do_taken(queue, fetch_side);
         true
     }
 
