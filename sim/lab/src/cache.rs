@@ -14,7 +14,7 @@ pub(crate) struct Cache {
     root: PathBuf,
 }
 
-/// Held while one run changes the cache; another one waits.
+/// Held while one run changes the cache, or builds a kernel in it; another one waits.
 #[derive(Debug)]
 pub(crate) struct CacheLock(#[expect(dead_code, reason = "closing it is what unlocks")] File);
 
@@ -47,7 +47,16 @@ impl Cache {
 
     /// Waits until nobody else changes the cache.
     pub(crate) fn lock(&self, progress: &Progress) -> Result<CacheLock, LabError> {
-        let path = self.path("lock");
+        self.lock_at("lock", progress)
+    }
+
+    /// Waits until nobody else builds a kernel: minutes, in which the cache serves others.
+    pub(crate) fn lock_kernels(&self, progress: &Progress) -> Result<CacheLock, LabError> {
+        self.lock_at("lock-kernels", progress)
+    }
+
+    fn lock_at(&self, name: &str, progress: &Progress) -> Result<CacheLock, LabError> {
+        let path = self.path(name);
         let file = File::create(&path).map_err(LabError::io("create", &path))?;
         match file.try_lock() {
             Ok(()) => {}
@@ -82,11 +91,15 @@ impl Cache {
         Ok(target)
     }
 
-    /// Takes away everything in the folder `name` but `kept`. Only for the holder of the lock.
-    pub(crate) fn prune(&self, name: &str, kept: &[&Path], _lock: &CacheLock) -> Result<(), LabError> {
+    /// Takes away everything in the folder `name`, which need not be there, that is not to be kept. Only for the holder of
+    /// the lock.
+    pub(crate) fn prune(&self, name: &str, keep: impl Fn(&str) -> bool, _lock: &CacheLock) -> Result<(), LabError> {
         let folder = self.path(name);
+        if !folder.exists() {
+            return Ok(());
+        }
         for entry in fs::read_dir(&folder).map_err(LabError::io("list", &folder))?.flatten() {
-            if !kept.iter().any(|kept| self.path(kept) == entry.path()) {
+            if !keep(&entry.file_name().to_string_lossy()) {
                 fs::remove_dir_all(entry.path()).map_err(LabError::io("remove", entry.path()))?;
             }
         }
@@ -148,7 +161,8 @@ mod tests {
         for version in ["1.0", "2.0"] {
             cache.publish(cache.staging().unwrap(), Path::new("kind").join(version)).unwrap();
         }
-        cache.prune("kind", &[Path::new("kind/2.0")], &lock).unwrap();
+        cache.prune("kind", |name| name == "2.0", &lock).unwrap();
+        cache.prune("none", |_| false, &lock).unwrap();
         assert!(!cache.path("kind/1.0").exists() && cache.path("kind/2.0").exists());
     }
 

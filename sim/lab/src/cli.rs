@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::edition::Edition;
 use crate::initramfs::Extra;
+use crate::kernel;
 
 /// Runs any program in a guest with real shared virtual addressing: a stock QEMU and a stock Debian kernel, fetched into
 /// a cache of yours. Nothing on the system is touched, and no root is needed.
@@ -15,6 +17,9 @@ pub(crate) struct Cli {
     /// The lab's folder [default: $XDG_CACHE_HOME/sva-lab, else ~/.cache/sva-lab]
     #[arg(long, global = true, value_name = "DIR", env = "SVA_LAB_CACHE")]
     pub(crate) cache: Option<PathBuf>,
+    /// The pair of QEMU and kernel
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "KIT", env = "SVA_LAB_KIT")]
+    pub(crate) kit: Edition,
     /// Say nothing but errors
     #[arg(long, global = true)]
     pub(crate) quiet: bool,
@@ -33,12 +38,18 @@ pub(crate) enum Action {
         /// Look for newer versions, though the cache is complete
         #[arg(long)]
         renew: bool,
+        /// Build a kernel too: own is the lab's own, small, with iommufd and uacce built in
+        #[arg(long, value_name = "own", value_parser = ["own"])]
+        kernel: Option<String>,
     },
     /// Build an out-of-tree kernel module for the guest's kernel, and print the folder with the result
     BuildModule {
         /// The module's sources with their Kbuild; the kernel's uacce.c is put beside them
         #[arg(value_name = "DIR")]
         folder: PathBuf,
+        /// Build it for the lab's own kernel
+        #[arg(long, value_name = "own", value_parser = ["own"])]
+        kernel: Option<String>,
     },
     /// Boot, run a program, give back its output and its exit code
     #[command(after_help = EXIT_CODES)]
@@ -94,7 +105,7 @@ pub(crate) struct RunArgs {
     /// The IOMMU without page requests
     #[arg(long)]
     pub(crate) no_svm: bool,
-    /// A machine without the engine and its kernel module
+    /// A machine without the engine and its kernel module [with --kit bookworm there is none]
     #[arg(long, conflicts_with = "plugin")]
     pub(crate) no_engine: bool,
     /// The engine, or a device of your own, as a shared object for QEMU [default: the Warp engine]
@@ -109,10 +120,16 @@ pub(crate) struct RunArgs {
     /// Sources of a kernel module of your own, instead of the Warp engine's
     #[arg(long = "module", value_name = "DIR")]
     pub(crate) module: Option<PathBuf>,
-    /// A kernel of your own (bzImage)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) kernel: Option<PathBuf>,
-    /// Built modules to load, all of a folder [with --kernel the default is none]
+    /// The engine without its kernel module: for VFIO, or a driver that --modules brings
+    #[arg(long, conflicts_with = "module")]
+    pub(crate) no_module: bool,
+    /// own: the lab's own kernel, small, with uacce, iommufd and VFIO built in; or a kernel of your own (bzImage)
+    #[arg(long, value_name = "own|FILE", value_parser = kernel::Choice::parse)]
+    pub(crate) kernel: Option<kernel::Choice>,
+    /// A module of the kernel to load, with those that it needs, before all others; nothing if it is built in (vfio-pci)
+    #[arg(long = "load", value_name = "NAME")]
+    pub(crate) load: Vec<String>,
+    /// Built modules to load, all of a folder [with a --kernel of your own the default is none]
     #[arg(long, value_name = "DIR", conflicts_with = "module")]
     pub(crate) modules: Option<PathBuf>,
     /// A parameter for the kernel
@@ -167,6 +184,7 @@ mod tests {
     #[test]
     fn an_option_that_there_is_not_is_refused_and_not_taken_for_a_program() {
         assert!(words("sva-lab run --no-such-option -- ./prog").unwrap_err().contains("--no-such-option"));
+        assert!(words("sva-lab run --kernel  -- x").is_err() && words("sva-lab run --kit none -- x").is_err());
         assert!(words("sva-lab run").is_err() && words("sva-lab run --shell -- ./prog").is_err());
     }
 }

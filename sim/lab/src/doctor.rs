@@ -1,11 +1,13 @@
 //! What is missing here, with what mends it.
 
 use crate::cache::Cache;
+use crate::edition::Edition;
 use crate::engine;
 use crate::error::LabError;
 use crate::host::Host;
 use crate::kit::Kit;
 use crate::namespace;
+use crate::own_kernel::OwnKernel;
 
 /// One thing that the lab needs.
 struct Check {
@@ -17,12 +19,12 @@ struct Check {
 /// Prints all findings, and says whether everything is in order.
 pub(crate) fn examine(cache: &Cache) -> bool {
     let host = Host::look();
-    let kit = Kit::load(cache);
-    let fetched = kit.map(|kit| format!("QEMU {}, Linux {} ({})", kit.qemu_version, kit.kernel_release, kit.suite));
-    let packages = match &fetched {
+    let kits: Vec<Kit> = Edition::ALL.into_iter().filter_map(|edition| Kit::load(cache, edition)).collect();
+    let fetched: Vec<String> = kits.iter().map(|kit| contents(cache, kit)).collect();
+    let packages = match fetched.as_slice() {
         // With a full cache nothing more is needed from the system.
-        Some(_) => Ok(host.name.clone()),
-        None => host
+        [_, ..] => Ok(host.name.clone()),
+        [] => host
             .check()
             .and_then(|_| crate::apt::machine_mirrors())
             .map(|mirrors| format!("{}, {}", host.name, mirrors.join(", "))),
@@ -34,7 +36,10 @@ pub(crate) fn examine(cache: &Cache) -> bool {
             finding: Ok(format!(
                 "{}: {}",
                 cache.path("").display(),
-                fetched.unwrap_or_else(|| "empty; `sva-lab fetch` fills it, and so does the first run".to_owned())
+                match fetched.as_slice() {
+                    [] => "empty; `sva-lab fetch` fills it, and so does the first run".to_owned(),
+                    fetched => fetched.join("; "),
+                }
             )),
         },
         Check {
@@ -52,4 +57,10 @@ pub(crate) fn examine(cache: &Cache) -> bool {
         }
     }
     checks.iter().all(|check| check.finding.is_ok())
+}
+
+/// What of a kit is in the cache.
+fn contents(cache: &Cache, kit: &Kit) -> String {
+    let own = if OwnKernel::is_built(cache, kit) { ", and the lab's own kernel" } else { "" };
+    format!("QEMU {}, Linux {} ({}){own}", kit.qemu_version, kit.kernel_release, kit.suite)
 }

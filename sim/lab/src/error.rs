@@ -24,6 +24,16 @@ pub(crate) enum LabError {
     NoMirror { looked: String },
     #[error("no suite has {what} {least} or later:\n{found}")]
     TooOld { what: &'static str, least: String, found: String },
+    #[error(
+        "Debian has no Linux {version} any longer, the one in the cache; `sva-lab fetch --renew` brings the newest"
+    )]
+    Superseded { version: String },
+    #[error("the lab's own kernel is built from Linux 7.3 or later, and this kit has {release}; leave --kit out")]
+    NoOwnKernel { release: String },
+    #[error("the kernel has no module {name}, nor is it built in (looked into {})", folder.display())]
+    NoModule { name: String, folder: PathBuf },
+    #[error("what modules the kernel {} has is not known here; give them with --modules", .0.display())]
+    ForeignModules(PathBuf),
     #[error("`{package}` has no dependency {wanted}")]
     Metapackage { package: String, wanted: String },
     #[error("{package} holds no {file}")]

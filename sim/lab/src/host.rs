@@ -62,9 +62,9 @@ impl Host {
     }
 
     /// The suites with this machine's own first if it is among them: a plug-in built here needs a C library that is as new.
-    pub(crate) fn first_own<T: Copy>(&self, suites: [(&'static str, T); 3]) -> Vec<(&'static str, T)> {
+    pub(crate) fn first_own<T: Copy>(&self, suites: &[(&'static str, T)]) -> Vec<(&'static str, T)> {
         let own = if self.codename.is_empty() { "sid" } else { self.codename.as_str() };
-        let (first, rest): (Vec<_>, Vec<_>) = suites.into_iter().partition(|(suite, _)| *suite == own);
+        let (first, rest): (Vec<_>, Vec<_>) = suites.iter().copied().partition(|(suite, _)| *suite == own);
         [first, rest].concat()
     }
 }
@@ -76,7 +76,7 @@ mod tests {
     const SUITES: [(&str, ()); 3] = [("trixie-backports", ()), ("sid", ()), ("forky", ())];
 
     fn order(text: &str) -> Vec<&'static str> {
-        Host::of(text).first_own(SUITES).into_iter().map(|(suite, ())| suite).collect()
+        Host::of(text).first_own(&SUITES).into_iter().map(|(suite, ())| suite).collect()
     }
 
     #[test]

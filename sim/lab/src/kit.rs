@@ -7,25 +7,27 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::cache::{Cache, CacheLock};
+use crate::edition::Edition;
 use crate::error::LabError;
-
-/// The file in the cache that names the kit.
-const FILE: &str = "kit.json";
 
 /// Everything that was fetched, each part whole.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct Kit {
+    /// Which pair of QEMU and kernel it is.
+    pub(crate) edition: Edition,
     /// The suite of Debian it comes from.
     pub(crate) suite: String,
     /// Debian's version of QEMU.
     pub(crate) qemu_version: String,
     /// The sysroot with QEMU.
     pub(crate) qemu: PathBuf,
+    /// Debian's version of the kernel.
+    pub(crate) kernel_version: String,
     /// What the kernel calls its release.
     pub(crate) kernel_release: String,
-    /// The folder with the kernel, `vmlinuz`, and the source of uacce, `uacce.c`.
+    /// The folder with the kernel, `vmlinuz`, and where there can be an engine the source of uacce, `uacce.c`.
     pub(crate) kernel: PathBuf,
-    /// The sysroot with the kernel's headers, a compiler and make.
+    /// The sysroot with the kernel's headers, a compiler, and what building a kernel takes.
     pub(crate) toolchain: PathBuf,
     /// The folder with a static `busybox`.
     pub(crate) busybox: PathBuf,
@@ -33,15 +35,15 @@ pub(crate) struct Kit {
 
 impl Kit {
     /// The one in the cache, if it is all there.
-    pub(crate) fn load(cache: &Cache) -> Option<Self> {
-        let kit: Self = serde_json::from_str(&fs::read_to_string(cache.path(FILE)).ok()?).ok()?;
+    pub(crate) fn load(cache: &Cache, edition: Edition) -> Option<Self> {
+        let kit: Self = serde_json::from_str(&fs::read_to_string(cache.path(edition.file())).ok()?).ok()?;
         let kit = kit.resolved(|path| cache.path(path));
         kit.parts().iter().all(|part| part.exists()).then_some(kit)
     }
 
     /// Makes this the cache's kit. Its paths are relative to the cache, which can therefore be moved.
     pub(crate) fn store(&self, cache: &Cache, _lock: &CacheLock) -> Result<(), LabError> {
-        let path = cache.path(FILE);
+        let path = cache.path(self.edition.file());
         let text = serde_json::to_string_pretty(self).map_err(|error| LabError::bad_file(&path, error))?;
         let mut file = tempfile::Builder::new()
             .prefix(".staging-")
@@ -66,12 +68,13 @@ impl Kit {
     }
 
     /// The source of uacce that belongs to the kernel.
-    pub(crate) fn uacce_source(&self) -> PathBuf {
-        self.kernel.join("uacce.c")
+    pub(crate) fn uacce_source(&self) -> Option<PathBuf> {
+        self.edition.takes_engine().then(|| self.kernel.join("uacce.c"))
     }
 
-    fn parts(&self) -> [PathBuf; 5] {
-        [self.qemu.clone(), self.toolchain.clone(), self.vmlinuz(), self.uacce_source(), self.busybox.join("busybox")]
+    fn parts(&self) -> Vec<PathBuf> {
+        let files = [self.qemu.clone(), self.toolchain.clone(), self.vmlinuz(), self.busybox.join("busybox")];
+        files.into_iter().chain(self.uacce_source()).collect()
     }
 }
 
@@ -85,11 +88,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(Some(folder.path())).unwrap();
         let lock = cache.lock(&Progress::silent()).unwrap();
-        assert_eq!(Kit::load(&cache), None);
+        let load = || Kit::load(&cache, Edition::Newest);
+        assert_eq!(load(), None);
         let kit = Kit {
+            edition: Edition::Newest,
             suite: "trixie-backports".into(),
             qemu_version: "11.1".into(),
             qemu: "qemu/11.1".into(),
+            kernel_version: "7.3.4-1".into(),
             kernel_release: "7.3.4".into(),
             kernel: "kernel/7.3.4".into(),
             toolchain: "toolchain/7.3.4".into(),
@@ -102,8 +108,9 @@ mod tests {
             fs::write(cache.path(file), "").unwrap();
         }
         kit.store(&cache, &lock).unwrap();
-        assert_eq!(Kit::load(&cache).unwrap().kernel_release, "7.3.4");
+        assert_eq!(load().unwrap().kernel_release, "7.3.4");
+        assert_eq!(Kit::load(&cache, Edition::Bookworm), None);
         fs::remove_file(cache.path("kernel/7.3.4/uacce.c")).unwrap();
-        assert_eq!(Kit::load(&cache), None);
+        assert_eq!(load(), None);
     }
 }

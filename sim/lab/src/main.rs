@@ -7,6 +7,7 @@ mod cache;
 mod cli;
 mod cpio;
 mod doctor;
+mod edition;
 mod elf;
 mod engine;
 mod error;
@@ -14,10 +15,15 @@ mod fetch;
 mod guest;
 mod host;
 mod initramfs;
+mod kernel;
 mod kernel_log;
 mod kit;
+mod loadable;
 mod module;
 mod namespace;
+mod offer;
+mod own_kernel;
+mod package;
 mod progress;
 mod qemu;
 mod run;
@@ -31,6 +37,7 @@ use clap::Parser as _;
 use cache::Cache;
 use cli::{Action, Cli};
 use error::LabError;
+use own_kernel::OwnKernel;
 use progress::Progress;
 
 fn main() -> ExitCode {
@@ -52,19 +59,24 @@ fn act(cli: &Cli) -> Result<u8, LabError> {
     let progress = if cli.quiet { Progress::silent() } else { Progress::new() };
     let cache = || Cache::open(cli.cache.as_deref());
     match &cli.action {
-        Action::Fetch { renew } => {
-            let kit = fetch::fetch(&cache()?, *renew, &progress)?;
+        Action::Fetch { renew, kernel } => {
+            let cache = cache()?;
+            let kit = fetch::fetch(&cache, cli.kit, *renew, &progress)?;
             println!("QEMU {}, Linux {} ({})", kit.qemu_version, kit.kernel_release, kit.suite);
+            if kernel.is_some() {
+                println!("{}", OwnKernel::find(&cache, &kit, &progress)?.image().display());
+            }
             Ok(0)
         }
-        Action::BuildModule { folder } => {
+        Action::BuildModule { folder, kernel } => {
             let cache = cache()?;
-            let kit = fetch::fetch(&cache, false, &progress)?;
-            let built = module::build(&cache, &kit, run::sources(folder)?, &progress)?;
+            let kit = fetch::fetch(&cache, cli.kit, false, &progress)?;
+            let own = kernel.as_ref().map(|_| OwnKernel::find(&cache, &kit, &progress)).transpose()?;
+            let built = module::build(&cache, &kit, own.as_ref(), run::sources(folder)?, &progress)?;
             println!("{}", built.display());
             Ok(0)
         }
-        Action::Run(arguments) => run::run(&cache()?, arguments, &progress),
+        Action::Run(arguments) => run::run(&cache()?, cli.kit, arguments, &progress),
         Action::Doctor => Ok(if doctor::examine(&cache()?) { 0 } else { 1 }),
     }
 }

@@ -13,12 +13,14 @@ use sha2::{Digest as _, Sha256};
 use crate::cache::Cache;
 use crate::error::LabError;
 use crate::kit::Kit;
-use crate::namespace;
+use crate::namespace::{Build, TREE, WORK};
+use crate::own_kernel::{OwnKernel, compiler};
 use crate::progress::Progress;
 use crate::sysroot::Sysroot;
+use crate::tool;
 
 /// What sets the result apart beside the sources.
-const RECIPE: &str = "make modules, first edition";
+const RECIPE: &str = "make modules, second edition";
 
 /// A module's sources: relative paths and contents.
 #[derive(Debug, Default)]
@@ -53,7 +55,7 @@ impl Sources {
         Ok(())
     }
 
-    fn key(&self, kit: &Kit) -> String {
+    fn key(&self, kit: &Kit, own: Option<&OwnKernel>) -> String {
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
             hash.update(bytes.len().to_le_bytes());
@@ -62,6 +64,7 @@ impl Sources {
         part(RECIPE.as_bytes());
         // The cache can be elsewhere tomorrow.
         part(kit.toolchain.file_name().unwrap_or_default().as_bytes());
+        part(own.map_or("", OwnKernel::name).as_bytes());
         for (name, content) in &self.0 {
             part(name.as_os_str().as_bytes());
             part(content);
@@ -80,11 +83,20 @@ fn is_output(name: &Path) -> bool {
     [".md", ".o", ".ko", ".mod", ".mod.c", ".order", ".symvers", ".cmd"].iter().any(|end| text.ends_with(end))
 }
 
-/// Builds the modules of `sources` for the kit's kernel, with its own `uacce.c` beside them, and gives the folder that has them.
-pub(crate) fn build(cache: &Cache, kit: &Kit, mut sources: Sources, progress: &Progress) -> Result<PathBuf, LabError> {
-    let uacce = kit.uacce_source();
-    sources.add("uacce.c", fs::read(&uacce).map_err(LabError::io("read", &uacce))?);
-    let path = Path::new("modules").join(sources.key(kit));
+/// Builds the modules of `sources` for the kit's kernel, with its `uacce.c` beside them, or for the lab's own kernel, and
+/// gives the folder that has them.
+pub(crate) fn build(
+    cache: &Cache,
+    kit: &Kit,
+    own: Option<&OwnKernel>,
+    mut sources: Sources,
+    progress: &Progress,
+) -> Result<PathBuf, LabError> {
+    // The lab's own kernel has uacce built in.
+    if let Some(uacce) = kit.uacce_source().filter(|_| own.is_none()) {
+        sources.add("uacce.c", fs::read(&uacce).map_err(LabError::io("read", &uacce))?);
+    }
+    let path = Path::new("modules").join(sources.key(kit, own));
     if cache.path(&path).exists() {
         return Ok(cache.path(&path));
     }
@@ -97,12 +109,21 @@ pub(crate) fn build(cache: &Cache, kit: &Kit, mut sources: Sources, progress: &P
         }
         fs::write(&file, content).map_err(LabError::io("write", &file))?;
     }
-    let tree = format!("/usr/src/linux-headers-{}", kit.kernel_release);
+    let toolchain = Sysroot::at(&kit.toolchain);
+    let tree = own.map(OwnKernel::tree);
+    let folder = format!("M={WORK}");
     let jobs = format!("--jobs={}", std::thread::available_parallelism().map_or(1, usize::from));
-    let folder = format!("M={}", namespace::WORK);
-    let make = ["make", "--directory", &tree, &folder, &jobs, "modules"];
-    let said = progress
-        .step("build the kernel modules", || namespace::run(&Sysroot::at(&kit.toolchain), work.path(), &make))?;
+    // Debian's headers name their compiler; the lab's own kernel was built with the same one.
+    let (headers, compiler) = match own {
+        Some(_) => (TREE.to_owned(), format!("CC={}", compiler(&toolchain)?)),
+        None => (format!("/usr/src/linux-headers-{}", kit.kernel_release), String::new()),
+    };
+    let mut make = vec!["make", "--directory", &headers, &folder, &jobs, "modules"];
+    if !compiler.is_empty() {
+        make.push(&compiler);
+    }
+    let inside = Build { toolchain: &toolchain, work: work.path(), tree: tree.as_deref() };
+    let said = progress.step("build the kernel modules", || tool::output(&mut inside.command(&make)?))?;
     let built = cache.staging()?;
     let log = built.path().join("build.log");
     fs::write(&log, said).map_err(LabError::io("write", &log))?;
@@ -119,6 +140,11 @@ pub(crate) fn build(cache: &Cache, kit: &Kit, mut sources: Sources, progress: &P
     cache.publish(built, &path)
 }
 
+/// The kernel's list of what it has built in, in a folder of modules.
+pub(crate) fn built_in(folder: &Path) -> PathBuf {
+    folder.join("modules.builtin")
+}
+
 /// The modules in a folder, each after those that it needs.
 pub(crate) fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, LabError> {
     let mut waiting = BTreeMap::new();
@@ -127,12 +153,21 @@ pub(crate) fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, LabError> {
         if path.extension().is_some_and(|extension| extension == "ko") {
             let data = fs::read(&path).map_err(LabError::io("read", &path))?;
             let needs = depends(&data).map_err(|reason| LabError::bad_file(&path, reason))?;
-            // The kernel takes both signs for one.
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().replace('-', "_");
-            waiting.insert(name, (path, needs));
+            waiting.insert(name_of(&path), (path, needs));
         }
     }
     Ok(sorted(waiting))
+}
+
+/// A module's name, by its file's.
+pub(crate) fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    normal(name.split_once(".ko").map_or(&name, |(name, _)| name))
+}
+
+/// A name as the kernel compares it, which takes both signs for one.
+pub(crate) fn normal(name: &str) -> String {
+    name.replace('-', "_")
 }
 
 fn sorted(mut waiting: BTreeMap<String, (PathBuf, Vec<String>)>) -> Vec<PathBuf> {
@@ -152,7 +187,7 @@ fn sorted(mut waiting: BTreeMap<String, (PathBuf, Vec<String>)>) -> Vec<PathBuf>
 }
 
 /// The names in `depends=` of a module's section `.modinfo`.
-fn depends(data: &[u8]) -> Result<Vec<String>, String> {
+pub(crate) fn depends(data: &[u8]) -> Result<Vec<String>, String> {
     let read = || -> Result<Option<&[u8]>, object::read::Error> {
         let header = FileHeader64::<Endianness>::parse(data)?;
         let endian = header.endian()?;
@@ -162,12 +197,13 @@ fn depends(data: &[u8]) -> Result<Vec<String>, String> {
     let info = read().map_err(|error| error.to_string())?.ok_or("it has no .modinfo")?;
     let line = info.split(|&byte| byte == 0).find_map(|line| line.strip_prefix(b"depends=")).unwrap_or_default();
     let text = String::from_utf8_lossy(line);
-    Ok(text.split(',').filter(|name| !name.is_empty()).map(|name| name.replace('-', "_")).collect())
+    Ok(text.split(',').filter(|name| !name.is_empty()).map(normal).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edition::Edition;
 
     #[test]
     fn modules_come_after_those_they_need() {
@@ -185,15 +221,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         let kit = Kit {
+            edition: Edition::Newest,
             suite: String::new(),
             qemu_version: String::new(),
             qemu: PathBuf::new(),
+            kernel_version: String::new(),
             kernel_release: String::new(),
             kernel: PathBuf::new(),
             toolchain: "toolchain".into(),
             busybox: PathBuf::new(),
         };
-        let key = || Sources::in_folder(folder.path()).unwrap().key(&kit);
+        let key = || Sources::in_folder(folder.path()).unwrap().key(&kit, None);
         write("Kbuild", "obj-m := a.o\n");
         write("a.c", "int a;\n");
         let first = key();

@@ -14,22 +14,30 @@ use crate::sysroot::Sysroot;
 use crate::tool;
 
 /// Where the build's folder is inside.
-pub(crate) const WORK: &str = "/tmp/module";
+pub(crate) const WORK: &str = "/tmp/build";
 
-/// Sets the root up from outside, then goes in. `$1` is the root, `$2` the build's folder; the rest is the command.
+/// Where the tree is inside that a build only reads.
+pub(crate) const TREE: &str = "/tmp/tree";
+
+/// Sets the root up from outside, then goes in. `$1` is the root, `$2` the build's folder, `$3` a tree that it only reads,
+/// or nothing; the rest is the command.
 /// A container may not allow a new /proc, but shows its own.
 const ENTER: &str = r#"
 set -e
 PATH="$PATH:/usr/sbin:/sbin"
-root=$1 work=$2
-shift 2
+root=$1 work=$2 tree=$3
+shift 3
 mount --bind "$root" "$root"
 mount -o remount,bind,ro "$root" 2>/dev/null || :
 mount --bind /dev/null "$root/dev/null"
 mount -t proc proc "$root/proc" 2>/dev/null || mount --rbind /proc "$root/proc"
 mount -t tmpfs tmp "$root/tmp"
-mkdir "$root/tmp/module"
-mount --bind "$work" "$root/tmp/module"
+mkdir "$root/tmp/build" "$root/tmp/tree"
+mount --bind "$work" "$root/tmp/build"
+if [ -n "$tree" ]; then
+    mount --bind "$tree" "$root/tmp/tree"
+    mount -o remount,bind,ro "$root/tmp/tree" 2>/dev/null || :
+fi
 exec chroot "$root" "$@"
 "#;
 
@@ -44,7 +52,7 @@ const SETTINGS: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// Makes what [`run`] expects in a sysroot: places to mount on, and the links that packages' scripts would have made.
+/// Makes what a [`Build`] expects in a sysroot: places to mount on, and the links that packages' scripts would have made.
 pub(crate) fn prepare(root: &Path) -> Result<(), LabError> {
     for name in ["dev", "proc", "tmp"] {
         let folder = root.join(name);
@@ -61,12 +69,26 @@ pub(crate) fn prepare(root: &Path) -> Result<(), LabError> {
     Ok(())
 }
 
-/// Runs a command inside, with `work` as its folder [`WORK`], and gives what it printed.
-pub(crate) fn run(toolchain: &Sysroot, work: &Path, command: &[&str]) -> Result<Vec<u8>, LabError> {
-    let mut inside = unshare(way()?);
-    inside.args(["sh", "-c", ENTER, "sh"]).arg(toolchain.root()).arg(work);
-    inside.args(["/usr/bin/env", "-i", "PATH=/usr/bin", "HOME=/", "LC_ALL=C"]).args(command);
-    tool::output(&mut inside)
+/// A build: what it sees of this machine.
+#[derive(Debug)]
+pub(crate) struct Build<'a> {
+    /// Its root.
+    pub(crate) toolchain: &'a Sysroot,
+    /// The folder that it works in, [`WORK`].
+    pub(crate) work: &'a Path,
+    /// A folder that it only reads, [`TREE`].
+    pub(crate) tree: Option<&'a Path>,
+}
+
+impl Build<'_> {
+    /// A call of one of the toolchain's programs, inside.
+    pub(crate) fn command(&self, words: &[&str]) -> Result<Command, LabError> {
+        let mut inside = unshare(way()?);
+        inside.args(["sh", "-c", ENTER, "sh"]).arg(self.toolchain.root()).arg(self.work);
+        inside.arg(self.tree.unwrap_or(Path::new("")));
+        inside.args(["/usr/bin/env", "-i", "PATH=/usr/bin", "HOME=/", "LC_ALL=C"]).args(words);
+        Ok(inside)
+    }
 }
 
 /// Whether namespaces can be made here.

@@ -60,6 +60,35 @@ impl Progress {
         result
     }
 
+    /// As [`Progress::step`], for long work of some `total` pieces: it calls what it is given for each piece that is done.
+    pub(crate) fn pieces<T, E>(
+        &self,
+        what: &str,
+        total: u64,
+        work: impl FnOnce(&mut dyn FnMut()) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let begun = Instant::now();
+        let bar = if self.terminal { ProgressBar::new(total) } else { ProgressBar::hidden() };
+        if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {pos} of some {len}, {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.set_message(what.to_owned());
+        let mut done = 0;
+        let result = work(&mut || {
+            done += 1;
+            bar.inc(1);
+            // Without a terminal: what shows in a log that it goes on.
+            if !self.terminal && done * 10 / total > (done - 1) * 10 / total {
+                self.say(&format!("{what}: {done} of some {total}, {:.0} s", begun.elapsed().as_secs_f64()));
+            }
+        });
+        bar.finish_and_clear();
+        if result.is_ok() {
+            self.say(&format!("{what}: {:.1} s", begun.elapsed().as_secs_f64()));
+        }
+        result
+    }
+
     /// As [`Progress::step`], for a download of `total` bytes into the folders `into`.
     pub(crate) fn download<T, E>(
         &self,

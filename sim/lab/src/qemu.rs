@@ -15,6 +15,8 @@ const PROGRAM: &str = "qemu-system-x86_64";
 pub(crate) struct Machine {
     /// A sysroot with QEMU, or a folder that has it in itself, in `bin` or in `build`.
     pub(crate) qemu: PathBuf,
+    /// Who ends it when the lab is killed.
+    pub(crate) parent: Parent,
     pub(crate) kernel: PathBuf,
     pub(crate) initramfs: PathBuf,
     /// A shared object that brings a device, with its arguments.
@@ -45,6 +47,15 @@ enum By {
     Hand,
 }
 
+/// Who sees to it that a lab that is killed takes its guest along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parent {
+    /// QEMU itself.
+    Qemu,
+    /// setpriv(1), for a QEMU that cannot.
+    Setpriv,
+}
+
 /// What stands between devices and memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Iommu {
@@ -52,6 +63,8 @@ pub(crate) enum Iommu {
     Shared,
     /// The same without page requests.
     NoPageRequests,
+    /// What a QEMU of Debian 12 has: translations by device and address, no PASIDs.
+    Mapped,
     /// Nothing.
     None,
 }
@@ -61,7 +74,18 @@ impl Machine {
     pub(crate) fn command(&self) -> Result<Command, LabError> {
         let mut command = self.program()?;
         command.args(self.arguments(By::Lab));
-        Ok(command)
+        if self.parent == Parent::Qemu {
+            return Ok(command);
+        }
+        let mut wrapped = Command::new("setpriv");
+        wrapped.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => wrapped.env(name, value),
+                None => wrapped.env_remove(name),
+            };
+        }
+        Ok(wrapped)
     }
 
     /// A shell script that starts it by hand, with the console on the terminal. What only the lab hears is lost.
@@ -105,8 +129,7 @@ impl Machine {
     fn arguments(&self, by: By) -> Vec<OsString> {
         let mut line = Line::default();
         line.add(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
-        if by == By::Lab {
-            // A lab that is killed takes its guest along.
+        if by == By::Lab && self.parent == Parent::Qemu {
             line.add(["-run-with", "exit-with-parent=on"]);
         }
         // 5-level paging is beyond the emulated IOMMU.
@@ -127,6 +150,10 @@ impl Machine {
             }
             Iommu::NoPageRequests => {
                 line.add(["-device", "intel-iommu,scalable-mode=on,fsts=on,device-iotlb=on,pasid-bits=16"]);
+            }
+            Iommu::Mapped => {
+                // As wide as a process's addresses, so that they can be used as they are.
+                line.add(["-device", "intel-iommu,intremap=on,device-iotlb=on,aw-bits=48"]);
             }
             Iommu::None => {}
         }
@@ -198,6 +225,7 @@ mod tests {
     fn machine() -> Machine {
         Machine {
             qemu: "/qemu".into(),
+            parent: Parent::Qemu,
             kernel: "/k,1/vmlinuz".into(),
             initramfs: "/root.cpio".into(),
             plugin: Some(("/a,b/engine.so".into(), vec!["trace=on".into()])),
@@ -229,6 +257,9 @@ mod tests {
         machine.iommu = Iommu::NoPageRequests;
         let text = line(&machine);
         assert!(text.contains("device-iotlb=on") && !text.contains("svm=on"), "{text}");
+        machine.iommu = Iommu::Mapped;
+        let text = line(&machine);
+        assert!(text.contains("aw-bits=48") && !text.contains("scalable-mode"), "{text}");
         machine.iommu = Iommu::None;
         assert!(!line(&machine).contains("iommu"));
     }
@@ -239,6 +270,23 @@ mod tests {
         assert!(text.contains("-plugin /a,,b/engine.so,trace=on"), "{text}");
         assert!(text.contains("-kernel /k,1/vmlinuz"), "{text}");
         assert!(text.ends_with("-d guest_errors"), "{text}");
+    }
+
+    #[test]
+    fn a_qemu_that_cannot_watch_its_parent_is_wrapped_and_not_told_to() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(PROGRAM), "").unwrap();
+        let words = |parent| {
+            let command = Machine { qemu: folder.path().to_owned(), parent, ..machine() }.command().unwrap();
+            let words = [command.get_program()].into_iter().chain(command.get_args());
+            words.map(|word| word.to_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        let (itself, wrapped) = (words(Parent::Qemu), words(Parent::Setpriv));
+        assert!(itself.contains("exit-with-parent=on") && !itself.contains("setpriv"), "{itself}");
+        assert!(
+            !wrapped.contains("exit-with-parent") && wrapped.starts_with("setpriv --pdeathsig KILL -- "),
+            "{wrapped}"
+        );
     }
 
     #[test]

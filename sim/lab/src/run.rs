@@ -10,15 +10,17 @@ use std::time::Duration;
 use crate::boot::{self, End, Limits, Report};
 use crate::cache::Cache;
 use crate::cli::RunArgs;
+use crate::edition::Edition;
 use crate::engine;
 use crate::error::LabError;
 use crate::fetch::fetch;
 use crate::initramfs::{self, Contents, Extra};
+use crate::kernel::Kernel;
 use crate::kernel_log;
 use crate::kit::Kit;
 use crate::module::{self, Sources};
 use crate::progress::Progress;
-use crate::qemu::{Iommu, Machine};
+use crate::qemu::{Iommu, Machine, Parent};
 
 /// The program succeeded, but the kernel complained.
 pub(crate) const COMPLAINED: u8 = 120;
@@ -40,14 +42,14 @@ const MODULE: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/module_sour
 const PASSED: [&str; 3] = ["RUST_", "CARGO_", "UACCEL_"];
 
 /// Runs the program, and gives the exit code.
-pub(crate) fn run(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Result<u8, LabError> {
+pub(crate) fn run(cache: &Cache, edition: Edition, arguments: &RunArgs, progress: &Progress) -> Result<u8, LabError> {
     if arguments.shell && !io::stdin().is_terminal() {
         // A serial line has no end of input: the shell would wait for ever.
         return Err(LabError::NoTerminal);
     }
-    let kit = fetch(cache, false, progress)?;
-    let plugin = plugin(cache, arguments, progress)?;
-    let modules = modules(cache, &kit, arguments, progress)?;
+    let kit = fetch(cache, edition, false, progress)?;
+    let kernel = Kernel::choose(cache, &kit, arguments.kernel.as_ref(), progress)?;
+    let plugin = plugin(cache, edition, arguments, progress)?;
     // Sockets have short names only, so this is not in the cache.
     let folder = tempfile::Builder::new().prefix("sva-lab-").tempdir().map_err(LabError::io("write to", "TMPDIR"))?;
     let kept = match &arguments.keep {
@@ -57,7 +59,9 @@ pub(crate) fn run(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Re
         }
         None => folder.path().to_owned(),
     };
-    let machine = machine(arguments, &kit, plugin, &kept, folder.path());
+    let mut modules = kernel.gather(cache, &kit, &arguments.load, folder.path(), progress)?;
+    modules.append(&mut built_modules(cache, &kit, &kernel, arguments, progress)?);
+    let machine = machine(arguments, &kit, kernel.image(&kit), plugin, &kept, folder.path());
     let (mut command, mut extras) = (arguments.command.clone(), arguments.files.clone());
     if let Some(script) = &arguments.script {
         command = vec!["sh".to_owned(), SCRIPT.to_owned()];
@@ -106,23 +110,26 @@ pub(crate) fn run(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Re
 fn machine(
     arguments: &RunArgs,
     kit: &Kit,
+    kernel: PathBuf,
     plugin: Option<(PathBuf, Vec<String>)>,
     kept: &Path,
     passing: &Path,
 ) -> Machine {
     Machine {
         qemu: arguments.qemu.clone().unwrap_or_else(|| kit.qemu.clone()),
-        kernel: arguments.kernel.clone().unwrap_or_else(|| kit.vmlinuz()),
+        parent: if kit.edition == Edition::Newest || arguments.qemu.is_some() { Parent::Qemu } else { Parent::Setpriv },
+        kernel,
         initramfs: kept.join("root.cpio"),
         devices: match (arguments.devices.as_slice(), &plugin) {
             ([], Some(_)) => vec!["warp".to_owned()],
             (devices, _) => devices.to_vec(),
         },
         plugin,
-        iommu: match (arguments.no_iommu, arguments.no_svm) {
-            (true, _) => Iommu::None,
-            (false, true) => Iommu::NoPageRequests,
-            (false, false) => Iommu::Shared,
+        iommu: match (arguments.no_iommu, arguments.no_svm, kit.edition) {
+            (true, _, _) => Iommu::None,
+            (false, _, Edition::Bookworm) => Iommu::Mapped,
+            (false, true, Edition::Newest) => Iommu::NoPageRequests,
+            (false, false, Edition::Newest) => Iommu::Shared,
         },
         processors: arguments.smp,
         memory_mib: arguments.memory,
@@ -167,8 +174,13 @@ fn input(path: &Path) -> Result<Vec<u8>, LabError> {
     Ok(bytes)
 }
 
-fn plugin(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Result<Option<(PathBuf, Vec<String>)>, LabError> {
-    if arguments.no_engine {
+fn plugin(
+    cache: &Cache,
+    edition: Edition,
+    arguments: &RunArgs,
+    progress: &Progress,
+) -> Result<Option<(PathBuf, Vec<String>)>, LabError> {
+    if arguments.plugin.is_none() && !has_engine(edition, arguments) {
         return Ok(None);
     }
     let path = match &arguments.plugin {
@@ -183,19 +195,31 @@ fn plugin(cache: &Cache, arguments: &RunArgs, progress: &Progress) -> Result<Opt
     Ok(Some((path, options)))
 }
 
-fn modules(cache: &Cache, kit: &Kit, arguments: &RunArgs, progress: &Progress) -> Result<Vec<PathBuf>, LabError> {
+/// Whether the machine has the engine.
+fn has_engine(edition: Edition, arguments: &RunArgs) -> bool {
+    edition.takes_engine() && !arguments.no_engine
+}
+
+/// The modules that are built for the run, or given.
+fn built_modules(
+    cache: &Cache,
+    kit: &Kit,
+    kernel: &Kernel,
+    arguments: &RunArgs,
+    progress: &Progress,
+) -> Result<Vec<PathBuf>, LabError> {
     if let Some(folder) = &arguments.modules {
         return module::in_folder(folder);
     }
-    if arguments.kernel.is_some() {
+    if matches!(kernel, Kernel::Foreign(_)) || arguments.no_module {
         return Ok(Vec::new());
     }
     let sources = match &arguments.module {
         Some(folder) => sources(folder)?,
-        None if arguments.no_engine => return Ok(Vec::new()),
+        None if !has_engine(kit.edition, arguments) => return Ok(Vec::new()),
         None => warp_sources()?,
     };
-    module::in_folder(&module::build(cache, kit, sources, progress)?)
+    module::in_folder(&module::build(cache, kit, kernel.own(), sources, progress)?)
 }
 
 /// The sources in a folder, with the Warp engine's header if they have none.

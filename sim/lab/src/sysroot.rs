@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::error::LabError;
 use crate::tool;
@@ -33,7 +33,25 @@ impl Sysroot {
             symlink(Path::new("usr").join(name), &link).map_err(LabError::io("create", &link))?;
         }
         for package in packages {
-            tool::output(Command::new("dpkg-deb").arg("--extract").arg(package).arg(root))?;
+            let mut archive = Command::new("dpkg-deb")
+                .arg("--fsys-tarfile")
+                .arg(package)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .map_err(LabError::start("dpkg-deb"))?;
+            // Older packages have their files under the short paths: the links must stay.
+            let unpacked = tool::output_with(
+                Command::new("tar")
+                    .args(["--extract", "--keep-directory-symlink", "--no-same-owner", "--file=-", "--directory"])
+                    .arg(root),
+                archive.stdout.take().map_or_else(Stdio::null, Stdio::from),
+            );
+            let whole = archive.wait().map_err(LabError::io("read", package))?.success();
+            unpacked?;
+            if !whole {
+                return Err(LabError::bad_file(package, "dpkg-deb cannot read it"));
+            }
         }
         // What cannot be unpacked without root is nothing that is needed here; what was must stay removable.
         Ok(Self::at(root))

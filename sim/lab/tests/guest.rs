@@ -162,6 +162,64 @@ fn somebody_elses_module_is_built_and_loaded() {
 
 #[test]
 #[ignore = "boots a guest"]
+fn a_module_of_debians_kernel_is_loaded_with_those_that_it_needs() {
+    expect(&shell(&["--load", "vfio-pci"], "test -c /dev/vfio/vfio; ls -d /sys/bus/pci/drivers/vfio-pci"), 0, VFIO_PCI);
+}
+
+#[test]
+#[ignore = "boots a guest"]
+fn a_module_that_the_kernel_does_not_have_is_named() {
+    expect_error(&shell(&["--load", "no-such-module"], "true"), 125, "no module no_such_module");
+}
+
+const VFIO_PCI: &str = "/sys/bus/pci/drivers/vfio-pci\n";
+
+#[test]
+#[ignore = "boots a guest"]
+fn the_pair_that_debian_12_ships_has_an_iommu_and_vfio() {
+    let commands = "uname -r | cut -d. -f1-2; ls /sys/class/iommu; test -d /sys/kernel/iommu_groups/0; \
+                    ls -d /sys/bus/pci/drivers/vfio-pci; cat /sys/bus/pci/devices/0000:00:01.0/device";
+    let output = run(&["--kit", "bookworm", "--load", "vfio-pci", "--device", "edu", "--", "sh", "-ec", commands]);
+    expect(&output, 0, &format!("6.1\ndmar0\n{VFIO_PCI}0x11e8\n"));
+}
+
+#[test]
+#[ignore = "boots a guest"]
+fn the_labs_own_kernel_has_every_road_to_a_device_built_in() {
+    let commands = "uname -r | sed 's/.*-//'; test -d /sys/class/uacce; test -c /dev/iommu; test -c /dev/vfio/vfio; \
+                    test -e /sys/module/vfio/parameters/enable_unsafe_noiommu_mode; \
+                    ls -d /sys/bus/pci/drivers/vfio-pci; zcat /proc/config.gz | grep -x CONFIG_VFIO_DEVICE_CDEV=y";
+    let output = run(&["--kernel", "own", "--no-engine", "--load", "vfio-pci", "--", "sh", "-ec", commands]);
+    expect(&output, 0, &format!("lab\n{VFIO_PCI}CONFIG_VFIO_DEVICE_CDEV=y\n"));
+}
+
+#[test]
+#[ignore = "boots a guest"]
+fn the_engine_and_its_module_work_with_the_labs_own_kernel() {
+    let commands = "cat /sys/class/uacce/warp-0/flags; test -c /dev/warp-0; dmesg | grep -o 'warp-0, ATS on'";
+    expect(&run(&["--kernel", "own", "--", "sh", "-ec", commands]), 0, "1\nwarp-0, ATS on\n");
+}
+
+#[test]
+#[ignore = "boots a guest"]
+fn vfio_takes_the_engine_from_nobody_if_its_module_stays_out() {
+    // With PASIDs and as a device of its own: what Debian's kernel does not have.
+    let commands = "cd /sys/bus/pci/devices/0000:00:01.0; echo vfio-pci > driver_override; \
+                    echo 0000:00:01.0 > /sys/bus/pci/drivers_probe; test -c /dev/vfio/devices/$(ls vfio-dev); ls vfio-dev";
+    let output = run(&["--kernel", "own", "--no-module", "--", "sh", "-ec", commands]);
+    expect(&output, 0, "vfio0\n");
+}
+
+#[test]
+#[ignore = "boots a guest"]
+fn hisilicons_drivers_can_be_loaded_into_the_labs_own_kernel() {
+    let commands = "ls -d /sys/bus/pci/drivers/hisi_zip";
+    let output = run(&["--kernel", "own", "--no-engine", "--load", "hisi_zip", "--", "sh", "-ec", commands]);
+    expect(&output, 0, "/sys/bus/pci/drivers/hisi_zip\n");
+}
+
+#[test]
+#[ignore = "boots a guest"]
 fn the_engine_is_there_with_shared_addresses() {
     let output =
         run(&["--", "sh", "-c", "cat /sys/class/uacce/warp-0/api /sys/class/uacce/warp-0/flags; test -c /dev/warp-0"]);
