@@ -48,6 +48,7 @@ pub(crate) fn capabilities(
         .flat_map(|algorithm| [(algorithm, Direction::Forward), (algorithm, Direction::Inverse)])
         .filter(|(algorithm, direction)| offers(*algorithm, *direction))
         .collect();
+    capabilities.in_place = [Operation::Encrypt, Operation::Decrypt].into_iter().collect();
     capabilities.order = Order::Submission;
     capabilities.faults = FaultHandling::CallerVouches;
     capabilities

@@ -207,10 +207,14 @@ impl World {
             return;
         }
         let algorithm = Algorithm::ALL[usize::from(kind) % Algorithm::ALL.len()];
-        let key = vec![kind; algorithm.key_len().unwrap_or(usize::from(kind) * 2)];
+        let len = algorithm.key_len().unwrap_or(usize::from(kind) * 2);
+        // No byte twice in a short one: XTS takes no key twice.
+        let key: Vec<u8> = (0..len).map(|at| kind.wrapping_add(at as u8)).collect();
         let spec = match algorithm.family() {
             uaccel_queue::Family::Compression => SessionSpec::compression(algorithm, Direction::Forward, None),
-            uaccel_queue::Family::Aead => SessionSpec::keyed(algorithm, Direction::Inverse, &key),
+            uaccel_queue::Family::Aead | uaccel_queue::Family::Cipher => {
+                SessionSpec::keyed(algorithm, Direction::Inverse, &key)
+            }
             _ => SessionSpec::digest(algorithm, &key),
         };
         let spec = spec.expect("a session that can be");

@@ -64,6 +64,7 @@ impl<'a> Arbitrary<'a> for Line {
             match operation {
                 Operation::Copy => descriptor.destination_len = descriptor.source_len,
                 Operation::Compare => descriptor.aux_len = descriptor.source_len,
+                Operation::Encrypt | Operation::Decrypt if u.arbitrary()? => descriptor.source_len &= !15,
                 _ => {}
             }
         }
@@ -99,6 +100,10 @@ impl<'a> Arbitrary<'a> for Session {
         let mut key = [0; SessionEntry::MAX_KEY];
         let byte: u8 = u.arbitrary()?;
         key[..len].fill(byte);
+        if u.ratio(15, 16)? {
+            // XTS takes no key twice.
+            key[0] ^= 1;
+        }
         let levels = algorithm.levels().map_or(0..=255, |levels| levels.min..=levels.max);
         let entry = SessionEntry {
             algorithm: algorithm as u16,

@@ -26,6 +26,18 @@ pub enum Algorithm {
     Aes256Gcm = 33,
     /// ChaCha20-Poly1305, RFC 8439; 96-bit nonce, 128-bit tag.
     ChaCha20Poly1305 = 34,
+    /// AES-128 in cipher block chaining, NIST SP 800-38A section 6.2; whole blocks, no padding.
+    Aes128Cbc = 48,
+    /// AES-256 in cipher block chaining, NIST SP 800-38A section 6.2; whole blocks, no padding.
+    Aes256Cbc = 49,
+    /// AES-128 in counter mode, NIST SP 800-38A section 6.5; the IV is the first counter block, a big-endian number of 128 bits.
+    Aes128Ctr = 50,
+    /// AES-256 in counter mode, NIST SP 800-38A section 6.5; the IV is the first counter block, a big-endian number of 128 bits.
+    Aes256Ctr = 51,
+    /// XTS-AES-128, IEEE 1619 and NIST SP 800-38E, with ciphertext stealing; the IV is the tweak, and the key is two keys of 16 bytes.
+    Aes128Xts = 52,
+    /// XTS-AES-256, IEEE 1619 and NIST SP 800-38E, with ciphertext stealing; the IV is the tweak, and the key is two keys of 32 bytes.
+    Aes256Xts = 53,
     /// SHA-256, FIPS 180-4.
     Sha256 = 64,
     /// SHA-512, FIPS 180-4.
@@ -42,13 +54,15 @@ pub enum Family {
     Compression,
     /// [`Operation::Seal`](crate::Operation::Seal) and [`Operation::Open`](crate::Operation::Open).
     Aead,
+    /// [`Operation::Encrypt`](crate::Operation::Encrypt) and [`Operation::Decrypt`](crate::Operation::Decrypt).
+    Cipher,
     /// [`Operation::Digest`](crate::Operation::Digest).
     Digest,
 }
 
 impl Algorithm {
     /// Every algorithm this version names, in display order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
         Self::Deflate,
         Self::Zlib,
         Self::Gzip,
@@ -57,6 +71,12 @@ impl Algorithm {
         Self::Aes128Gcm,
         Self::Aes256Gcm,
         Self::ChaCha20Poly1305,
+        Self::Aes128Cbc,
+        Self::Aes256Cbc,
+        Self::Aes128Ctr,
+        Self::Aes256Ctr,
+        Self::Aes128Xts,
+        Self::Aes256Xts,
         Self::Sha256,
         Self::Sha512,
         Self::HmacSha256,
@@ -68,6 +88,12 @@ impl Algorithm {
         match self {
             Self::Deflate | Self::Zlib | Self::Gzip | Self::Lz4Block | Self::Zstd => Family::Compression,
             Self::Aes128Gcm | Self::Aes256Gcm | Self::ChaCha20Poly1305 => Family::Aead,
+            Self::Aes128Cbc
+            | Self::Aes256Cbc
+            | Self::Aes128Ctr
+            | Self::Aes256Ctr
+            | Self::Aes128Xts
+            | Self::Aes256Xts => Family::Cipher,
             Self::Sha256 | Self::Sha512 | Self::HmacSha256 => Family::Digest,
         }
     }
@@ -76,8 +102,9 @@ impl Algorithm {
     #[must_use]
     pub const fn key_len(self) -> Option<usize> {
         match self {
-            Self::Aes128Gcm => Some(16),
-            Self::Aes256Gcm | Self::ChaCha20Poly1305 => Some(32),
+            Self::Aes128Gcm | Self::Aes128Cbc | Self::Aes128Ctr => Some(16),
+            Self::Aes256Gcm | Self::ChaCha20Poly1305 | Self::Aes256Cbc | Self::Aes256Ctr | Self::Aes128Xts => Some(32),
+            Self::Aes256Xts => Some(64),
             Self::HmacSha256 => None,
             _ => Some(0),
         }
@@ -89,6 +116,18 @@ impl Algorithm {
         match self {
             Self::Deflate | Self::Zlib | Self::Gzip => Some(Levels { min: 0, max: 9, default: 6 }),
             Self::Zstd => Some(Levels { min: 1, max: 19, default: 3 }),
+            _ => None,
+        }
+    }
+
+    /// The lengths of text a cipher takes; `None` for other families.
+    #[must_use]
+    pub const fn text_lengths(self) -> Option<TextLengths> {
+        match self {
+            Self::Aes128Cbc | Self::Aes256Cbc => Some(TextLengths { min: 0, max: u64::MAX, multiple_of: 16 }),
+            Self::Aes128Ctr | Self::Aes256Ctr => Some(TextLengths { min: 0, max: u64::MAX, multiple_of: 1 }),
+            // No more than 2^20 blocks under one tweak: SP 800-38E section 4.
+            Self::Aes128Xts | Self::Aes256Xts => Some(TextLengths { min: 16, max: 16 << 20, multiple_of: 1 }),
             _ => None,
         }
     }
@@ -115,6 +154,12 @@ impl Algorithm {
             Self::Aes128Gcm => "aes-128-gcm",
             Self::Aes256Gcm => "aes-256-gcm",
             Self::ChaCha20Poly1305 => "chacha20-poly1305",
+            Self::Aes128Cbc => "aes-128-cbc",
+            Self::Aes256Cbc => "aes-256-cbc",
+            Self::Aes128Ctr => "aes-128-ctr",
+            Self::Aes256Ctr => "aes-256-ctr",
+            Self::Aes128Xts => "aes-128-xts",
+            Self::Aes256Xts => "aes-256-xts",
             Self::Sha256 => "sha-256",
             Self::Sha512 => "sha-512",
             Self::HmacSha256 => "hmac-sha-256",
@@ -144,6 +189,37 @@ impl Levels {
     #[must_use]
     pub const fn contains(self, level: u8) -> bool {
         self.min <= level && level <= self.max
+    }
+}
+
+/// Which lengths of text a cipher takes, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TextLengths {
+    /// The shortest.
+    pub min: u64,
+    /// The longest.
+    pub max: u64,
+    /// What a length is a multiple of.
+    pub multiple_of: u64,
+}
+
+impl TextLengths {
+    /// Whether a text of `len` bytes is taken.
+    #[inline]
+    #[must_use]
+    pub const fn contains(self, len: u64) -> bool {
+        self.min <= len && len <= self.max && len.is_multiple_of(self.multiple_of)
+    }
+}
+
+impl fmt::Display for TextLengths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.min, self.max, self.multiple_of) {
+            (0, u64::MAX, 1) => f.write_str("any number of bytes"),
+            (0, u64::MAX, block) => write!(f, "whole blocks of {block} bytes"),
+            (min, max, 1) => write!(f, "{min} to {max} bytes"),
+            (min, max, block) => write!(f, "{min} to {max} bytes in whole blocks of {block}"),
+        }
     }
 }
 

@@ -119,6 +119,8 @@ pub struct Capabilities {
     pub operations: OperationSet,
     /// Algorithms that sessions may name.
     pub algorithms: AlgorithmSet,
+    /// Operations that may write where they read, from its first byte on. `Copy` always may, and is not counted here.
+    pub in_place: OperationSet,
     /// The most bytes one job may read, and the most it may write.
     pub max_transfer: u64,
     /// The most jobs in flight on one queue.
@@ -152,6 +154,7 @@ impl Capabilities {
         Self {
             operations: OperationSet::default(),
             algorithms: AlgorithmSet::default(),
+            in_place: OperationSet::default(),
             max_transfer,
             depth,
             sessions: 0,

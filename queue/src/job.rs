@@ -65,7 +65,7 @@ pub struct Job {
     pub aux: *const u8,
     /// Its length in bytes.
     pub aux_len: usize,
-    /// Small operand: pattern, checksum to continue from, or nonce.
+    /// Small operand: pattern, checksum to continue from, nonce, or IV.
     pub immediate: [u8; 16],
 }
 
@@ -102,6 +102,13 @@ impl Job {
     pub fn seed(&self) -> u32 {
         let [a, b, c, d, ..] = self.immediate;
         u32::from_le_bytes([a, b, c, d])
+    }
+
+    /// The initialisation vector of a cipher job.
+    #[inline]
+    #[must_use]
+    pub const fn iv(&self) -> [u8; 16] {
+        self.immediate
     }
 
     /// The nonce of an AEAD job.

@@ -22,7 +22,7 @@ pub mod sync;
 mod token;
 mod transport;
 
-pub use algorithm::{Algorithm, Family, Levels, UnknownAlgorithm};
+pub use algorithm::{Algorithm, Family, Levels, TextLengths, UnknownAlgorithm};
 pub use capability::{AddressMode, AlgorithmSet, Capabilities, FaultHandling, OperationSet, Order};
 pub use cells::{Batch, Cells, Done, InFlight};
 pub use driver::{Bus, DeviceInfo, Driver, OpenQueue, QueueRequest, Unusable};

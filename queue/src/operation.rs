@@ -16,17 +16,20 @@ use core::fmt;
 /// | `Compress`, `Decompress` | bytes | room | – | – | yes |
 /// | `Seal` | plaintext | room for ciphertext and 16-byte tag | associated data | 12-byte nonce | yes |
 /// | `Open` | ciphertext and tag | room for the plaintext | associated data | 12-byte nonce | yes |
+/// | `Encrypt`, `Decrypt` | text | room for as many bytes | – | 16-byte IV | yes |
 /// | `Digest` | bytes | room for the digest | – | – | yes |
 ///
 /// The tag follows the ciphertext, as RFC 5116 has it. Numbers in `immediate` are little endian. "As many bytes" means that the two
-/// lengths are equal; a driver answers a job where they are not with [`Status::InvalidJob`](crate::Status::InvalidJob).
+/// lengths are equal; a driver answers a job where they are not with [`Status::InvalidJob`](crate::Status::InvalidJob). So it does with a text
+/// to encrypt or decrypt whose length the algorithm does not take ([`Algorithm::text_lengths`](crate::Algorithm::text_lengths)).
 ///
 /// # In place
 ///
-/// What a job writes does not overlap what it reads, since devices read and write in pieces and in any order. One exception is sound on
-/// every device: a `Copy` whose source and destination are the same. All else is refused by the runtime; transforming in place
-/// (`Seal` and `Open` with equal pointers) may become a capability of its own, and a driver that meets it today answers
-/// [`Status::InvalidJob`](crate::Status::InvalidJob) or gives the right result.
+/// What a job writes does not overlap what it reads, since devices read and write in pieces and in any order. There are two exceptions. A
+/// `Copy` whose source and destination are the same is sound on every device. And an operation of
+/// [`Capabilities::in_place`](crate::Capabilities::in_place) may have a destination that begins where its source does; then
+/// [`JobFlags::UNINIT_DESTINATION`](crate::JobFlags::UNINIT_DESTINATION) is not set, and what the destination holds if the job fails
+/// half-way is neither the one nor the other text. All else is refused by the runtime; a driver that meets it answers [`Status::InvalidJob`](crate::Status::InvalidJob) or gives the right result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -53,11 +56,15 @@ pub enum Operation {
     Open = 19,
     /// Writes a digest or MAC to the destination.
     Digest = 20,
+    /// Encrypts, without authentication.
+    Encrypt = 21,
+    /// Decrypts, without authentication: what was altered decrypts to something else.
+    Decrypt = 22,
 }
 
 impl Operation {
     /// Every operation this version names.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Nop,
         Self::Copy,
         Self::Fill,
@@ -69,6 +76,8 @@ impl Operation {
         Self::Seal,
         Self::Open,
         Self::Digest,
+        Self::Encrypt,
+        Self::Decrypt,
     ];
 
     /// Whether a job of this operation names a session.
@@ -92,6 +101,8 @@ impl Operation {
             Self::Seal => "seal",
             Self::Open => "open",
             Self::Digest => "digest",
+            Self::Encrypt => "encrypt",
+            Self::Decrypt => "decrypt",
         }
     }
 
@@ -110,6 +121,8 @@ impl Operation {
             18 => Self::Seal,
             19 => Self::Open,
             20 => Self::Digest,
+            21 => Self::Encrypt,
+            22 => Self::Decrypt,
             _ => return None,
         })
     }

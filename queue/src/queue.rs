@@ -4,7 +4,7 @@
 //!
 //! **Who validates.** The runtime, once, before it submits: operation and session are granted, lengths are within
 //! the limits, pointers are not null unless their length is 0, and nothing written overlaps what is read ([`Operation`](crate::Operation)
-//! has the one exception). A driver that finds such a mistake
+//! has the two exceptions). A driver that finds such a mistake
 //! has found a bug above it, and answers the job with [`Status::InvalidJob`](crate::Status::InvalidJob). What the *device* writes is checked by the driver, against
 //! [`Cells`](crate::Cells) and its own copies, never against memory the device can write.
 //!

@@ -10,9 +10,9 @@ use crate::{Algorithm, Family, Operation};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Direction {
-    /// Compress, seal, digest.
+    /// Compress, seal, encrypt, digest.
     Forward = 0,
-    /// Decompress, open.
+    /// Decompress, open, decrypt.
     Inverse = 1,
 }
 
@@ -54,6 +54,9 @@ pub enum SpecError {
         /// The length that was given.
         actual: usize,
     },
+    /// The two keys of XTS are the same, which defeats the tweak.
+    #[error("{0} takes two different keys, not one twice")]
+    EqualKeys(Algorithm),
     /// The algorithm cannot be run backwards.
     #[error("{0} has no inverse")]
     NoInverse(Algorithm),
@@ -80,10 +83,11 @@ impl SessionSpec {
         Self::build(algorithm, direction, level, &[])
     }
 
-    /// A session for a cipher with a key.
+    /// A session for a cipher with a key, authenticated or not.
     ///
     /// # Errors
-    /// [`SpecError::KeyLength`] if `key` has another length than the algorithm takes.
+    /// [`SpecError::KeyLength`] if `key` has another length than the algorithm takes; [`SpecError::EqualKeys`] for XTS under one key twice
+    /// (FIPS 140-3 Implementation Guidance C.I).
     pub fn keyed(algorithm: Algorithm, direction: Direction, key: &[u8]) -> Result<Self, SpecError> {
         Self::build(algorithm, direction, 0, key)
     }
@@ -102,6 +106,13 @@ impl SessionSpec {
         }
         if algorithm.family() == Family::Digest && direction == Direction::Inverse {
             return Err(SpecError::NoInverse(algorithm));
+        }
+        if matches!(algorithm, Algorithm::Aes128Xts | Algorithm::Aes256Xts) {
+            let (data, tweak) = key.split_at(key.len() / 2);
+            // Over all bytes, whatever they are: the time says nothing about the key but this answer.
+            if data.iter().zip(tweak).fold(0, |differences, (a, b)| differences | (a ^ b)) == 0 {
+                return Err(SpecError::EqualKeys(algorithm));
+            }
         }
         Ok(Self { algorithm, direction, level, key: Zeroizing::new(key.into()) })
     }
@@ -138,6 +149,8 @@ impl SessionSpec {
             (Family::Compression, Direction::Inverse) => Operation::Decompress,
             (Family::Aead, Direction::Forward) => Operation::Seal,
             (Family::Aead, Direction::Inverse) => Operation::Open,
+            (Family::Cipher, Direction::Forward) => Operation::Encrypt,
+            (Family::Cipher, Direction::Inverse) => Operation::Decrypt,
             (Family::Digest, _) => Operation::Digest,
         }
     }

@@ -31,6 +31,29 @@ pub unsafe trait WriteBuf: Send + 'static {
     fn wipe(&mut self);
 }
 
+/// Memory that a job may own, read, and write where it reads.
+///
+/// # Safety
+/// [`TextBuf::text_len`] is no more than the length of [`WriteBuf::room`], whose bytes up to there are initialised.
+pub unsafe trait TextBuf: WriteBuf {
+    /// How many bytes of text stand at the start of the room.
+    fn text_len(&self) -> usize;
+}
+
+// SAFETY: a vector's bytes are the start of its capacity.
+unsafe impl TextBuf for Vec<u8> {
+    fn text_len(&self) -> usize {
+        self.len()
+    }
+}
+
+// SAFETY: all of the room is initialised.
+unsafe impl TextBuf for Box<[u8]> {
+    fn text_len(&self) -> usize {
+        self.len()
+    }
+}
+
 /// Room to write.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {

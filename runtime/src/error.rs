@@ -34,6 +34,14 @@ pub enum Error {
         /// Which rule.
         reason: &'static str,
     },
+    /// The cipher does not take a text of that length.
+    #[error("{algorithm} takes {}, not {len} bytes", Lengths(*.algorithm))]
+    TextLength {
+        /// The cipher.
+        algorithm: Algorithm,
+        /// The length of the text.
+        len: u64,
+    },
     /// The session is for another operation.
     #[error("a session that does {session} cannot {operation}")]
     WrongSession {
@@ -87,6 +95,14 @@ pub enum Error {
         /// What was asked.
         algorithm: Algorithm,
         /// In which direction.
+        operation: Operation,
+    },
+    /// The device cannot do the operation in place, and nothing may take its place.
+    #[error("device '{device}' does not {operation} in place")]
+    NotInPlace {
+        /// The device.
+        device: Box<str>,
+        /// What was asked.
         operation: Operation,
     },
     /// The parameters of a session are wrong.
@@ -161,6 +177,18 @@ impl std::fmt::Display for Needed {
     }
 }
 
+/// The lengths a cipher takes, for people.
+struct Lengths(Algorithm);
+
+impl std::fmt::Display for Lengths {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.text_lengths() {
+            Some(lengths) => lengths.fmt(f),
+            None => f.write_str("no text"),
+        }
+    }
+}
+
 impl Error {
     /// Whether the device is to blame, so that the same job may well succeed elsewhere.
     ///
@@ -175,7 +203,20 @@ impl Error {
                 | Self::SessionRefused { .. }
                 | Self::UnsupportedOperation { .. }
                 | Self::UnsupportedAlgorithm { .. }
+                | Self::NotInPlace { .. }
                 | Self::TooLarge { .. }
+        )
+    }
+
+    /// Whether it is only told of jobs that no device has seen.
+    pub(crate) fn precedes_submission(&self) -> bool {
+        matches!(
+            self,
+            Self::QueueFull
+                | Self::Open { .. }
+                | Self::SessionRefused { .. }
+                | Self::UnsupportedAlgorithm { .. }
+                | Self::NotInPlace { .. }
         )
     }
 

@@ -59,7 +59,7 @@ mod sys;
 pub mod uacce;
 mod work;
 
-pub use buffers::{ReadBuf, Room, WriteBuf};
+pub use buffers::{ReadBuf, Room, TextBuf, WriteBuf};
 pub use builder::Builder;
 pub use choice::{DEVICE_VARIABLE, Entry, Report, Verdict};
 pub use counters::Counters;
@@ -79,5 +79,6 @@ pub use work::{RawWork, Work};
 
 pub use uaccel_queue::{
     AddressMode, Algorithm, AlgorithmSet, Bus, Capabilities, DeviceInfo, Direction, Driver, Family, Fault,
-    FaultHandling, FaultKind, Operation, OperationSet, Order, Outcome, SessionSpec, SpecError, Status, Unusable,
+    FaultHandling, FaultKind, Operation, OperationSet, Order, Outcome, SessionSpec, SpecError, Status, TextLengths,
+    Unusable,
 };

@@ -63,8 +63,8 @@ pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
     let owned = core.owned_slot(slot);
 
     // The buffers move into the slot first; only then are their addresses taken.
-    let OwnedWork { operation, session: handle, source, destination, aux, immediate } = work;
-    let secret = operation == Operation::Open;
+    let OwnedWork { operation, session: handle, source, destination, aux, immediate, in_place } = work;
+    let secret = in_place.is_some() || matches!(operation, Operation::Open | Operation::Decrypt);
     // SAFETY: the pair is here, and the slot is free.
     let buffers = unsafe { owned.park(Buffers { source, destination, aux, secret, session: handle }) };
     // SAFETY: just parked, and nobody else knows of it.
@@ -72,9 +72,9 @@ pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
     let unpark = |error| {
         // SAFETY: parked above with this type; called only if the device has not seen the job.
         let Buffers { source, destination, aux, session, .. } = unsafe { owned.unpark::<Buffers<S, D, A>>() };
-        OwnedWork { operation, session, source, destination, aux, immediate }.rejected(error)
+        OwnedWork { operation, session, source, destination, aux, immediate, in_place }.rejected(error)
     };
-    let raw = raw_work(operation, immediate, buffers);
+    let raw = raw_work(operation, immediate, in_place, buffers);
     let room = match raw.check(device, &pair.granted) {
         Ok(room) => room,
         Err(error) => {
@@ -138,13 +138,18 @@ fn enter<S, D, A>(
 fn raw_work<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
     operation: Operation,
     immediate: [u8; 16],
+    in_place: Option<usize>,
     buffers: &mut Buffers<S, D, A>,
 ) -> RawWork<'_> {
-    let (source, source_len) = buffers.source.bytes();
     let (aux, aux_len) = buffers.aux.bytes();
     let room = buffers.destination.room();
     let mut flags = JobFlags::VOUCHED;
-    flags.set(JobFlags::UNINIT_DESTINATION, !room.initialised);
+    // No more of a room is written in place than the text that stands there, whatever is behind it.
+    let (source, source_len) = match in_place {
+        Some(len) => (room.start.cast_const(), len.min(room.len)),
+        None => buffers.source.bytes(),
+    };
+    flags.set(JobFlags::UNINIT_DESTINATION, in_place.is_none() && !room.initialised);
     RawWork {
         session: buffers.session.as_ref(),
         source,

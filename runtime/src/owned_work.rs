@@ -4,7 +4,7 @@ use std::fmt;
 
 use uaccel_queue::Operation;
 
-use crate::{Error, ReadBuf, Session, WriteBuf};
+use crate::{Error, ReadBuf, Session, TextBuf, WriteBuf};
 
 /// A job with its own buffers: what to do, from `source`, to `destination`, with `aux` as second source.
 // In this order the small operand is aligned: a processor does not forward it, once stored, to a load that is not.
@@ -17,6 +17,8 @@ pub struct OwnedWork<S, D, A = ()> {
     pub(crate) destination: D,
     pub(crate) aux: A,
     pub(crate) operation: Operation,
+    /// The bytes of text at the start of the destination, where that is the source as well.
+    pub(crate) in_place: Option<usize>,
 }
 
 impl OwnedWork<(), ()> {
@@ -60,17 +62,32 @@ impl<S: ReadBuf, D: WriteBuf> OwnedWork<S, D> {
         Self { session: Some(session.clone()), ..Self::plain(session.operation(), source, destination) }
     }
 
+    /// The initialisation vector of a cipher job.
+    #[must_use]
+    pub fn with_iv(self, iv: [u8; 16]) -> Self {
+        Self { immediate: iv, ..self }
+    }
+
     /// The nonce and the associated data of an AEAD job.
     #[must_use]
     pub fn with_nonce<A: ReadBuf>(self, nonce: [u8; 12], associated_data: A) -> OwnedWork<S, D, A> {
         let mut immediate = self.immediate;
         immediate[..12].copy_from_slice(&nonce);
-        let Self { operation, session, source, destination, aux: (), .. } = self;
-        OwnedWork { operation, session, source, destination, aux: associated_data, immediate }
+        let Self { operation, session, source, destination, aux: (), in_place, .. } = self;
+        OwnedWork { operation, session, source, destination, aux: associated_data, immediate, in_place }
     }
 
     fn plain(operation: Operation, source: S, destination: D) -> Self {
-        Self { operation, session: None, source, destination, aux: (), immediate: [0; 16] }
+        Self { operation, session: None, source, destination, aux: (), immediate: [0; 16], in_place: None }
+    }
+}
+
+impl<D: TextBuf> OwnedWork<(), D> {
+    /// What `session` does, on the text in `buffer` where it stands: for sessions that encrypt or decrypt.
+    #[must_use]
+    pub fn session_in_place(session: &Session, buffer: D) -> Self {
+        let in_place = Some(buffer.text_len());
+        Self { session: Some(session.clone()), in_place, ..Self::plain(session.operation(), (), buffer) }
     }
 }
 
@@ -82,7 +99,7 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> OwnedWork<S, D, A> {
     }
 
     pub(crate) fn source_len(&self) -> u64 {
-        self.source.bytes().1 as u64
+        self.in_place.unwrap_or_else(|| self.source.bytes().1) as u64
     }
 
     #[cold]

@@ -150,6 +150,8 @@ impl Runtime {
             return self.fall_back(software, work);
         }
         match inner.device.run(work) {
+            // The device may have written over its source.
+            Err(error) if work.is_in_place() && !error.precedes_submission() => Err(error),
             // The job was answered, or taken back with the device proven quiet: a lost one never gets here.
             Err(error) if error.is_device_failure() || matches!(error, Error::QueueFull) => {
                 tracing::debug!(device = self.device(), %error, "falling back to the CPU");

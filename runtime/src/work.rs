@@ -83,6 +83,25 @@ impl<'a> Work<'a> {
         work
     }
 
+    /// What `session` does, on `text` where it stands: for sessions that encrypt or decrypt. If the job fails after it was submitted, the
+    /// text may be lost; hence it is not run again elsewhere then.
+    #[inline]
+    #[must_use]
+    pub fn session_in_place(session: &'a Session, text: &'a mut [u8]) -> Self {
+        let mut work = Self::new(session.operation()).writes(text);
+        (work.raw.source, work.raw.source_len) = (work.raw.destination, work.raw.destination_len);
+        work.raw.session = Some(session);
+        work
+    }
+
+    /// The initialisation vector of a cipher job.
+    #[inline]
+    #[must_use]
+    pub fn with_iv(mut self, iv: [u8; 16]) -> Self {
+        self.raw.immediate = iv;
+        self
+    }
+
     /// The nonce and the associated data of an AEAD job.
     #[inline]
     #[must_use]
@@ -124,7 +143,7 @@ impl<'a> Work<'a> {
 #[non_exhaustive]
 #[repr(C)]
 pub struct RawWork<'s> {
-    /// Pattern, checksum to continue from, or nonce.
+    /// Pattern, checksum to continue from, nonce, or initialisation vector.
     pub immediate: [u8; 16],
     /// The session, for operations that need one.
     pub session: Option<&'s Session>,
@@ -163,6 +182,12 @@ impl<'s> RawWork<'s> {
         }
     }
 
+    /// Whether it writes where it reads, so that its source may be gone once it has begun. A copy onto itself changes nothing.
+    #[inline]
+    pub(crate) fn is_in_place(&self) -> bool {
+        ptr::eq(self.source, self.destination) && self.source_len != 0 && self.operation != Operation::Copy
+    }
+
     /// Bytes the job is charged for: what it reads, or for a fill what it writes.
     pub(crate) fn len(&self) -> usize {
         if self.operation == Operation::Fill { self.destination_len } else { self.source_len }
@@ -182,7 +207,10 @@ impl<'s> RawWork<'s> {
             }
             _ => {}
         }
-        // Slices and owned buffers are neither null nor overlapping.
+        // Slices and owned buffers are not null, and overlap only as a whole.
+        if self.is_in_place() {
+            self.check_in_place(device, granted)?;
+        }
         if !self.flags.contains(JobFlags::VOUCHED) {
             self.check_pointers()?;
         }
@@ -191,6 +219,7 @@ impl<'s> RawWork<'s> {
                 return invalid("compares ranges of different lengths");
             }
             Operation::Open if self.source_len < TAG_LEN => return invalid("ciphertext is shorter than its tag"),
+            Operation::Encrypt | Operation::Decrypt => self.check_text()?,
             _ => {}
         }
         let needed = room_needed(self);
@@ -230,6 +259,30 @@ impl<'s> RawWork<'s> {
         Ok(needed.unwrap_or_else(|| self.destination_len.min(usize::try_from(limit).unwrap_or(usize::MAX))))
     }
 
+    /// Checks that the cipher takes a text of this length.
+    #[inline]
+    fn check_text(&self) -> Result<(), Error> {
+        let Some(algorithm) = self.session.map(|session| session.spec().algorithm()) else { return Ok(()) };
+        let len = self.source_len as u64;
+        match algorithm.text_lengths() {
+            Some(lengths) if !lengths.contains(len) => Err(Error::TextLength { algorithm, len }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that the operation can write where it reads, and that this device can do so.
+    #[cold]
+    fn check_in_place(&self, device: &str, granted: &Capabilities) -> Result<(), Error> {
+        let operation = self.operation;
+        if !matches!(operation, Operation::Encrypt | Operation::Decrypt) {
+            return Err(Error::InvalidInput { operation, reason: "source and destination overlap" });
+        }
+        if !granted.in_place.contains(operation) {
+            return Err(Error::NotInPlace { device: device.into(), operation });
+        }
+        Ok(())
+    }
+
     /// Checks pointers that nobody vouches for.
     #[cold]
     fn check_pointers(&self) -> Result<(), Error> {
@@ -247,7 +300,9 @@ impl<'s> RawWork<'s> {
             }
         }
         let destination = (self.destination.cast_const(), self.destination_len);
-        if overlap((self.source, self.source_len), destination) || overlap((self.aux, self.aux_len), destination) {
+        if !self.is_in_place() && overlap((self.source, self.source_len), destination)
+            || overlap((self.aux, self.aux_len), destination)
+        {
             return invalid("source and destination overlap");
         }
         Ok(())
@@ -273,7 +328,7 @@ impl<'s> RawWork<'s> {
 #[inline]
 fn room_needed(work: &RawWork<'_>) -> Option<usize> {
     match work.operation {
-        Operation::Copy => Some(work.source_len),
+        Operation::Copy | Operation::Encrypt | Operation::Decrypt => Some(work.source_len),
         Operation::Seal => work.source_len.checked_add(TAG_LEN),
         Operation::Open => work.source_len.checked_sub(TAG_LEN),
         Operation::Digest => work.session.and_then(Session::digest_len),

@@ -123,8 +123,9 @@ fn an_algorithm_nobody_offers_is_refused_by_name() {
     for algorithm in Algorithm::ALL {
         let spec = match algorithm.family() {
             uaccel_runtime::Family::Compression => SessionSpec::compression(algorithm, Direction::Forward, None),
-            uaccel_runtime::Family::Aead => {
-                SessionSpec::keyed(algorithm, Direction::Forward, &vec![0; algorithm.key_len().unwrap()])
+            uaccel_runtime::Family::Aead | uaccel_runtime::Family::Cipher => {
+                let key: Vec<u8> = (0..64).take(algorithm.key_len().unwrap()).collect();
+                SessionSpec::keyed(algorithm, Direction::Forward, &key)
             }
             _ => SessionSpec::digest(algorithm, b""),
         };

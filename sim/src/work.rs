@@ -64,7 +64,7 @@ pub struct Task<'a> {
     /// The bytes of the second source.
     pub aux: &'a [u8],
     /// The small operand.
-    pub operand: [u8; 12],
+    pub operand: [u8; 16],
 }
 
 impl fmt::Debug for Task<'_> {
@@ -125,8 +125,8 @@ pub struct WorkItem {
     pub destination: Span,
     /// What is read besides.
     pub aux: Span,
-    /// Pattern, checksum to continue from, or nonce.
-    pub operand: [u8; 12],
+    /// Pattern, checksum to continue from, nonce, or IV.
+    pub operand: [u8; 16],
     /// How it ended; valid at [`Stage::Complete`].
     pub outcome: Outcome,
     /// What is to be wrong with the completion.
@@ -149,7 +149,7 @@ impl WorkItem {
             source: Span::default(),
             destination: Span::default(),
             aux: Span::default(),
-            operand: [0; 12],
+            operand: [0; 16],
             outcome: Outcome::ok(0, 0),
             blemish: None,
             stage: Stage::Gather,

@@ -156,6 +156,63 @@ fn sealing_and_opening() {
 }
 
 #[test]
+fn encrypting_and_decrypting() {
+    // NIST SP 800-38A, F.2.1 (CBC) and F.5.1 (CTR): key, and the first block of text and ciphertext.
+    let key = 0x2b7e_1516_28ae_d2a6_abf7_1588_09cf_4f3c_u128.to_be_bytes();
+    let text = 0x6bc1_bee2_2e40_9f96_e93d_7e11_7393_172a_u128.to_be_bytes();
+    let count = |from: u8| std::array::from_fn(|at| from + u8::try_from(at).expect("16 of them"));
+    let examples = [
+        (Algorithm::Aes128Cbc, count(0), 0x7649_abac_8119_b246_cee9_8e9b_12e9_197d_u128),
+        (Algorithm::Aes128Ctr, count(0xf0), 0x874d_6191_b620_e326_1bef_6864_990d_b6ce),
+    ];
+    everywhere(|hand, flags| {
+        for (algorithm, iv, ciphertext) in examples {
+            assert_eq!(hand.open_session(2, algorithm, Direction::Forward, 0, &key), 0);
+            assert_eq!(hand.open_session(3, algorithm, Direction::Inverse, 0, &key), 0);
+            let with_iv = |mut descriptor: Descriptor, session| {
+                descriptor.session = session;
+                descriptor.set_wide_operand(iv);
+                // No second source is read, whatever stands in the fields of one.
+                descriptor.aux = 0xdead_0000;
+                flags(descriptor)
+            };
+            let mut made = [0; 20];
+            let encrypt = with_iv(over(job(1, Operation::Encrypt), &text, &mut made), 2);
+            assert_eq!(hand.run(&encrypt), ok(1, 16, 16), "{algorithm}");
+            assert_eq!((&made[..16], &made[16..]), (&ciphertext.to_be_bytes()[..], &[0; 4][..]), "{algorithm}");
+            let mut back = [0; 16];
+            let decrypt = with_iv(over(job(2, Operation::Decrypt), &made[..16], &mut back), 3);
+            assert_eq!(hand.run(&decrypt), ok(2, 16, 16), "{algorithm}");
+            assert_eq!(back, text, "{algorithm}");
+
+            // In place, and overlapping by a part: all of the source is read first.
+            let mut memory = [text, [0; 16]].concat();
+            let mut onto = with_iv(over(job(3, Operation::Encrypt), &[], &mut memory[..16]), 2);
+            (onto.source, onto.source_len) = (onto.destination, 16);
+            assert_eq!(hand.run(&onto), ok(3, 16, 16), "{algorithm}");
+            assert_eq!(memory[..16], ciphertext.to_be_bytes(), "{algorithm}");
+            let mut shifted = with_iv(over(job(4, Operation::Decrypt), &[], &mut memory[..16]), 3);
+            (shifted.source, shifted.source_len) = (shifted.destination, 16);
+            shifted.destination += 5;
+            assert_eq!(hand.run(&shifted), ok(4, 16, 16), "{algorithm}");
+            assert_eq!(memory[5..21], text, "{algorithm}");
+
+            let odd = with_iv(over(job(5, Operation::Encrypt), &text[..15], &mut back), 2);
+            let takes = algorithm == Algorithm::Aes128Ctr;
+            assert_eq!(hand.run(&odd), if takes { ok(5, 15, 15) } else { failed(5, Status::InvalidJob) });
+            let mut small = [0; 15];
+            let small = with_iv(over(job(6, Operation::Encrypt), &text, &mut small), 2);
+            assert_eq!(hand.run(&small).status, Status::OutputTooSmall as u8, "{algorithm}");
+            assert_eq!(hand.command(Command::CloseSession, 2, 0), 0);
+            assert_eq!(hand.command(Command::CloseSession, 3, 0), 0);
+        }
+        let twice = [7; 64];
+        let refused = hand.open_session(2, Algorithm::Aes256Xts, Direction::Forward, 0, &twice);
+        assert_eq!(refused, Status::InvalidJob as u8, "one key twice");
+    });
+}
+
+#[test]
 fn digesting() {
     everywhere(|hand, flags| {
         assert_eq!(hand.open_session(5, Algorithm::Sha256, Direction::Forward, 0, &[]), 0);

@@ -1,6 +1,6 @@
 //! A workload at one size, with inputs, and with what should come out of each.
 
-use uaccel_runtime::{Algorithm, Direction, Family, SessionSpec, Work};
+use uaccel_runtime::{Algorithm, Direction, Family, SessionSpec, TextLengths, Work};
 
 use crate::corpus::Corpus;
 use crate::oracle::{self, Refusal};
@@ -32,8 +32,8 @@ pub struct Input {
     pub source: Vec<u8>,
     /// Its second source: the other range of a comparison, the associated data of a cipher.
     pub aux: Vec<u8>,
-    /// The nonce of a cipher, or the pattern of a fill.
-    pub nonce: [u8; 12],
+    /// The initialisation vector of a cipher, the nonce of an authenticated one, or the pattern of a fill.
+    pub immediate: [u8; 16],
     /// A checksum of the source, taken before anything was submitted.
     pub fingerprint: u32,
     /// What should come out.
@@ -62,6 +62,16 @@ pub enum CaseError {
     /// The session cannot be.
     #[error(transparent)]
     Spec(#[from] uaccel_runtime::SpecError),
+    /// The cipher does not take texts of that size.
+    #[error("{algorithm} takes {lengths}, not {size}")]
+    TextLength {
+        /// The cipher.
+        algorithm: Algorithm,
+        /// What it takes.
+        lengths: TextLengths,
+        /// The size asked for.
+        size: ByteSize,
+    },
     /// No oracle knows what should come out.
     #[error("no expected result: {0}")]
     Oracle(#[from] Refusal),
@@ -86,6 +96,12 @@ impl Case {
         corpus: &Corpus,
         seed: u64,
     ) -> Result<Self, CaseError> {
+        if let Workload::Session(algorithm, _) = workload
+            && let Some(lengths) = algorithm.text_lengths()
+            && !lengths.contains(size.0 as u64)
+        {
+            return Err(CaseError::TextLength { algorithm, lengths, size });
+        }
         let count = (POOL / size.0).clamp(1, MOST_INPUTS);
         let mut random = Random::new(seed);
         let key = match workload {
@@ -100,7 +116,7 @@ impl Case {
         };
         let spec = match workload {
             Workload::Session(algorithm, direction) => Some(match algorithm.family() {
-                Family::Aead => SessionSpec::keyed(algorithm, direction, &key)?,
+                Family::Aead | Family::Cipher => SessionSpec::keyed(algorithm, direction, &key)?,
                 Family::Digest => SessionSpec::digest(algorithm, &key)?,
                 // The levels of formats differ; one that a format has not becomes its nearest.
                 _ => {
@@ -170,11 +186,21 @@ impl Case {
             (Workload::Crc32, _) => Work::crc32(&input.source, 0),
             (Workload::Session(algorithm, _), Some(session)) => {
                 let work = Work::session(session, &input.source, room);
-                if algorithm.family() == Family::Aead { work.with_nonce(input.nonce, &input.aux) } else { work }
+                match algorithm.family() {
+                    Family::Aead => work.with_nonce(input.nonce(), &input.aux),
+                    Family::Cipher => work.with_iv(input.immediate),
+                    _ => work,
+                }
             }
             (Workload::Nop | Workload::Session(..), _) => Work::nop(),
         }
     }
+}
+
+/// The nonce in a small operand.
+fn nonce(immediate: &[u8; 16]) -> [u8; 12] {
+    let [nonce @ .., _, _, _, _] = *immediate;
+    nonce
 }
 
 fn nearest_level(algorithm: Algorithm, level: u8) -> u8 {
@@ -190,14 +216,14 @@ impl Input {
         key: &[u8],
         random: &mut Random,
     ) -> Result<Self, Refusal> {
-        let mut nonce = [0; 12];
-        nonce.copy_from_slice(&random.bytes(12));
+        let mut immediate = [0; 16];
+        immediate.copy_from_slice(&random.bytes(16));
         let mut aux = Vec::new();
         let (source, expected) = match workload {
             Workload::Nop => (text, Expected::Done),
             Workload::Copy => (text.clone(), Expected::Bytes(text)),
             Workload::Fill => {
-                let pattern = nonce[..8].repeat(text.len().div_ceil(8));
+                let pattern = immediate[..8].repeat(text.len().div_ceil(8));
                 (Vec::new(), Expected::Bytes(pattern[..text.len()].to_vec()))
             }
             Workload::Compare => {
@@ -224,10 +250,17 @@ impl Input {
                 }
                 (Family::Aead, direction) => {
                     aux = AAD.to_vec();
-                    let sealed = oracle::seal(algorithm, key, nonce, &aux, &text)?;
+                    let sealed = oracle::seal(algorithm, key, nonce(&immediate), &aux, &text)?;
                     match direction {
                         Direction::Forward => (text, Expected::Bytes(sealed)),
                         Direction::Inverse => (sealed, Expected::Bytes(text)),
+                    }
+                }
+                (Family::Cipher, direction) => {
+                    let ciphertext = oracle::encrypt(algorithm, key, immediate, &text)?;
+                    match direction {
+                        Direction::Forward => (text, Expected::Bytes(ciphertext)),
+                        Direction::Inverse => (ciphertext, Expected::Bytes(text)),
                     }
                 }
                 _ => {
@@ -236,13 +269,19 @@ impl Input {
                 }
             },
         };
-        Ok(Self { fingerprint: oracle::crc32c(&source), source, aux, nonce, expected })
+        Ok(Self { fingerprint: oracle::crc32c(&source), source, aux, immediate, expected })
     }
 
     /// The pattern of a fill.
     fn pattern(&self) -> u64 {
         let mut bytes = [0; 8];
-        bytes.copy_from_slice(&self.nonce[..8]);
+        bytes.copy_from_slice(&self.immediate[..8]);
         u64::from_le_bytes(bytes)
+    }
+
+    /// The nonce of an authenticated cipher.
+    #[must_use]
+    pub fn nonce(&self) -> [u8; 12] {
+        nonce(&self.immediate)
     }
 }

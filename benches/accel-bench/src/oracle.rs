@@ -6,11 +6,17 @@
 //! | LZ4 block | lz4_flex | the C library |
 //! | Zstandard | the C library | ruzstd |
 //! | AES-GCM, ChaCha20-Poly1305 | AWS-LC | RustCrypto |
+//! | AES-CBC, AES-CTR | AWS-LC | RustCrypto |
+//! | AES-XTS | AES of RustCrypto, the mode in the units | AES of AWS-LC, the mode in `xts.rs` |
 //! | SHA-2, HMAC | RustCrypto | AWS-LC |
 //! | CRC-32C; CRC-32 | crc-fast; crc32fast | crc32c; crc-fast |
 
+mod xts;
+
 use std::io::{Read as _, Write as _};
 
+use aes::cipher::consts::U16;
+use aes::cipher::{BlockModeEncrypt, BlockSizeUser, KeyIvInit, StreamCipher};
 use aes_gcm::aead::{Aead, AeadCore, KeyInit, KeySizeUser, Payload};
 use flate2::Compression;
 use uaccel_runtime::{Algorithm, Family};
@@ -47,6 +53,8 @@ fn session_library(algorithm: Algorithm) -> &'static str {
         (Algorithm::Zstd, _) => "ruzstd",
         (_, Family::Compression) => "miniz_oxide",
         (_, Family::Aead) => "RustCrypto",
+        (Algorithm::Aes128Xts | Algorithm::Aes256Xts, _) => "AWS-LC",
+        (_, Family::Cipher) => "RustCrypto",
         _ => "AWS-LC",
     }
 }
@@ -146,6 +154,45 @@ pub fn seal(algorithm: Algorithm, key: &[u8], nonce: [u8; 12], aad: &[u8], text:
     }
 }
 
+/// Encrypts, without authentication.
+///
+/// # Errors
+/// If the key does not fit, or the algorithm takes no such text.
+pub fn encrypt(algorithm: Algorithm, key: &[u8], iv: [u8; 16], text: &[u8]) -> Result<Vec<u8>, Refusal> {
+    fn cbc<M: KeyIvInit + BlockModeEncrypt + BlockSizeUser<BlockSize = U16>>(
+        key: &[u8],
+        iv: [u8; 16],
+        text: &[u8],
+    ) -> Result<Vec<u8>, Refusal> {
+        let refuse = refusal("RustCrypto");
+        let mut made = text.to_vec();
+        let (blocks, rest) = aes::Block::slice_as_chunks_mut(&mut made);
+        if !rest.is_empty() {
+            return Err(refuse(format!("{} bytes are no whole blocks", text.len())));
+        }
+        M::new_from_slices(key, &iv).map_err(|e| refuse(e.to_string()))?.encrypt_blocks(blocks);
+        Ok(made)
+    }
+    fn ctr<M: KeyIvInit + StreamCipher>(key: &[u8], iv: [u8; 16], text: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let refuse = refusal("RustCrypto");
+        let mut made = text.to_vec();
+        let mut mode = M::new_from_slices(key, &iv).map_err(|e| refuse(e.to_string()))?;
+        mode.try_apply_keystream(&mut made).map_err(|e| refuse(e.to_string()))?;
+        Ok(made)
+    }
+    match algorithm {
+        Algorithm::Aes128Cbc => cbc::<cbc::Encryptor<aes::Aes128>>(key, iv, text),
+        Algorithm::Aes256Cbc => cbc::<cbc::Encryptor<aes::Aes256>>(key, iv, text),
+        Algorithm::Aes128Ctr => ctr::<ctr::Ctr128BE<aes::Aes128>>(key, iv, text),
+        Algorithm::Aes256Ctr => ctr::<ctr::Ctr128BE<aes::Aes256>>(key, iv, text),
+        Algorithm::Aes128Xts | Algorithm::Aes256Xts => {
+            let library = session_library(algorithm);
+            xts::encrypt(key, iv, text).ok_or_else(|| refusal(library)("the key or the text does not fit".to_owned()))
+        }
+        other => Err(refusal("RustCrypto")(format!("{other} encrypts nothing"))),
+    }
+}
+
 /// A digest, or with a key a MAC.
 ///
 /// # Errors
@@ -192,5 +239,20 @@ mod tests {
         let tag = seal(Algorithm::Aes128Gcm, &[0; 16], [0; 12], &[], &[]).expect("seals");
         assert_eq!(tag[..4], [0x58, 0xe2, 0xfc, 0xce]);
         assert!(seal(Algorithm::Aes128Gcm, &[0; 15], [0; 12], &[], &[]).is_err());
+        // NIST SP 800-38A, F.2.1 and F.5.1: their first block.
+        let key = [0x2b, 0x7e, 0x15, 0x16, 0x28, 0xae, 0xd2, 0xa6, 0xab, 0xf7, 0x15, 0x88, 0x09, 0xcf, 0x4f, 0x3c];
+        let text = [0x6b, 0xc1, 0xbe, 0xe2, 0x2e, 0x40, 0x9f, 0x96, 0xe9, 0x3d, 0x7e, 0x11, 0x73, 0x93, 0x17, 0x2a];
+        let made = |algorithm, iv| encrypt(algorithm, &key, iv, &text).expect("encrypts");
+        let from = |start: u8| std::array::from_fn(|at| start + u8::try_from(at).expect("16 of them"));
+        assert_eq!(made(Algorithm::Aes128Cbc, from(0))[..4], [0x76, 0x49, 0xab, 0xac]);
+        assert_eq!(made(Algorithm::Aes128Ctr, from(0xf0))[..4], [0x87, 0x4d, 0x61, 0x91]);
+        assert!(encrypt(Algorithm::Aes128Cbc, &key, [0; 16], &text[1..]).is_err());
+        // IEEE 1619, vector 15: a block and a byte.
+        let key: Vec<u8> = (0xf0..=0xff).rev().chain((0xb0..=0xbf).rev()).collect();
+        let iv = [0x9a, 0x78, 0x56, 0x34, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let made = encrypt(Algorithm::Aes128Xts, &key, iv, &from(0).into_iter().chain([16]).collect::<Vec<u8>>());
+        let made = made.expect("encrypts");
+        assert_eq!((made.len(), &made[..4], made[16]), (17, &[0x6c, 0x16, 0x25, 0xdb][..], 0xed));
+        assert!(encrypt(Algorithm::Aes128Xts, &key, iv, &text[1..]).is_err());
     }
 }

@@ -20,6 +20,7 @@ use crate::exit::{self, Failure};
 use crate::measure::{Method, measure};
 use crate::measurement::Measurement;
 use crate::report::{Report, Row, Skipped};
+use crate::size::ByteSize;
 use crate::table::{self, Table};
 use crate::workload::Workload;
 use crate::{Interrupt, Progress, processes};
@@ -85,19 +86,25 @@ pub fn run(
                 break 'all;
             }
             progress.begin(format!("{workload} {size}: inputs"));
-            let case =
-                Case::new(workload, *size, arguments.level, &corpus, arguments.seed).map_err(|error| match error {
-                    CaseError::Spec(error) => Failure::Usage(error.to_string()),
-                    error => Failure::Failed(error.to_string()),
-                })?;
+            let case = match Case::new(workload, *size, arguments.level, &corpus, arguments.seed) {
+                Ok(case) => Ok(case),
+                Err(error @ CaseError::TextLength { .. }) => Err(error.to_string()),
+                Err(CaseError::Spec(error)) => return Err(Failure::Usage(error.to_string())),
+                Err(error) => return Err(Failure::Failed(error.to_string())),
+            };
             for device in &devices {
                 progress.begin(format!("{workload} {size} on {}", device.identity.name));
-                let found = measure(device, &case, &method);
-                // A row that was cut short before its first job ended says nothing.
-                if interrupt.is_set() && found.as_ref().is_ok_and(|found| found.jobs == 0) {
-                    break 'all;
-                }
-                let line = Line::new(&case, device, &method, found);
+                let line = match &case {
+                    Ok(case) => {
+                        let found = measure(device, case, &method);
+                        // A row that was cut short before its first job ended says nothing.
+                        if interrupt.is_set() && found.as_ref().is_ok_and(|found| found.jobs == 0) {
+                            break 'all;
+                        }
+                        Line::new(case, device, &method, found)
+                    }
+                    Err(reason) => Line::skipped(workload, *size, device, reason.clone()),
+                };
                 if !arguments.json {
                     progress.aside(|| match &line {
                         Line::Row(row) => table.row(row, out),
@@ -146,16 +153,15 @@ impl Line {
         match found {
             Ok(found) => row(&found),
             Err(error @ (Error::UnsupportedAlgorithm { .. } | Error::UnsupportedOperation { .. })) => {
-                Self::Skipped(Skipped {
-                    algorithm: case.workload.algorithm(),
-                    operation: case.workload.operation(),
-                    size: case.size,
-                    device: device.identity.name.clone(),
-                    reason: error.to_string(),
-                })
+                Self::skipped(case.workload, case.size, device, error.to_string())
             }
             Err(error) => row(&Measurement::failed(with_sources(&error))),
         }
+    }
+
+    fn skipped(workload: Workload, size: ByteSize, device: &Device, reason: String) -> Self {
+        let (algorithm, operation) = (workload.algorithm(), workload.operation());
+        Self::Skipped(Skipped { algorithm, operation, size, device: device.identity.name.clone(), reason })
     }
 }
 

@@ -150,7 +150,7 @@ impl Table {
             None => skipped.algorithm.to_owned(),
         };
         let size = self.place(&title, skipped.size, out)?;
-        writeln!(out, "{size:>6}  {:<15}  not offered", skipped.device)
+        writeln!(out, "{size:>6}  {:<15}  {}", skipped.device, skipped.reason)
     }
 
     /// Writes the heading, if the workload is a new one; says what to put in the column of the size.

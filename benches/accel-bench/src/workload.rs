@@ -87,8 +87,8 @@ impl Workload {
         match (algorithm.family(), direction) {
             (Family::Compression, Direction::Forward) => Some("compress"),
             (Family::Compression, Direction::Inverse) => Some("decompress"),
-            (Family::Aead, Direction::Forward) => Some("encrypt"),
-            (Family::Aead, Direction::Inverse) => Some("decrypt"),
+            (Family::Aead | Family::Cipher, Direction::Forward) => Some("encrypt"),
+            (Family::Aead | Family::Cipher, Direction::Inverse) => Some("decrypt"),
             _ => None,
         }
     }

@@ -63,15 +63,27 @@ fn the_demonstration_is_verified_and_says_what_to_try_next() {
 
 #[test]
 fn every_algorithm_runs_on_every_device_in_both_directions() {
-    let report = json(&["run", "-s", "100,5k", "--seconds", "0.005", "--jobs", "20", "--json"], 0);
+    let report = json(&["run", "-s", "112,5k", "--seconds", "0.005", "--jobs", "20", "--json"], 0);
     let rows = report["rows"].as_array().expect("rows");
-    // Ten algorithms in one direction, eight in two, each at two sizes on three devices; an empty job has no size.
-    assert_eq!(rows.len(), 3 * (1 + 2 * (8 + 2 * 8)));
+    // Ten algorithms in one direction, fourteen in two, each at two sizes on three devices; an empty job has no size.
+    assert_eq!(rows.len(), 3 * (1 + 2 * (8 + 2 * 14)));
     for row in rows {
         assert!(row["jobs"].as_u64().is_some_and(|jobs| jobs > 0), "{row}");
         let (effective, checked) = (row["effective"] == true, row["verification"]["checked"].as_u64());
         assert_eq!(checked.is_some_and(|checked| checked > 0), effective, "{row}");
     }
+}
+
+#[test]
+fn a_size_that_a_cipher_does_not_take_is_skipped_with_the_reason() {
+    let arguments = ["run", "-s", "100", "-a", "aes-128-cbc,aes-256-ctr", "--jobs", "20", "--devices", "sim"];
+    let report = json(&[&arguments[..], &["--seconds", "0.005", "--json"]].concat(), 0);
+    let texts = |list: &str, field: &str| -> Vec<String> {
+        let entries = report[list].as_array().expect("a list");
+        entries.iter().map(|entry| entry[field].as_str().expect("a text").to_owned()).collect()
+    };
+    assert_eq!(texts("rows", "algorithm"), ["aes-256-ctr"; 2]);
+    assert_eq!(texts("skipped", "reason"), ["aes-128-cbc takes whole blocks of 16 bytes, not 100"; 2]);
 }
 
 #[test]

@@ -77,6 +77,17 @@ fn a_device_that_does_nothing_has_rates_and_nothing_to_verify() {
 }
 
 #[test]
+fn a_size_that_a_cipher_does_not_take_is_skipped_with_the_reason() {
+    let arguments = ["run", "-a", "aes-128-cbc,aes-256-xts", "-d", "software", "-s", "100", "--processes", "2"];
+    let report = json(&[&arguments[..], &["--seconds", "0.01", "--json"]].concat(), 0);
+    let sharing = report["sharing"].as_array().expect("entries");
+    assert!(sharing.len() == 2 && sharing.iter().all(|entry| entry["alone"]["algorithm"] == "aes-256-xts"), "{report}");
+    let skipped = report["skipped"].as_array().expect("entries");
+    assert_eq!(skipped.len(), 2, "both ways");
+    assert!(skipped.iter().all(|entry| entry["reason"] == "aes-128-cbc takes whole blocks of 16 bytes, not 100"));
+}
+
+#[test]
 fn ctrl_c_ends_all_of_them() {
     let mut child = program()
         .args(["run", "-a", "copy", "-s", "4k", "--seconds", "600", "-d", "software", "--processes", "2"])

@@ -56,6 +56,25 @@ pub(super) unsafe fn destination<'a>(job: &'a Job, need: usize, reads: [&[u8]; 2
     Some(unsafe { slice::from_raw_parts_mut(job.destination, len) })
 }
 
+/// The source of a job whose destination begins where its source does, as the one slice it is; initialised, as a source has to be.
+///
+/// # Safety
+/// As for [`source`], for a job that names a source and a destination; the result is the only slice of either.
+#[inline]
+#[allow(clippy::mut_from_ref, reason = "the job is the address of the memory, not the memory")]
+pub(super) unsafe fn in_place(job: &Job) -> Option<&mut [u8]> {
+    let len = job.source_len;
+    if !std::ptr::eq(job.source, job.destination) || len > job.destination_len || !possible(job.destination, len) {
+        return None;
+    }
+    if len == 0 {
+        return Some(&mut []);
+    }
+    // SAFETY: `submit`'s caller vouches for the destination, of which this is a part, until the job is answered; a source is
+    // initialised, and is not read but through this slice.
+    Some(unsafe { slice::from_raw_parts_mut(job.destination, len) })
+}
+
 /// Copies the source to the destination, which may be the same memory. `false` if the lengths do not match.
 ///
 /// # Safety

@@ -4,8 +4,8 @@
 //! on a job's size but that of the address space in use today. Pointers are what they are for any function: who calls
 //! vouches for them.
 //!
-//! Source and destination of a job are slices for as long as it runs, so they do not overlap. `Copy` alone may name the
-//! same memory twice; any other job that overlaps itself ends as
+//! Source and destination of a job are slices for as long as it runs, so they do not overlap. `Copy`, `Encrypt` and
+//! `Decrypt` alone may name the same memory twice; any other job that overlaps itself ends as
 //! [`Status::InvalidJob`](uaccel_queue::Status::InvalidJob).
 
 mod completer;

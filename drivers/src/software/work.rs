@@ -85,23 +85,30 @@ unsafe fn checksum(job: &Job, sum: impl Fn(u32, &[u8]) -> u32) -> Outcome {
 /// As for [`perform`].
 #[inline]
 unsafe fn transform(unit: &Unit, scratch: &mut Scratch, job: &Job) -> Outcome {
+    let is_cipher = matches!(job.operation, Operation::Encrypt | Operation::Decrypt);
+    // SAFETY: the caller's promise; no other slice is made of this job then.
+    if is_cipher && let Some(text) = unsafe { memory::in_place(job) } {
+        return unit.run_in_place(text, job.iv());
+    }
     // SAFETY: the caller's promise.
     let Some(source) = (unsafe { memory::source(job) }) else { return INVALID };
     // What a job's slot holds in fields that the operation does not name is not of this job.
-    let (aux, nonce) = match job.operation {
+    let (aux, immediate) = match job.operation {
         // SAFETY: as above, for a job that names a second source.
-        Operation::Seal | Operation::Open => (unsafe { memory::aux(job) }, job.nonce()),
-        _ => (Some(&[][..]), [0; 12]),
+        Operation::Seal | Operation::Open => (unsafe { memory::aux(job) }, job.immediate),
+        Operation::Encrypt | Operation::Decrypt => (Some(&[][..]), job.iv()),
+        _ => (Some(&[][..]), [0; 16]),
     };
     let Some(aux) = aux else { return INVALID };
     // Where the length of the result is known, the rest of the room is left alone.
     let need = match job.operation {
         Operation::Seal => source.len() + TAG,
         Operation::Open => source.len().saturating_sub(TAG),
+        Operation::Encrypt | Operation::Decrypt => source.len(),
         Operation::Digest => unit.algorithm().digest_len().unwrap_or(usize::MAX),
         _ => usize::MAX,
     };
     // SAFETY: as above; both slices are of this job, and this is the only one of the destination, apart from them.
     let Some(destination) = (unsafe { memory::destination(job, need, [source, aux]) }) else { return INVALID };
-    unit.run(scratch, &Input { source, aux, nonce }, destination)
+    unit.run(scratch, &Input { source, aux, immediate }, destination)
 }

@@ -18,6 +18,9 @@ pub(super) fn outcome(completion: &Completion, job: &Job) -> Result<Outcome, Dev
             Operation::Copy | Operation::Fill if u64::from(produced) != job.destination_len as u64 => {
                 Err(DeviceError::Malformed { token, what: "success and a part of the bytes" })
             }
+            Operation::Encrypt | Operation::Decrypt if u64::from(produced) != job.source_len as u64 => {
+                Err(DeviceError::Malformed { token, what: "success and another length of text" })
+            }
             _ => Ok(Outcome::ok(u64::from(consumed), u64::from(produced))),
         },
         (Status::Partial, Answer::Counts { consumed, produced }) => {

@@ -61,6 +61,9 @@ impl WarpDriver {
     /// The most sessions asked for: entries are ring memory, and this is a quarter of a megabyte.
     const SESSIONS: u16 = 1024;
 
+    /// Operations that may write where they read, as far as the device has them.
+    const IN_PLACE: [Operation; 2] = [Operation::Encrypt, Operation::Decrypt];
+
     fn read_offer(registers: &Region) -> Result<Offer, OpenError> {
         let id = registers.read(user_page::IDENT);
         #[allow(clippy::cast_possible_truncation, reason = "the high half is the version")]
@@ -110,6 +113,8 @@ impl WarpDriver {
         let mut granted = Capabilities::new(depth, u64::from(offer.limits.max_transfer));
         granted.operations = offer.operations;
         granted.algorithms = offer.algorithms;
+        // All a job reads is read before it writes (section 3.1 of the specification).
+        granted.in_place = Self::IN_PLACE.into_iter().filter(|o| offer.operations.contains(*o)).collect();
         granted.sessions = geometry.sessions();
         granted.order = Order::Any;
         granted.address_mode = transport.address_mode();
@@ -155,6 +160,7 @@ impl Driver for WarpDriver {
         advertised.operations = Operation::ALL.into_iter().collect();
         let directions = [Direction::Forward, Direction::Inverse];
         advertised.algorithms = Algorithm::ALL.into_iter().flat_map(|a| directions.map(|d| (a, d))).collect();
+        advertised.in_place = Self::IN_PLACE.into_iter().collect();
         advertised.sessions = Self::SESSIONS;
         advertised.wakes = true;
         advertised.numa_node = device.numa_node;

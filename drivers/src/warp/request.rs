@@ -30,7 +30,12 @@ fn express(job: &Job, max_transfer: u32) -> Option<Descriptor> {
         Operation::Fill => (false, true, false),
         Operation::Compare => (true, false, true),
         Operation::Crc32 | Operation::Crc32c => (true, false, false),
-        Operation::Copy | Operation::Compress | Operation::Decompress | Operation::Digest => (true, true, false),
+        Operation::Copy
+        | Operation::Compress
+        | Operation::Decompress
+        | Operation::Digest
+        | Operation::Encrypt
+        | Operation::Decrypt => (true, true, false),
         Operation::Seal | Operation::Open => (true, true, true),
         // An operation that a later version of the contract names: this driver was not granted it.
         _ => return None,
@@ -51,6 +56,7 @@ fn express(job: &Job, max_transfer: u32) -> Option<Descriptor> {
         Operation::Fill => descriptor.operand[..8].copy_from_slice(&job.pattern().to_le_bytes()),
         Operation::Crc32 | Operation::Crc32c => descriptor.operand[..4].copy_from_slice(&job.seed().to_le_bytes()),
         Operation::Seal | Operation::Open => descriptor.operand = job.nonce(),
+        Operation::Encrypt | Operation::Decrypt => descriptor.set_wide_operand(job.iv()),
         _ => {}
     }
     if job.operation.needs_session() {

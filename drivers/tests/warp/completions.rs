@@ -43,6 +43,15 @@ fn counts_and_checksums() {
 }
 
 #[test]
+fn a_cipher_that_made_another_length_of_text_is_malformed() {
+    for operation in [Operation::Encrypt, Operation::Decrypt] {
+        assert_eq!(outcome(operation, 0, counts(100, 100)).expect("sound"), Outcome::ok(100, 100));
+        let found = outcome(operation, 0, counts(100, 99));
+        assert!(matches!(found, Err(DeviceError::Malformed { .. })), "{found:?}");
+    }
+}
+
+#[test]
 fn failures() {
     let small = outcome(Operation::Compress, 2, counts(0, 5000)).expect("the room needed may exceed the room there is");
     assert_eq!((small.status, small.produced), (Status::OutputTooSmall, 5000));

@@ -126,6 +126,14 @@ fn ciphers() {
 }
 
 #[test]
+fn ciphers_with_an_iv_of_sixteen_bytes() {
+    for (operation, opcode) in [(Operation::Encrypt, 0x15), (Operation::Decrypt, 0x16)] {
+        let expected = fields(SOURCE, DESTINATION, IN, OUT, NONE, *b"cdef", *b"89ab", *b"01234567", control(opcode, 3));
+        assert_eq!(with(operation), expected);
+    }
+}
+
+#[test]
 fn flags() {
     let bytes = line(|job| {
         job.operation = Operation::Nop;

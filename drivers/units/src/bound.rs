@@ -9,9 +9,10 @@ use crate::aead::TAG_LEN;
 /// - Compression: the worst case of either engine at any level, so that a host and a simulated device which are built with
 ///   different features agree. The result saturates at `u64::MAX`.
 /// - Seal: `source_len` and the 16 bytes of the tag.
+/// - Encrypt: `source_len`.
 /// - Digest: the length of the digest.
 ///
-/// There is no such bound for decompression: what comes out is up to the stream. Open makes 16 bytes less than it reads. `None` means
+/// There is no such bound for decompression: what comes out is up to the stream. Open makes 16 bytes less than it reads, Decrypt as many. `None` means
 /// an algorithm this version does not know.
 #[must_use]
 pub fn bound(algorithm: Algorithm, source_len: u64) -> Option<u64> {
@@ -24,6 +25,7 @@ pub fn bound(algorithm: Algorithm, source_len: u64) -> Option<u64> {
         Algorithm::Lz4Block => Some(lz4(source_len)),
         Algorithm::Zstd => Some(zstd(source_len)),
         _ if algorithm.family() == Family::Aead => Some(source_len.saturating_add(TAG_LEN as u64)),
+        _ if algorithm.family() == Family::Cipher => Some(source_len),
         // Widening: a digest is some tens of bytes.
         _ => algorithm.digest_len().map(|len| len as u64),
     }

@@ -10,6 +10,8 @@
 //! | LZ4 block | lz4_flex | same |
 //! | Zstandard (feature `zstd`, default) | zstd | same |
 //! | AES-GCM, ChaCha20-Poly1305 | AWS-LC | RustCrypto |
+//! | AES-CBC, AES-CTR | AWS-LC | RustCrypto |
+//! | AES-XTS | the mode here, AES of RustCrypto | same |
 //! | SHA-2, HMAC | RustCrypto | same |
 //! | CRC-32C; CRC-32 | crc-fast; crc32fast | same |
 //!
@@ -38,6 +40,7 @@
 
 mod aead;
 mod bound;
+mod cipher;
 mod deflate;
 mod digest;
 mod error;

@@ -5,6 +5,7 @@ use core::fmt;
 use uaccel_queue::{Algorithm, Direction, Family, Operation, Outcome, SessionSpec, Status};
 
 use crate::aead::AeadKey;
+use crate::cipher::CipherKey;
 use crate::deflate::{self, Format};
 use crate::digest::Hasher;
 use crate::{Input, Scratch, UnitError, lz4};
@@ -38,6 +39,8 @@ enum Kind {
     // Boxed: the expanded keys are hundreds of bytes, the rest of the enumeration two.
     Seal(Box<AeadKey>),
     Open(Box<AeadKey>),
+    /// In the one direction the session has.
+    Cipher(Box<CipherKey>),
     Digest(Box<Hasher>),
 }
 
@@ -49,6 +52,12 @@ impl Unit {
             Algorithm::Deflate | Algorithm::Zlib | Algorithm::Gzip | Algorithm::Lz4Block => true,
             Algorithm::Zstd => cfg!(feature = "zstd"),
             Algorithm::Aes128Gcm | Algorithm::Aes256Gcm | Algorithm::ChaCha20Poly1305 => true,
+            Algorithm::Aes128Cbc
+            | Algorithm::Aes256Cbc
+            | Algorithm::Aes128Ctr
+            | Algorithm::Aes256Ctr
+            | Algorithm::Aes128Xts
+            | Algorithm::Aes256Xts => true,
             Algorithm::Sha256 | Algorithm::Sha512 | Algorithm::HmacSha256 => direction == Direction::Forward,
             _ => false,
         }
@@ -81,6 +90,7 @@ impl Unit {
                 }
                 (Family::Aead, Direction::Forward) => Kind::Seal(Box::new(AeadKey::new(algorithm, spec.key())?)),
                 (Family::Aead, Direction::Inverse) => Kind::Open(Box::new(AeadKey::new(algorithm, spec.key())?)),
+                (Family::Cipher, _) => Kind::Cipher(Box::new(CipherKey::new(algorithm, direction, spec.key())?)),
                 (Family::Digest, _) => Kind::Digest(Box::new(Hasher::new(algorithm, spec.key())?)),
                 _ => return Err(UnitError::Unsupported(algorithm)),
             },
@@ -111,19 +121,20 @@ impl Unit {
     /// | Decompress | the length of the one stream, member or frame at the start of the source (an LZ4 block has no end mark and is the whole source); the length of the text |
     /// | Seal | the whole source; as much and the 16 bytes of the tag, which follow the ciphertext |
     /// | Open | the whole source, tag included; 16 bytes less |
+    /// | Encrypt, Decrypt | the whole source; as much |
     /// | Digest | the whole source; the length of the digest |
     ///
     /// The other ends, all with `consumed` 0:
     ///
     /// - [`Status::OutputTooSmall`]: `produced` is, for Compress, [`bound`](crate::bound()), which is enough though seldom needed;
-    ///   for Seal, Open and Digest, the exact length; for Decompress of a Zstandard frame, the length its header states, if it
+    ///   for Seal, Open, Encrypt, Decrypt and Digest, the exact length; for Decompress of a Zstandard frame, the length its header states, if it
     ///   states one that the frame could hold; for Decompress of all else, 0: the formats do not say, or not in a way to be trusted.
     /// - [`Status::Corrupt`]: the stream breaks a rule of its format, a checksum does not match, or it asks for a preset dictionary.
     /// - [`Status::Truncated`]: the source ends before the stream does. An empty source is a truncated stream in every format.
     ///   When the destination is full as well, `OutputTooSmall` is told only if the next byte of the text could be decoded.
     /// - [`Status::TagMismatch`]: the bytes of the destination where the plaintext would stand are zero. A source shorter than a tag ends
     ///   this way as well: it comes from whoever sent the message, and is no fault of the job.
-    /// - [`Status::InvalidJob`]: the text is longer than the algorithm's limit (64 GiB for AES-GCM, 256 GiB for
+    /// - [`Status::InvalidJob`]: a cipher does not take texts of that length ([`Algorithm::text_lengths`]), or the text is longer than the algorithm's limit (64 GiB for AES-GCM, 256 GiB for
     ///   ChaCha20-Poly1305, 2 113 929 216 bytes for an LZ4 block).
     /// - [`Status::DeviceError`]: no memory for the state the job needs.
     ///
@@ -148,7 +159,18 @@ impl Unit {
             Kind::ZstdDecompress => crate::zstd::decompress(&mut scratch.zstd, source, destination),
             Kind::Seal(key) => key.seal(input, destination),
             Kind::Open(key) => key.open(input, destination),
+            Kind::Cipher(key) => key.run(input, destination),
             Kind::Digest(hasher) => hasher.digest(source, destination),
+        }
+    }
+
+    /// Runs one job of a cipher on the text where it stands. Other units change nothing and end with [`Status::InvalidJob`]; see
+    /// [`run`](Self::run) for the rest.
+    #[must_use]
+    pub fn run_in_place(&self, text: &mut [u8], iv: [u8; 16]) -> Outcome {
+        match &self.kind {
+            Kind::Cipher(key) => key.run_in_place(text, iv),
+            _ => Outcome::failed(Status::InvalidJob),
         }
     }
 }

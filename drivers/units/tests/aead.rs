@@ -152,7 +152,7 @@ fn a_unit_names_its_operation_and_hides_its_key() {
 fn what_is_not_supported_is_refused_when_the_unit_is_made() {
     for algorithm in Algorithm::ALL {
         for direction in [Direction::Forward, Direction::Inverse] {
-            let key = vec![0; algorithm.key_len().unwrap_or(8)];
+            let key = noise(algorithm.key_len().unwrap_or(8));
             let spec = match algorithm.family() {
                 uaccel_queue::Family::Compression => SessionSpec::compression(algorithm, direction, None),
                 _ => SessionSpec::keyed(algorithm, direction, &key),

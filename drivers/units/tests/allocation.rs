@@ -9,7 +9,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use support::{formats, levels, prose, size};
-use uaccel_queue::{Algorithm, Direction, SessionSpec, Status};
+use uaccel_queue::{Algorithm, Direction, Family, SessionSpec, Status};
 use uaccel_units::{Input, Scratch, Unit, bound};
 
 struct Counting;
@@ -73,6 +73,17 @@ fn ciphers_and_digests_never_allocate() {
         for (direction, status) in [(Direction::Forward, Status::Ok), (Direction::Inverse, Status::TagMismatch)] {
             let unit = Unit::new(&SessionSpec::keyed(algorithm, direction, &key).expect("fits")).expect("supported");
             assert_warm_run_is_free(&unit, &Input::aead(&text, b"aad", [0; 12]), text.len() + 16, status);
+        }
+    }
+    for algorithm in Algorithm::ALL.into_iter().filter(|algorithm| algorithm.family() == Family::Cipher) {
+        let key: Vec<u8> = (0..64).take(algorithm.key_len().expect("fixed")).collect();
+        for direction in [Direction::Forward, Direction::Inverse] {
+            let unit = Unit::new(&SessionSpec::keyed(algorithm, direction, &key).expect("fits")).expect("supported");
+            let (whole, part) = (Input::cipher(&text[..4_096], [9; 16]), Input::cipher(&text[..15], [9; 16]));
+            assert_warm_run_is_free(&unit, &whole, text.len(), Status::Ok);
+            assert_warm_run_is_free(&unit, &whole, 100, Status::OutputTooSmall);
+            let counts = algorithm.text_lengths().is_some_and(|lengths| lengths.contains(15));
+            assert_warm_run_is_free(&unit, &part, 100, if counts { Status::Ok } else { Status::InvalidJob });
         }
     }
     for (algorithm, key) in [(Algorithm::Sha256, &b""[..]), (Algorithm::Sha512, b""), (Algorithm::HmacSha256, b"key")] {

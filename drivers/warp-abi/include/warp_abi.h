@@ -96,6 +96,8 @@ _Static_assert(__builtin_offsetof(struct warp_descriptor, control) == 0x38, "war
 #define WARP_OP_SEAL                     0x12
 #define WARP_OP_OPEN                     0x13
 #define WARP_OP_DIGEST                   0x14
+#define WARP_OP_ENCRYPT                  0x15
+#define WARP_OP_DECRYPT                  0x16
 #define WARP_CMD_OPEN_SESSION            0x80
 #define WARP_CMD_CLOSE_SESSION           0x81
 #define WARP_CMD_CANCEL                  0x82
@@ -147,6 +149,12 @@ _Static_assert(__builtin_offsetof(struct warp_session_entry, key) == 0x8, "warp_
 #define WARP_ALG_AES_128_GCM             0x20
 #define WARP_ALG_AES_256_GCM             0x21
 #define WARP_ALG_CHACHA20_POLY1305       0x22
+#define WARP_ALG_AES_128_CBC             0x30
+#define WARP_ALG_AES_256_CBC             0x31
+#define WARP_ALG_AES_128_CTR             0x32
+#define WARP_ALG_AES_256_CTR             0x33
+#define WARP_ALG_AES_128_XTS             0x34
+#define WARP_ALG_AES_256_XTS             0x35
 #define WARP_ALG_SHA_256                 0x40
 #define WARP_ALG_SHA_512                 0x41
 #define WARP_ALG_HMAC_SHA_256            0x60

@@ -23,7 +23,7 @@ bitflags::bitflags! {
 /// | 0x10 | 4 | source length |
 /// | 0x14 | 4 | destination length |
 /// | 0x18 | 8 | aux address |
-/// | 0x20 | 4 | aux length |
+/// | 0x20 | 4 | aux length, or operand, bytes 12 to 15 ([`Descriptor::wide_operand`]) |
 /// | 0x24 | 4 | operand, bytes 8 to 11 |
 /// | 0x28 | 8 | context address, 0 without the feature |
 /// | 0x30 | 8 | operand, bytes 0 to 7 |
@@ -40,9 +40,9 @@ pub struct Descriptor {
     pub destination_len: u32,
     /// Address of the second source.
     pub aux: u64,
-    /// Its length.
+    /// Its length; or the last bytes of a [`wide_operand`](Self::wide_operand).
     pub aux_len: u32,
-    /// Pattern, checksum to continue from, nonce, or token to cancel.
+    /// Pattern, checksum to continue from, nonce, token to cancel; or the first bytes of a [`wide_operand`](Self::wide_operand).
     pub operand: [u8; 12],
     /// Address of the state of a job in pieces.
     pub context: u64,
@@ -75,6 +75,24 @@ impl Descriptor {
     pub const MAX_SESSIONS: u16 = 1 << 15;
     /// The phase bit of a control word.
     pub const PHASE: u64 = 1 << 63;
+
+    /// The operand of operations that have one of 16 bytes: its last four stand in the place of the aux length, since such an
+    /// operation has no second source.
+    #[inline]
+    #[must_use]
+    pub const fn wide_operand(&self) -> [u8; 16] {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = self.operand;
+        let [m, n, o, p] = self.aux_len.to_le_bytes();
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+    }
+
+    /// Puts an operand of 16 bytes in. See [`wide_operand`](Self::wide_operand).
+    #[inline]
+    pub const fn set_wide_operand(&mut self, operand: [u8; 16]) {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = operand;
+        self.operand = [a, b, c, d, e, f, g, h, i, j, k, l];
+        self.aux_len = u32::from_le_bytes([m, n, o, p]);
+    }
 
     /// The descriptor as eight words in the order of their addresses; the last one is the control word with this phase.
     #[inline]

@@ -41,7 +41,7 @@ pub(crate) const SESSION: [Field; 6] = [
 ];
 
 /// Opcodes of jobs (section 3.3).
-pub(crate) const JOBS: [(&str, u8); 11] = [
+pub(crate) const JOBS: [(&str, u8); 13] = [
     ("NOP", 0x00),
     ("COPY", 0x01),
     ("FILL", 0x02),
@@ -53,6 +53,8 @@ pub(crate) const JOBS: [(&str, u8); 11] = [
     ("SEAL", 0x12),
     ("OPEN", 0x13),
     ("DIGEST", 0x14),
+    ("ENCRYPT", 0x15),
+    ("DECRYPT", 0x16),
 ];
 
 /// Statuses (section 6).
@@ -73,7 +75,7 @@ pub(crate) const STATUSES: [(&str, u8); 13] = [
 ];
 
 /// Algorithms (section 5).
-pub(crate) const ALGORITHMS: [(&str, u16); 11] = [
+pub(crate) const ALGORITHMS: [(&str, u16); 17] = [
     ("DEFLATE", 1),
     ("ZLIB", 2),
     ("GZIP", 3),
@@ -82,6 +84,12 @@ pub(crate) const ALGORITHMS: [(&str, u16); 11] = [
     ("AES_128_GCM", 32),
     ("AES_256_GCM", 33),
     ("CHACHA20_POLY1305", 34),
+    ("AES_128_CBC", 48),
+    ("AES_256_CBC", 49),
+    ("AES_128_CTR", 50),
+    ("AES_256_CTR", 51),
+    ("AES_128_XTS", 52),
+    ("AES_256_XTS", 53),
     ("SHA_256", 64),
     ("SHA_512", 65),
     ("HMAC_SHA_256", 96),

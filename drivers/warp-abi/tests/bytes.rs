@@ -36,6 +36,20 @@ fn a_descriptor() {
 }
 
 #[test]
+fn an_operand_of_sixteen_bytes() {
+    let mut descriptor = Descriptor { opcode: 0x15, ..Descriptor::default() };
+    descriptor.set_wide_operand(*b"0123456789abcdef");
+    let mut expected = [0; 64];
+    expected[0x30..0x38].copy_from_slice(b"01234567");
+    expected[0x24..0x28].copy_from_slice(b"89ab");
+    expected[0x20..0x24].copy_from_slice(b"cdef");
+    expected[0x3c] = 0x15;
+    assert_eq!(bytes(&descriptor.encode(false)), expected);
+    let decoded = Descriptor::decode(&descriptor.encode(false)).expect("no reserved bits");
+    assert_eq!(&decoded.wide_operand(), b"0123456789abcdef");
+}
+
+#[test]
 fn reserved_flags_are_refused() {
     for bit in 3..8 {
         let mut words = Descriptor::default().encode(true);

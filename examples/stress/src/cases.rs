@@ -24,7 +24,8 @@ pub fn draw(corpus: &Corpus, count: usize, largest: u64, seed: u64) -> Result<&'
             let ways = Workload::named(names[(start + index) % names.len()], Directions::Both);
             let workload = ways[random.below(ways.len())];
             // The fastest level of whatever has levels: it is not the compressors that are under stress.
-            let size = ByteSize(SIZES[random.below(SIZES.len())]);
+            let sizes: Vec<usize> = SIZES.into_iter().filter(|size| is_taken(workload, *size)).collect();
+            let size = ByteSize(sizes[random.below(sizes.len())]);
             Case::new(workload, size, Some(1), corpus, random.next_u64())
         })
         .filter(|case| case.as_ref().map_or(true, |case| case.largest() <= largest))
@@ -32,9 +33,22 @@ pub fn draw(corpus: &Corpus, count: usize, largest: u64, seed: u64) -> Result<&'
     Ok(Vec::leak(cases))
 }
 
+/// Whether the workload takes texts of this size: a cipher may want whole blocks.
+fn is_taken(workload: Workload, size: usize) -> bool {
+    let Workload::Session(algorithm, _) = workload else { return true };
+    algorithm.text_lengths().is_none_or(|lengths| lengths.contains(size as u64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_algorithm_takes_some_of_the_sizes() {
+        for workload in Workload::names().into_iter().flat_map(|name| Workload::named(name, Directions::Both)) {
+            assert!(SIZES.into_iter().filter(|size| is_taken(workload, *size)).count() > 4, "{workload}");
+        }
+    }
 
     #[test]
     fn the_seed_decides_and_everything_comes() {

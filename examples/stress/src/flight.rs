@@ -6,9 +6,7 @@ use std::task::{Context, Poll};
 
 use accel_bench::case::Case;
 use accel_bench::workload::Workload;
-use uaccel_runtime::{
-    Error, Family, Finished, JobFuture, Lease, Outcome, OwnedWork, Runtime, Session, Submitted, WriteBuf,
-};
+use uaccel_runtime::{Error, Finished, JobFuture, Lease, Outcome, OwnedWork, Runtime, Session, Submitted, WriteBuf};
 
 use crate::guarded::Guarded;
 use crate::record::Way;
@@ -99,11 +97,11 @@ impl Flight {
                 place.submit(OwnedWork::crc32(source, 0)).map(Kind::Sum).map_err(|rejected| (rejected.error, None))
             }
             (Workload::Copy, _) => bytes(place, OwnedWork::copy(source, buffer).with_nonce([0; 12], &[])),
-            (Workload::Session(algorithm, _), Some(session)) => {
-                let work = OwnedWork::session(session, source, buffer);
-                let (nonce, aux): (_, Bytes) =
-                    if algorithm.family() == Family::Aead { (input.nonce, &input.aux) } else { ([0; 12], &[]) };
-                bytes(place, work.with_nonce(nonce, aux))
+            (Workload::Session(..), Some(session)) => {
+                // An IV and a nonce begin in the same place; what the algorithm has no use for is not looked at.
+                let work = OwnedWork::session(session, source, buffer).with_iv(input.immediate);
+                let aux: Bytes = &input.aux;
+                bytes(place, work.with_nonce(input.nonce(), aux))
             }
             _ => place.submit(OwnedWork::nop()).map(Kind::Nop).map_err(|rejected| (rejected.error, None)),
         }?;

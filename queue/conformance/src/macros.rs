@@ -13,8 +13,10 @@ macro_rules! conformance {
                 plain { nop, copy, copy_onto_itself, fill, compare, crc32, crc32c, checksums_continue, every_alignment }
                 compression { decompresses_published_streams, decompresses_other_encoders, compresses_for_other_decoders,
                     reports_small_rooms, reports_broken_streams }
-                ciphers { seals_published_vectors, opens_published_vectors, opens_what_it_sealed, refuses_altered_texts,
+                aead { seals_published_vectors, opens_published_vectors, opens_what_it_sealed, refuses_altered_texts,
                     reports_small_cipher_rooms }
+                ciphers { encrypts_published_vectors, decrypts_published_vectors, agrees_with_the_textbook,
+                    transforms_in_place, refuses_text_lengths, respects_text_rooms }
                 digests { published_digests, long_digests }
                 sessions { reopened_sessions_have_the_new_key, closed_sessions_are_refused, wrong_operation_is_refused,
                     unknown_algorithms_are_refused, numbers_beyond_the_grant_are_refused, many_sessions }

@@ -1,5 +1,7 @@
 //! Right answers by other means.
 
+pub(crate) mod aes;
+
 use std::io::{Read, Write};
 
 use flate2::Compression;

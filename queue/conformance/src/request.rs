@@ -12,6 +12,8 @@ pub(crate) struct Request {
     pub(crate) room: usize,
     pub(crate) immediate: [u8; 16],
     pub(crate) flags: JobFlags,
+    /// The source stands at the start of the destination.
+    pub(crate) in_place: bool,
 }
 
 impl Request {
@@ -25,6 +27,7 @@ impl Request {
             room: 0,
             immediate: [0; 16],
             flags: JobFlags::VOUCHED,
+            in_place: false,
         }
     }
 
@@ -59,6 +62,11 @@ impl Request {
 
     pub(crate) fn unvouched(mut self) -> Self {
         self.flags.remove(JobFlags::VOUCHED);
+        self
+    }
+
+    pub(crate) fn in_place(mut self) -> Self {
+        self.in_place = true;
         self
     }
 

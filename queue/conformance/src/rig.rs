@@ -334,6 +334,9 @@ impl Buffers {
     fn new(request: &Request) -> Self {
         let mut destination = vec![CANARY; request.room + 2 * MARGIN];
         destination[MARGIN..MARGIN + request.room].fill(!CANARY);
+        if request.in_place {
+            destination[MARGIN..MARGIN + request.source.len()].copy_from_slice(&request.source);
+        }
         Self {
             source: Buffer::new(&request.source),
             aux: Buffer::new(&request.aux),
@@ -347,7 +350,7 @@ impl Buffers {
         job.operation = request.operation;
         job.session = request.session;
         job.flags = request.flags;
-        job.source = self.source.start;
+        job.source = if request.in_place { self.destination.start.wrapping_add(MARGIN) } else { self.source.start };
         job.source_len = request.source.len();
         job.aux = self.aux.start;
         job.aux_len = request.aux.len();

@@ -34,9 +34,7 @@ pub fn compute(item: &mut WorkItem, scratch: &mut Scratch) {
             };
             match work {
                 Work::Plain(operation) => simple(*operation, source, aux, &item.operand, destination),
-                Work::Session(unit) => {
-                    unit.run(scratch, &Input { aux, nonce: item.operand, ..Input::new(source) }, destination)
-                }
+                Work::Session(unit) => unit.run(scratch, &Input { source, aux, immediate: item.operand }, destination),
                 Work::Own(own) => own.compute(&Task { source, aux, operand: item.operand }, destination),
             }
         }
@@ -64,6 +62,7 @@ fn useful_room(work: &Work, source: usize, room: usize) -> usize {
         Work::Session(unit) => match unit.operation() {
             Operation::Seal => source.saturating_add(TAG),
             Operation::Open => source.saturating_sub(TAG),
+            Operation::Encrypt | Operation::Decrypt => source,
             Operation::Digest => unit.algorithm().digest_len().unwrap_or(usize::MAX),
             _ => usize::MAX,
         },
@@ -95,7 +94,7 @@ fn copy(staging: &mut Staging, source: Span, destination: Span) -> Outcome {
     Outcome::ok(source.len as u64, destination.len as u64)
 }
 
-fn simple(operation: Operation, source: &[u8], aux: &[u8], operand: &[u8; 12], destination: &mut [u8]) -> Outcome {
+fn simple(operation: Operation, source: &[u8], aux: &[u8], operand: &[u8; 16], destination: &mut [u8]) -> Outcome {
     let [a, b, c, d, e, f, g, h, ..] = *operand;
     let seed = u32::from_le_bytes([a, b, c, d]);
     let len = source.len() as u64;

@@ -58,7 +58,10 @@ fn fill_in(item: &mut WorkItem, descriptor: &Descriptor, max_transfer: u32) -> R
         Work::Own(_) => return Err(Status::Unsupported),
     };
     item.flags = job_flags(descriptor.flags);
-    item.operand = descriptor.operand;
+    item.operand = match operation {
+        Operation::Encrypt | Operation::Decrypt => descriptor.wide_operand(),
+        _ => Descriptor { aux_len: 0, ..*descriptor }.wide_operand(),
+    };
     let (reads, writes, reads_aux) = shape(operation);
     if reads {
         item.source = span(descriptor.source, descriptor.source_len)?;

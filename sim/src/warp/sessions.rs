@@ -62,7 +62,7 @@ fn expand(mut entry: SessionEntry) -> Result<Unit, Status> {
                     SessionSpec::compression(algorithm, direction, None)
                 }
                 Family::Compression => SessionSpec::compression(algorithm, direction, Some(entry.level)),
-                Family::Aead => SessionSpec::keyed(algorithm, direction, key),
+                Family::Aead | Family::Cipher => SessionSpec::keyed(algorithm, direction, key),
                 Family::Digest => SessionSpec::digest(algorithm, key),
                 _ => return Err(Status::Unsupported),
             };

@@ -63,7 +63,7 @@ pub(crate) struct CaseOrder {
 pub(crate) enum Reply {
     /// The device is open, or everything is warm.
     Ready,
-    /// The device does not offer it.
+    /// The device does not offer it, or the algorithm does not take that size.
     Unsupported(String),
     /// It cannot be done.
     Failed(String),

@@ -11,7 +11,7 @@ use uaccel_runtime::{Error, Lease};
 
 use super::order::{CaseOrder, OpenOrder, Order, Reply, Stretch};
 use crate::Interrupt;
-use crate::case::Case;
+use crate::case::{Case, CaseError};
 use crate::corpus::Corpus;
 use crate::device::{Device, DeviceOptions};
 use crate::exit::{self, Failure};
@@ -118,12 +118,14 @@ impl Worker {
             Ok(corpus) => corpus,
             Err(failure) => return Reply::Failed(failure.to_string()),
         };
-        let case = order.workload.parse().map_err(|error| format!("{error}")).and_then(|workload| {
-            Case::new(workload, order.size, order.level, corpus, self.open.seed).map_err(|error| error.to_string())
-        });
-        let case = match case {
+        let workload = match order.workload.parse() {
+            Ok(workload) => workload,
+            Err(error) => return Reply::Failed(format!("{error}")),
+        };
+        let case = match Case::new(workload, order.size, order.level, corpus, self.open.seed) {
             Ok(case) => case,
-            Err(reason) => return Reply::Failed(reason),
+            Err(error @ CaseError::TextLength { .. }) => return Reply::Unsupported(error.to_string()),
+            Err(error) => return Reply::Failed(error.to_string()),
         };
         let wire = self.wire.clone();
         let method = Method {

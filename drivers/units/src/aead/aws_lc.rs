@@ -23,13 +23,13 @@ impl Key {
 
     /// Encrypts the input's source into `room`, which is as long. `false` if the engine refuses.
     pub(super) fn seal(&self, input: &Input<'_>, room: &mut [u8], tag: &mut [u8; TAG_LEN]) -> bool {
-        let nonce = Nonce::assume_unique_for_key(input.nonce);
+        let nonce = Nonce::assume_unique_for_key(input.nonce());
         self.0.seal_out_of_place_scatter(nonce, Aad::from(input.aux), input.source, room, &[], tag).is_ok()
     }
 
     /// Decrypts `text` into `room`, which is as long. Whether the tag matches.
     pub(super) fn open(&self, input: &Input<'_>, text: &[u8], tag: &[u8; TAG_LEN], room: &mut [u8]) -> bool {
-        let nonce = Nonce::assume_unique_for_key(input.nonce);
+        let nonce = Nonce::assume_unique_for_key(input.nonce());
         self.0.open_separate_gather(nonce, Aad::from(input.aux), text, tag, room).is_ok()
     }
 }

@@ -31,7 +31,7 @@ impl Key {
         let Ok(text) = InOutBuf::new(input.source, room) else {
             return false;
         };
-        let nonce = &input.nonce.into();
+        let nonce = &input.nonce().into();
         let computed = match self {
             Self::Aes128(key) => key.encrypt_inout_detached(nonce, input.aux, text),
             Self::Aes256(key) => key.encrypt_inout_detached(nonce, input.aux, text),
@@ -51,7 +51,7 @@ impl Key {
         let Ok(text) = InOutBuf::new(text, room) else {
             return false;
         };
-        let (nonce, tag) = (&input.nonce.into(), &(*tag).into());
+        let (nonce, tag) = (&input.nonce().into(), &(*tag).into());
         match self {
             Self::Aes128(key) => key.decrypt_inout_detached(nonce, input.aux, text, tag),
             Self::Aes256(key) => key.decrypt_inout_detached(nonce, input.aux, text, tag),

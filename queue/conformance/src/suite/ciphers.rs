@@ -1,60 +1,81 @@
-//! Authenticated encryption.
+//! Encryption without authentication.
 
-use uaccel_queue::{Algorithm, Direction, Family, Operation, SessionId, SessionSpec, Status};
+use uaccel_queue::{Algorithm, Direction, Family, JobFlags, Operation, SessionId, SessionSpec, Status};
 
 use crate::Backend;
+use crate::oracle::aes;
 use crate::request::Request;
 use crate::rig::{Rig, checked};
 use crate::text::{hex, noise};
-
-const TAG: usize = 16;
 
 /// A published example.
 struct Vector {
     algorithm: Algorithm,
     key: &'static str,
-    nonce: &'static str,
-    aux: &'static str,
+    iv: &'static str,
     text: &'static str,
-    sealed: &'static str,
+    ciphertext: &'static str,
 }
 
-const VECTORS: [Vector; 4] = [
-    // McGrew and Viega, The Galois/Counter Mode of Operation, test case 4.
+/// The text of all examples in NIST SP 800-38A, appendix F.
+const TEXT: &str = "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710";
+
+const VECTORS: [Vector; 7] = [
+    // NIST SP 800-38A, F.2.1.
     Vector {
-        algorithm: Algorithm::Aes128Gcm,
-        key: "feffe9928665731c6d6a8f9467308308",
-        nonce: "cafebabefacedbaddecaf888",
-        aux: "feedfacedeadbeeffeedfacedeadbeefabaddad2",
-        text: "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39",
-        sealed: "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e0915bc94fbc3221a5db94fae95ae7121a47",
+        algorithm: Algorithm::Aes128Cbc,
+        key: "2b7e151628aed2a6abf7158809cf4f3c",
+        iv: "000102030405060708090a0b0c0d0e0f",
+        text: TEXT,
+        ciphertext: "7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b273bed6b8e3c1743b7116e69e222295163ff1caa1681fac09120eca307586e1a7",
     },
-    // The same, test case 1: nothing but a tag.
+    // F.2.5.
     Vector {
-        algorithm: Algorithm::Aes128Gcm,
-        key: "00000000000000000000000000000000",
-        nonce: "000000000000000000000000",
-        aux: "",
-        text: "",
-        sealed: "58e2fccefa7e3061367f1d57a4e7455a",
+        algorithm: Algorithm::Aes256Cbc,
+        key: "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
+        iv: "000102030405060708090a0b0c0d0e0f",
+        text: TEXT,
+        ciphertext: "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d39f23369a9d9bacfa530e26304231461b2eb05e2c39be9fcda6c19078c6a9d1b",
     },
-    // The same, test case 16.
+    // F.5.1.
     Vector {
-        algorithm: Algorithm::Aes256Gcm,
-        key: "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308",
-        nonce: "cafebabefacedbaddecaf888",
-        aux: "feedfacedeadbeeffeedfacedeadbeefabaddad2",
-        text: "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39",
-        sealed: "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f66276fc6ece0f4e1768cddf8853bb2d551b",
+        algorithm: Algorithm::Aes128Ctr,
+        key: "2b7e151628aed2a6abf7158809cf4f3c",
+        iv: "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff",
+        text: TEXT,
+        ciphertext: "874d6191b620e3261bef6864990db6ce9806f66b7970fdff8617187bb9fffdff5ae4df3edbd5d35e5b4f09020db03eab1e031dda2fbe03d1792170a0f3009cee",
     },
-    // RFC 8439, section 2.8.2.
+    // F.5.5.
     Vector {
-        algorithm: Algorithm::ChaCha20Poly1305,
-        key: "808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f",
-        nonce: "070000004041424344454647",
-        aux: "50515253c0c1c2c3c4c5c6c7",
-        text: "4c616469657320616e642047656e746c656d656e206f662074686520636c617373206f66202739393a204966204920636f756c64206f6666657220796f75206f6e6c79206f6e652074697020666f7220746865206675747572652c2073756e73637265656e20776f756c642062652069742e",
-        sealed: "d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d63dbea45e8ca9671282fafb69da92728b1a71de0a9e060b2905d6a5b67ecd3b3692ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc3ff4def08e4b7a9de576d26586cec64b61161ae10b594f09e26a7e902ecbd0600691",
+        algorithm: Algorithm::Aes256Ctr,
+        key: "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
+        iv: "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff",
+        text: TEXT,
+        ciphertext: "601ec313775789a5b7a7f504bbf3d228f443e3ca4d62b59aca84e990cacaf5c52b0930daa23de94ce87017ba2d84988ddfc9c58db67aada613c2dd08457941a6",
+    },
+    // IEEE 1619, vector 2.
+    Vector {
+        algorithm: Algorithm::Aes128Xts,
+        key: "1111111111111111111111111111111122222222222222222222222222222222",
+        iv: "33333333330000000000000000000000",
+        text: "4444444444444444444444444444444444444444444444444444444444444444",
+        ciphertext: "c454185e6a16936e39334038acef838bfb186fff7480adc4289382ecd6d394f0",
+    },
+    // IEEE 1619, vector 15: a block and a byte.
+    Vector {
+        algorithm: Algorithm::Aes128Xts,
+        key: "fffefdfcfbfaf9f8f7f6f5f4f3f2f1f0bfbebdbcbbbab9b8b7b6b5b4b3b2b1b0",
+        iv: "9a785634120000000000000000000000",
+        text: "000102030405060708090a0b0c0d0e0f10",
+        ciphertext: "6c1625db4671522d3d7599601de7ca09ed",
+    },
+    // NIST CAVP, XTSGenAES256, the first.
+    Vector {
+        algorithm: Algorithm::Aes256Xts,
+        key: "1ea661c58d943a0e4801e42f4b0947149e7f9f8e3e68d0c7505210bd311a0e7cd6e13ffdf2418d8d1911c004cda58da3d619b7e2b9141e58318eea392cf41b08",
+        iv: "adf8d92627464ad2f0428e84a9f87564",
+        text: "2eedea52cd8215e1acc647e810bbc3642e87287f8d2e57e36c0a24fbc12a202e",
+        ciphertext: "cbaad0e2f6cea3f50b37f934d46a9b130b9d54f07e34f36af793e86f73c6d7db",
     },
 ];
 
@@ -62,125 +83,144 @@ fn open(rig: &mut Rig, algorithm: Algorithm, direction: Direction, key: &[u8]) -
     rig.session(&SessionSpec::keyed(algorithm, direction, key).expect("a key of the right length"))
 }
 
-fn request(operation: Operation, session: SessionId, nonce: &[u8], aux: &[u8], source: &[u8]) -> Request {
-    let room = match operation {
-        Operation::Seal => source.len() + TAG,
-        _ => source.len() - TAG,
+fn key(algorithm: Algorithm) -> Vec<u8> {
+    noise(1, algorithm.key_len().expect("ciphers have a key"))
+}
+
+fn request(session: SessionId, direction: Direction, iv: &[u8], source: &[u8]) -> Request {
+    let operation = match direction {
+        Direction::Forward => Operation::Encrypt,
+        Direction::Inverse => Operation::Decrypt,
     };
-    Request::new(operation).session(session).immediate(nonce).aux(aux).source(source).room(room)
+    Request::new(operation).session(session).immediate(iv).source(source).room(source.len())
 }
 
-fn granted(rig: &Rig) -> impl Iterator<Item = &'static Vector> + use<> {
-    let algorithms = rig.algorithms(Family::Aead);
-    VECTORS.iter().filter(move |vector| algorithms.contains(&vector.algorithm))
-}
-
-/// Published examples seal to what was published.
-pub fn seals_published_vectors(backend: &dyn Backend) {
+fn published(backend: &dyn Backend, direction: Direction) {
     let mut rig = Rig::new(backend);
-    for vector in granted(&rig) {
-        let session = open(&mut rig, vector.algorithm, Direction::Forward, &hex(vector.key));
-        let text = hex(vector.text);
-        let reply = rig.run(request(Operation::Seal, session, &hex(vector.nonce), &hex(vector.aux), &text));
+    let algorithms = rig.algorithms(Family::Cipher);
+    for vector in VECTORS.iter().filter(|vector| algorithms.contains(&vector.algorithm)) {
+        let session = open(&mut rig, vector.algorithm, direction, &hex(vector.key));
+        let (source, expected) = match direction {
+            Direction::Forward => (hex(vector.text), hex(vector.ciphertext)),
+            Direction::Inverse => (hex(vector.ciphertext), hex(vector.text)),
+        };
+        let reply = rig.run(request(session, direction, &hex(vector.iv), &source));
         if checked(&rig, &reply.outcome) {
-            assert_eq!(
-                (reply.output(), reply.outcome.consumed),
-                (&*hex(vector.sealed), text.len() as u64),
-                "{}",
-                vector.algorithm
-            );
+            let found = (reply.output(), reply.outcome.consumed);
+            assert_eq!(found, (&*expected, source.len() as u64), "{} {direction:?}", vector.algorithm);
         }
     }
 }
 
-/// Published examples open to what was published.
-pub fn opens_published_vectors(backend: &dyn Backend) {
-    let mut rig = Rig::new(backend);
-    for vector in granted(&rig) {
-        let session = open(&mut rig, vector.algorithm, Direction::Inverse, &hex(vector.key));
-        let sealed = hex(vector.sealed);
-        let reply = rig.run(request(Operation::Open, session, &hex(vector.nonce), &hex(vector.aux), &sealed));
-        if checked(&rig, &reply.outcome) {
-            assert_eq!(
-                (reply.output(), reply.outcome.consumed),
-                (&*hex(vector.text), sealed.len() as u64),
-                "{}",
-                vector.algorithm
-            );
-        }
-    }
+/// Published examples encrypt to what was published.
+pub fn encrypts_published_vectors(backend: &dyn Backend) {
+    published(backend, Direction::Forward);
 }
 
-/// Texts of all lengths come back.
-pub fn opens_what_it_sealed(backend: &dyn Backend) {
+/// Published examples decrypt to what was published.
+pub fn decrypts_published_vectors(backend: &dyn Backend) {
+    published(backend, Direction::Inverse);
+}
+
+/// Texts of all lengths, and counters near their end, against AES as the standard describes it.
+pub fn agrees_with_the_textbook(backend: &dyn Backend) {
     let mut rig = Rig::new(backend);
-    for algorithm in rig.algorithms(Family::Aead) {
-        let key = noise(1, algorithm.key_len().expect("ciphers have a key"));
-        let seal = open(&mut rig, algorithm, Direction::Forward, &key);
-        let unseal = open(&mut rig, algorithm, Direction::Inverse, &key);
-        for len in [0, 1, 15, 16, 17, 4096, 65_537] {
-            let (text, aux, nonce) = (noise(2, len), noise(3, len % 100), noise(len as u64, 12));
-            let sealed = rig.run(request(Operation::Seal, seal, &nonce, &aux, &text));
-            if !checked(&rig, &sealed.outcome) {
+    for algorithm in rig.algorithms(Family::Cipher) {
+        let (key, lengths) = (key(algorithm), algorithm.text_lengths().expect("a cipher"));
+        let encrypt = open(&mut rig, algorithm, Direction::Forward, &key);
+        let decrypt = open(&mut rig, algorithm, Direction::Inverse, &key);
+        for len in [0, 1, 15, 16, 17, 31, 32, 33, 500, 1024, 4096, 4111] {
+            if !lengths.contains(len) {
                 continue;
             }
-            assert!(len < 16 || sealed.output()[..len] != text, "{algorithm} encrypts");
-            let opened = rig.run(request(Operation::Open, unseal, &nonce, &aux, sealed.output()));
-            assert_eq!(opened.output(), text, "{algorithm}, {len} bytes");
-        }
-    }
-}
-
-/// Whatever was altered, the text is refused, and none of it is left.
-pub fn refuses_altered_texts(backend: &dyn Backend) {
-    let mut rig = Rig::new(backend);
-    if !rig.granted.effective {
-        return;
-    }
-    for vector in granted(&rig).filter(|vector| !vector.text.is_empty()) {
-        let session = open(&mut rig, vector.algorithm, Direction::Inverse, &hex(vector.key));
-        let (nonce, aux, sealed, text) = (hex(vector.nonce), hex(vector.aux), hex(vector.sealed), hex(vector.text));
-        let altered = |bytes: &[u8], at: usize| {
-            let mut bytes = bytes.to_vec();
-            bytes[at] ^= 1;
-            bytes
-        };
-        let attempts = [
-            request(Operation::Open, session, &nonce, &aux, &altered(&sealed, 0)),
-            request(Operation::Open, session, &nonce, &aux, &altered(&sealed, sealed.len() - 1)),
-            request(Operation::Open, session, &nonce, &altered(&aux, 3), &sealed),
-            request(Operation::Open, session, &altered(&nonce, 11), &aux, &sealed),
-            request(Operation::Open, session, &nonce, &aux[1..], &sealed),
-        ];
-        for attempt in attempts {
-            let reply = rig.run(attempt);
-            reply.expect(Status::TagMismatch);
-            let shared = reply.room.windows(8).zip(text.windows(8)).filter(|(a, b)| a == b).count();
-            assert_eq!(shared, 0, "{}: plaintext was left", vector.algorithm);
-        }
-    }
-}
-
-/// A room that is too small is told with the room that is needed.
-pub fn reports_small_cipher_rooms(backend: &dyn Backend) {
-    let mut rig = Rig::new(backend);
-    if !rig.granted.effective {
-        return;
-    }
-    for vector in granted(&rig).filter(|vector| !vector.text.is_empty()) {
-        let (text, sealed) = (hex(vector.text), hex(vector.sealed));
-        let cases = [
-            (Operation::Seal, Direction::Forward, &text, sealed.len()),
-            (Operation::Open, Direction::Inverse, &sealed, text.len()),
-        ];
-        for (operation, direction, source, need) in cases {
-            let session = open(&mut rig, vector.algorithm, direction, &hex(vector.key));
-            for room in [0, need - 1] {
-                let reply =
-                    rig.run(request(operation, session, &hex(vector.nonce), &hex(vector.aux), source).room(room));
-                reply.expect(Status::OutputTooSmall);
-                assert!([0, need as u64].contains(&reply.outcome.produced), "{operation}: {:?}", reply.outcome);
+            let text = noise(2, usize::try_from(len).expect("small"));
+            for iv in [noise(len, 16), vec![0xff; 16], [vec![0x12; 12], vec![0xff; 4]].concat()] {
+                let iv = <[u8; 16]>::try_from(iv).expect("16 bytes");
+                let ciphertext = aes::encrypt(algorithm, &key, iv, &text);
+                let encrypted = rig.run(request(encrypt, Direction::Forward, &iv, &text));
+                if checked(&rig, &encrypted.outcome) {
+                    assert!(encrypted.output() == ciphertext, "{algorithm} encrypts {len} bytes");
+                }
+                let decrypted = rig.run(request(decrypt, Direction::Inverse, &iv, &ciphertext));
+                if checked(&rig, &decrypted.outcome) {
+                    assert!(decrypted.output() == text, "{algorithm} decrypts {len} bytes");
+                }
             }
+        }
+    }
+}
+
+/// Where it was granted, a text is transformed where it stands, and what is behind it is left alone.
+pub fn transforms_in_place(backend: &dyn Backend) {
+    let mut rig = Rig::new(backend);
+    for algorithm in rig.algorithms(Family::Cipher) {
+        let key = key(algorithm);
+        for (direction, operation) in
+            [(Direction::Forward, Operation::Encrypt), (Direction::Inverse, Operation::Decrypt)]
+        {
+            if !rig.granted.in_place.contains(operation) {
+                continue;
+            }
+            let session = open(&mut rig, algorithm, direction, &key);
+            for len in [16, 48, 4096, 40_000] {
+                let (text, iv) = (noise(3, len), [5; 16]);
+                let ciphertext = aes::encrypt(algorithm, &key, iv, &text);
+                let (source, expected) = match direction {
+                    Direction::Forward => (&text, &ciphertext),
+                    Direction::Inverse => (&ciphertext, &text),
+                };
+                for vouched in [true, false] {
+                    let request = request(session, direction, &iv, source).room(len + 100).in_place();
+                    let reply = rig.run(if vouched { request } else { request.unvouched() });
+                    if checked(&rig, &reply.outcome) {
+                        assert!(reply.output() == *expected, "{algorithm} {direction:?}, {len} bytes");
+                        let behind = &reply.room[len..];
+                        assert!(behind.iter().all(|byte| *byte == behind[0]), "{algorithm}: bytes behind the text");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A text of a length that the algorithm does not take is refused, and nothing is written.
+pub fn refuses_text_lengths(backend: &dyn Backend) {
+    let mut rig = Rig::new(backend);
+    if !rig.granted.effective {
+        return;
+    }
+    for algorithm in rig.algorithms(Family::Cipher) {
+        let lengths = algorithm.text_lengths().expect("a cipher");
+        for direction in [Direction::Forward, Direction::Inverse] {
+            let session = open(&mut rig, algorithm, direction, &key(algorithm));
+            for len in [0, 1, 15, 17, 4095].into_iter().filter(|len| !lengths.contains(*len)) {
+                let source = noise(4, usize::try_from(len).expect("small"));
+                let reply = rig.run(request(session, direction, &[0; 16], &source).room(4200));
+                reply.expect(Status::InvalidJob);
+                assert!(reply.room.iter().all(|byte| *byte == reply.room[0]), "{algorithm}, {len} bytes");
+            }
+        }
+    }
+}
+
+/// A room that is too small is told with the room that is needed; one that is larger is not filled.
+pub fn respects_text_rooms(backend: &dyn Backend) {
+    let mut rig = Rig::new(backend);
+    if !rig.granted.effective {
+        return;
+    }
+    for algorithm in rig.algorithms(Family::Cipher) {
+        for direction in [Direction::Forward, Direction::Inverse] {
+            let session = open(&mut rig, algorithm, direction, &key(algorithm));
+            let request = request(session, direction, &[6; 16], &noise(5, 64));
+            for room in [0, 63] {
+                let reply = rig.run(request.clone().room(room));
+                reply.expect(Status::OutputTooSmall);
+                assert!([0, 64].contains(&reply.outcome.produced), "{algorithm}: {:?}", reply.outcome);
+            }
+            let reply = rig.run(request.room(100).flag(JobFlags::UNINIT_DESTINATION));
+            assert_eq!(reply.output().len(), 64);
+            assert!(reply.room[64..].iter().all(|byte| *byte == reply.room[64]), "{algorithm}: bytes behind the text");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The points of the suite, by what they are about. Each is a function on a back end that panics where the back end
 //! fails.
 
+pub mod aead;
 pub mod ciphers;
 pub mod compression;
 pub mod digests;

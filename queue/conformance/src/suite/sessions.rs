@@ -56,7 +56,14 @@ pub fn closed_sessions_are_refused(backend: &dyn Backend) {
 pub fn wrong_operation_is_refused(backend: &dyn Backend) {
     let Some(mut rig) = rig_with_macs(backend) else { return };
     let session = rig.session(&keyed(b"key"));
-    for operation in [Operation::Compress, Operation::Decompress, Operation::Seal, Operation::Open] {
+    for operation in [
+        Operation::Compress,
+        Operation::Decompress,
+        Operation::Seal,
+        Operation::Open,
+        Operation::Encrypt,
+        Operation::Decrypt,
+    ] {
         if rig.offers(operation) {
             let reply = rig.run(Request::new(operation).session(session).source(&noise(1, 64)).room(256));
             reply.expect(Status::BadSession);
@@ -74,7 +81,7 @@ pub fn unknown_algorithms_are_refused(backend: &dyn Backend) {
             let spec = match algorithm.family() {
                 Family::Compression => SessionSpec::compression(algorithm, direction, None),
                 Family::Digest if direction == Direction::Forward => SessionSpec::digest(algorithm, &key),
-                Family::Aead => SessionSpec::keyed(algorithm, direction, &key),
+                Family::Aead | Family::Cipher => SessionSpec::keyed(algorithm, direction, &key),
                 _ => continue,
             };
             let spec = spec.expect("a session that can be");
