@@ -22,7 +22,7 @@
 //!
 //! # Where to go on
 //!
-//! - Whole buffers: [`Compressor`], [`Decompressor`], [`Aead`], [`Digest`], [`Mac`], [`Checksum`], [`Memory`].
+//! - Whole buffers: [`Compressor`], [`Decompressor`], [`Aead`], [`Cipher`], [`Digest`], [`Mac`], [`Checksum`], [`Memory`].
 //! - [`std::io`]: [`read`] and [`mod@write`], with the names of flate2.
 //! - Many jobs in flight, or one without blocking: methods called `submit` return a [`JobFuture`], which any executor can poll, or a thread can
 //!   [wait](JobFuture::wait) for.
@@ -38,8 +38,8 @@
 
 #[doc(inline)]
 pub use uaccel_algorithms::{
-    Aead, AeadAlgorithm, Checksum, Compressor, Decompressor, Digest, DigestAlgorithm, DigestValue, Format, Hasher,
-    Level, Mac, MacAlgorithm, Memory, Progress, read, write,
+    Aead, AeadAlgorithm, Checksum, Cipher, CipherAlgorithm, Compressor, Decompressor, Digest, DigestAlgorithm,
+    DigestValue, Format, Hasher, Level, Mac, MacAlgorithm, Memory, Progress, read, write,
 };
 #[doc(inline)]
 pub use uaccel_runtime::{

@@ -20,6 +20,7 @@
 //! | compress, decompress | [`Compressor`], [`Decompressor`] |
 //! | the same through [`std::io`] | [`read`], [`mod@write`]: names and shapes of flate2 |
 //! | encrypt and authenticate | [`Aead`] |
+//! | encrypt without authentication, in place too | [`Cipher`] |
 //! | hash, authenticate | [`Digest`], [`Mac`]; in pieces [`Hasher`] |
 //! | checksum | [`Checksum`] |
 //! | copy, fill, compare | [`Memory`] |
@@ -33,8 +34,9 @@
 //! need not care:
 //!
 //! - Copies, fills, comparisons and checksums are split.
+//! - CBC and counter mode are cut into pieces; an XTS data unit is not.
 //! - Compression to gzip makes several members, which every gzip reader joins.
-//! - What would need a state between two jobs (one zlib, deflate or Zstandard stream, one LZ4 block, one sealed message, one digest) is
+//! - What would need a state between two jobs (one zlib, deflate or Zstandard stream, one LZ4 block, one sealed message, one XTS data unit, one digest) is
 //!   done by the CPU, and counted in [`Counters::fallbacks`](uaccel_runtime::Counters::fallbacks). With
 //!   [`Fallback::Never`](uaccel_runtime::Fallback::Never) it is [`Error::TooLarge`].
 #![forbid(unsafe_code)]
@@ -42,6 +44,7 @@
 mod aead;
 mod batch;
 mod checksum;
+mod cipher;
 mod compressor;
 mod decompressor;
 mod detour;
@@ -61,6 +64,7 @@ pub mod write;
 
 pub use aead::{Aead, AeadAlgorithm};
 pub use checksum::Checksum;
+pub use cipher::{Cipher, CipherAlgorithm};
 pub use compressor::Compressor;
 pub use decompressor::{Decompressor, Progress};
 pub use digest::{Digest, DigestAlgorithm};
