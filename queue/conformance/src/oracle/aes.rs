@@ -70,17 +70,35 @@ fn xor(a: [u8; BLOCK], b: [u8; BLOCK]) -> [u8; BLOCK] {
     std::array::from_fn(|at| a[at] ^ b[at])
 }
 
-/// The block cipher, with its key expanded.
-struct Aes {
-    s_box: [u8; 256],
-    /// A key for the start, and one for each round.
-    keys: Vec<[u8; BLOCK]>,
-}
+/// The block cipher, with its key expanded: a key for the start, and one for each round.
+struct Aes(Vec<[u8; BLOCK]>);
+
+/// The inverse in the field, then an affine transformation: section 5.1.1.
+const S_BOX: [u8; 256] = {
+    // The powers of 3 are all elements but zero; the inverse of the n-th is the (255 - n)-th.
+    let mut powers = [1_u8; 256];
+    let mut n = 1;
+    while n < 256 {
+        powers[n] = powers[n - 1] ^ double(powers[n - 1]);
+        n += 1;
+    }
+    let mut s_box = [0x63; 256];
+    n = 0;
+    while n < 255 {
+        let inverse = powers[255 - n];
+        let mut turn = 0;
+        while turn < 5 {
+            s_box[powers[n] as usize] ^= inverse.rotate_left(turn);
+            turn += 1;
+        }
+        n += 1;
+    }
+    s_box
+};
 
 impl Aes {
     /// Section 5.2.
     fn new(key: &[u8]) -> Self {
-        let s_box = std::array::from_fn(|byte| substitute(u8::try_from(byte).expect("256 of them")));
         let mut words: Vec<[u8; 4]> = key.as_chunks().0.to_vec();
         let of_key = words.len();
         assert!([4, 8].contains(&of_key), "16 or 32 bytes");
@@ -89,26 +107,25 @@ impl Aes {
             let mut word = words[at - 1];
             if at % of_key == 0 {
                 word.rotate_left(1);
-                word = word.map(|byte| s_box[usize::from(byte)]);
+                word = word.map(|byte| S_BOX[usize::from(byte)]);
                 word[0] ^= constant;
                 constant = double(constant);
             } else if of_key > 6 && at % of_key == 4 {
-                word = word.map(|byte| s_box[usize::from(byte)]);
+                word = word.map(|byte| S_BOX[usize::from(byte)]);
             }
             words.push(std::array::from_fn(|byte| words[at - of_key][byte] ^ word[byte]));
         }
-        let keys = words.as_flattened().as_chunks().0.to_vec();
-        Self { s_box, keys }
+        Self(words.as_flattened().as_chunks().0.to_vec())
     }
 
     /// Section 5.1.
     fn encrypt(&self, block: [u8; BLOCK]) -> [u8; BLOCK] {
-        let mut state = xor(block, self.keys[0]);
-        for (round, key) in self.keys.iter().enumerate().skip(1) {
-            let substituted = state.map(|byte| self.s_box[usize::from(byte)]);
+        let mut state = xor(block, self.0[0]);
+        for (round, key) in self.0.iter().enumerate().skip(1) {
+            let substituted = state.map(|byte| S_BOX[usize::from(byte)]);
             // The state is a square by columns; row r moves r places.
             state = std::array::from_fn(|at| substituted[(at + 4 * (at % 4)) % BLOCK]);
-            if round < self.keys.len() - 1 {
+            if round < self.0.len() - 1 {
                 state = mix(state);
             }
             state = xor(state, *key);
@@ -126,19 +143,8 @@ fn mix(state: [u8; BLOCK]) -> [u8; BLOCK] {
     })
 }
 
-/// The inverse in the field, then an affine transformation: section 5.1.1.
-fn substitute(byte: u8) -> u8 {
-    // In a field of 256 elements the inverse is the power of 254; that of zero is zero.
-    let inverse = (0..254).fold(1, |power, _| times(power, byte));
-    (0..5).fold(0x63, |sum, turn| sum ^ inverse.rotate_left(turn))
-}
-
-/// The product in the field: section 4.2.
-fn times(a: u8, b: u8) -> u8 {
-    (0..8).filter(|bit| b >> bit & 1 != 0).fold(0, |sum, bit| sum ^ (0..bit).fold(a, |power, _| double(power)))
-}
-
-fn double(byte: u8) -> u8 {
+/// Times x in the field: section 4.2.
+const fn double(byte: u8) -> u8 {
     (byte << 1) ^ (0x1b * (byte >> 7))
 }
 
