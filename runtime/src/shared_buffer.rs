@@ -7,7 +7,7 @@ use std::slice;
 use uaccel_queue::SharedMemory;
 use zeroize::Zeroize;
 
-use crate::buffers::{ReadBuf, Room, WriteBuf};
+use crate::buffers::{ReadBuf, Room, TextBuf, WriteBuf};
 use crate::sys::fork_mark::ForkMark;
 
 /// Bytes that the device finds in place, where its bus has such memory; else in ordinary memory. Made by
@@ -101,6 +101,13 @@ unsafe impl WriteBuf for SharedBuffer {
 
     fn wipe(&mut self) {
         self.zeroize();
+    }
+}
+
+// SAFETY: all of the room is initialised.
+unsafe impl TextBuf for SharedBuffer {
+    fn text_len(&self) -> usize {
+        self.bytes().1
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use uaccel_devd::{Daemon, DaemonConfig};
-use uaccel_runtime::{Fallback, OwnedWork, Runtime, SharedBuffer, Work};
+use uaccel_runtime::{Algorithm, Direction, Fallback, OwnedWork, Runtime, SessionSpec, SharedBuffer, Work};
 
 /// Long enough that only a hang gets there.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,6 +71,40 @@ fn borrowed_leased_and_owned_jobs_work_on_windows_and_across_their_edges() {
     let (from, to, ()) = finished.buffers.expect("they come back");
     finished.result.expect("done");
     assert_eq!(from[..], to[..]);
+}
+
+#[test]
+fn ciphers_transform_a_window_where_it_stands() {
+    const LEN: usize = 70_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let _daemon = serve(folder.path());
+    let runtime = runtime(folder.path());
+    let iv = [9; 16];
+    for (algorithm, len) in [(Algorithm::Aes128Cbc, 16), (Algorithm::Aes128Ctr, 16), (Algorithm::Aes256Xts, 64)] {
+        let key = pattern(len, 7);
+        let session = |direction| {
+            let spec = SessionSpec::keyed(algorithm, direction, &key).expect("a key");
+            runtime.session(spec).expect("offered")
+        };
+        let (encrypt, decrypt) = (session(Direction::Forward), session(Direction::Inverse));
+        let text = pattern(LEN, 4);
+        let mut ciphertext = vec![0; LEN];
+        runtime.run(Work::session(&encrypt, &text, &mut ciphertext).with_iv(iv)).expect("memory to memory");
+        assert_ne!(text, ciphertext);
+
+        let mut window = registered(&runtime, LEN, 4);
+        runtime.run(Work::session_in_place(&encrypt, &mut window).with_iv(iv)).expect("borrowed");
+        assert_eq!(window[..], ciphertext);
+        let taken = runtime.submit(OwnedWork::session_in_place(&decrypt, window).with_iv(iv)).expect("taken");
+        let mut window = taken.wait().into_output().expect("owned").1;
+        assert_eq!(window[..], text);
+
+        let part = window.get_mut(3..).expect("long enough").get_mut(..64).expect("long enough");
+        runtime.run(Work::session_in_place(&encrypt, part).with_iv(iv)).expect("a part of it");
+        let mut expected = vec![0; 64];
+        runtime.run(Work::session(&encrypt, &text[3..67], &mut expected).with_iv(iv)).expect("the same");
+        assert_eq!((&window[..3], &window[3..67], &window[67..]), (&text[..3], &expected[..], &text[67..]));
+    }
 }
 
 #[test]
