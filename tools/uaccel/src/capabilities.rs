@@ -1,7 +1,7 @@
 //! What a device offers, in words.
 
 use serde::Serialize;
-use uaccel_runtime::{AddressMode, Algorithm, Capabilities, Direction, FaultHandling, Order};
+use uaccel_runtime::{AddressMode, Algorithm, Capabilities, Direction, FaultHandling, OperationSet, Order};
 
 /// An address mode in a word.
 #[must_use]
@@ -42,10 +42,10 @@ pub fn max_transfer(offers: &Capabilities) -> Option<u64> {
     Some(offers.max_transfer).filter(|most| *most < 1 << 47)
 }
 
-/// The names of the operations.
+/// The names of operations.
 #[must_use]
-pub fn operations(offers: &Capabilities) -> Vec<&'static str> {
-    offers.operations.iter().map(|operation| operation.name()).collect()
+pub fn operations(offered: OperationSet) -> Vec<&'static str> {
+    offered.iter().map(|operation| operation.name()).collect()
 }
 
 /// An algorithm with the directions in which a device has it.

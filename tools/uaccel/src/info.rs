@@ -52,6 +52,8 @@ pub struct DeviceInfo {
     pub numa_node: Option<u32>,
     /// Operations it grants.
     pub operations: Vec<&'static str>,
+    /// Those of them that may write where they read; a copy onto itself, which every device takes, is not counted.
+    pub in_place: Vec<&'static str>,
     /// Algorithms it grants, with directions.
     pub algorithms: Vec<OfferedAlgorithm>,
     /// Operations and algorithms that were advertised, and not granted after all.
@@ -88,7 +90,8 @@ impl DeviceInfo {
             wakes: granted.wakes,
             immediate: granted.immediate,
             numa_node: granted.numa_node,
-            operations: capabilities::operations(granted),
+            operations: capabilities::operations(granted.operations),
+            in_place: capabilities::operations(granted.in_place),
             algorithms: capabilities::algorithms(granted),
             withheld,
         })
@@ -125,6 +128,7 @@ impl DeviceInfo {
         line("chains, lists", format!("{}, {}", yes(self.chains), yes(self.scatter)))?;
         line("memory node", self.numa_node.map_or_else(|| "not known".to_owned(), |node| node.to_string()))?;
         line("operations", or_none(self.operations.join(", ")))?;
+        line("in place", or_none(self.in_place.join(", ")))?;
         for (index, algorithm) in self.algorithms.iter().enumerate() {
             let name = if index == 0 { "algorithms" } else { "" };
             line(name, format!("{:<20} {}", algorithm.name, algorithm.directions.join(", ")))?;
@@ -157,7 +161,7 @@ fn or_none(text: String) -> String {
 fn withheld(advertised: &Capabilities, granted: &Capabilities) -> Vec<&'static str> {
     let names = |offers: &Capabilities| {
         let algorithms = capabilities::algorithms(offers).into_iter().map(|algorithm| algorithm.name);
-        capabilities::operations(offers).into_iter().chain(algorithms).collect::<Vec<_>>()
+        capabilities::operations(offers.operations).into_iter().chain(algorithms).collect::<Vec<_>>()
     };
     let granted = names(granted);
     names(advertised).into_iter().filter(|name| !granted.contains(name)).collect()

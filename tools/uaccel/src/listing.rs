@@ -68,7 +68,7 @@ impl ListedDevice {
             address_mode: offers.map(|offers| capabilities::address_mode(offers.address_mode)),
             faults: offers.map(|offers| capabilities::faults(offers.faults)),
             max_transfer: offers.and_then(capabilities::max_transfer),
-            operations: offers.map(capabilities::operations).unwrap_or_default(),
+            operations: offers.map(|offers| capabilities::operations(offers.operations)).unwrap_or_default(),
             algorithms: offers
                 .map(capabilities::algorithms)
                 .unwrap_or_default()

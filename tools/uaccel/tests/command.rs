@@ -35,6 +35,8 @@ fn a_device_tells_what_it_grants() {
     let algorithms = sim["algorithms"].as_array().expect("algorithms");
     let named = |name: &serde_json::Value| algorithms.iter().find(|algorithm| algorithm["name"] == *name);
     assert_eq!(named(&"sha-256".into()).expect("SHA-256")["directions"], serde_json::json!(["forward"]));
+    assert_eq!(named(&"aes-256-xts".into()).expect("XTS")["directions"], serde_json::json!(["forward", "inverse"]));
+    assert_eq!(sim["in_place"], serde_json::json!(["encrypt", "decrypt"]));
     let withheld = sim["withheld"].as_array().expect("names");
     assert!(withheld.iter().all(|name| named(name).is_none()), "granted and withheld: {sim}");
 }
