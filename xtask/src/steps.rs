@@ -122,6 +122,8 @@ pub(crate) const TESTS: &[Step] = &[
         commands: &[
             cargo(&["run", "--quiet", "--release", "--example", "compress_file", "Cargo.lock", "software"]),
             cargo(&["run", "--quiet", "--release", "--example", "compress_file", "Cargo.lock", "sim"]),
+            cargo(&["run", "--quiet", "--release", "--example", "encrypt_sectors", "Cargo.lock", "software"]),
+            cargo(&["run", "--quiet", "--release", "--example", "encrypt_sectors", "Cargo.lock", "sim"]),
             cargo(&["run", "--quiet", "--release", "--example", "async_pipeline", "software"]),
             cargo(&["run", "--quiet", "--release", "--example", "async_pipeline", "sim"]),
             cargo(&["run", "--quiet", "--release", "--example", "many_threads", "software"]),
