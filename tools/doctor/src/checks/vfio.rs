@@ -1,0 +1,166 @@
+//! Devices that go to a process as a whole, through VFIO.
+
+use super::{groups, rights};
+use crate::access_rule::AccessRule;
+use crate::finding::Finding;
+use crate::function::Function;
+use crate::machine::Machine;
+
+/// What VFIO leads to.
+pub(super) struct Found {
+    /// Functions that can be used through device nodes and iommufd.
+    pub(super) iommufd: Vec<String>,
+    /// How addresses reach memory there.
+    pub(super) iommufd_mode: &'static str,
+    /// Functions that can be used through groups and the container.
+    pub(super) type1: Vec<String>,
+    /// How addresses reach memory there.
+    pub(super) type1_mode: &'static str,
+}
+
+const ON_DEMAND: &str = "on-demand-pinned";
+const IDENTITY: &str = "identity-pinned";
+const BOUNCED: &str = "bounced";
+
+pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) -> Found {
+    let mut found = Found { iommufd: Vec::new(), iommufd_mode: IDENTITY, type1: Vec::new(), type1_mode: IDENTITY };
+    let mut asks_for_pages = false;
+    for function in machine.for_vfio() {
+        let Some(group) = function.group else {
+            findings.push(
+                Finding::fail("vfio.group", "is in no IOMMU group, so VFIO does not take it")
+                    .about(&function.address)
+                    .advise("see the lines about the IOMMU above"),
+            );
+            continue;
+        };
+        if !function.is_vfio() {
+            findings.push(bind(function));
+            continue;
+        }
+        if let Some(finding) = strangers(machine, function, group) {
+            findings.push(finding);
+            continue;
+        }
+        if device_node(machine, function, findings) {
+            found.iommufd.push(function.address.clone());
+            asks_for_pages |= function.capabilities(machine.tree).is_ok_and(|capabilities| capabilities.pri.is_some());
+        }
+        if group_node(machine, group, findings) {
+            found.type1.push(function.address.clone());
+            if machine.iommu_of(function).is_some_and(|unit| unit.model.is_narrow()) {
+                found.type1_mode = BOUNCED;
+            }
+        }
+    }
+    // Fault queues came with 6.11.
+    if asks_for_pages && machine.kernel.is_at_least(6, 11) {
+        found.iommufd_mode = ON_DEMAND;
+    }
+    found
+}
+
+/// A function that another driver has, or none.
+fn bind(function: &Function) -> Finding {
+    let Function { address, .. } = function;
+    let folder = function.folder();
+    let (why, unbind) = match &function.driver {
+        Some(driver) => (
+            format!("driver {driver} has it; VFIO must have it before a process can"),
+            Some(format!("echo {address} | sudo tee {folder}/driver/unbind")),
+        ),
+        None => ("no driver has it; VFIO must have it before a process can".to_owned(), None),
+    };
+    let finding = Finding::fail("vfio.bound", why)
+        .about(address)
+        .advise("bind it to vfio-pci; that is root's, and lasts until the next start (docs/setup/uaccel-vfio@.service makes it last)")
+        .run("sudo modprobe vfio-pci")
+        .run(format!("echo vfio-pci | sudo tee {folder}/driver_override"));
+    unbind.into_iter().fold(finding, Finding::run).run(format!("echo {address} | sudo tee /sys/bus/pci/drivers_probe"))
+}
+
+/// Others in the group that the kernel's drivers have: as long as that is so, nobody gets any of it.
+fn strangers(machine: &Machine<'_>, function: &Function, group: u32) -> Option<Finding> {
+    let members = groups::members(machine, group);
+    // Bridges may keep the kernel's driver, which does no DMA.
+    let others = machine.functions.iter().filter(|other| {
+        members.contains(&other.address)
+            && other.address != function.address
+            && !other.is_bridge()
+            && !other.is_vfio()
+            && other.driver.is_some()
+    });
+    let others: Vec<_> = others.collect();
+    if others.is_empty() {
+        return None;
+    }
+    let list: Vec<_> = others
+        .iter()
+        .map(|other| format!("{} ({})", other.address, other.driver.as_deref().unwrap_or_default()))
+        .collect();
+    let finding = Finding::fail("vfio.group", format!("group {group} also holds {}, which the kernel drives: VFIO gives out all of a group or nothing (EBUSY, EPERM)", list.join(", ")))
+        .about(&function.address)
+        .advise("take those away from their drivers, unless the machine needs them; or put the device into another slot");
+    Some(others.iter().fold(finding, |finding, other| {
+        finding.run(format!("echo {} | sudo tee {}/driver/unbind", other.address, other.folder()))
+    }))
+}
+
+/// The newer way: a node for the device, and `/dev/iommu`.
+fn device_node(machine: &Machine<'_>, function: &Function, findings: &mut Vec<Finding>) -> bool {
+    // `vfio-dev/vfio0`, in the function's folder.
+    let names = machine.tree.names(&format!("{}/vfio-dev", function.folder()));
+    let Some(name) =
+        names.iter().find(|name| machine.tree.node(&format!("/dev/vfio/devices/{name}")).is_ok()).or(names.first())
+    else {
+        return false;
+    };
+    if !machine.tree.has("/sys/module/iommufd") && machine.tree.node("/dev/iommu").is_err() {
+        // The kernel makes these names without device nodes, too.
+        return false;
+    }
+    let device = rights::node(
+        machine,
+        "vfio.device-node",
+        &format!("/dev/vfio/devices/{name}"),
+        (AccessRule::VfioDevice, &function.address),
+    );
+    let iommufd = rights::node(machine, "vfio.iommufd-node", "/dev/iommu", (AccessRule::IommuFd, "iommu"));
+    both(&function.address, "vfio.device-node", device, iommufd, findings)
+}
+
+/// The older way: a node for the group, and the container.
+fn group_node(machine: &Machine<'_>, group: u32, findings: &mut Vec<Finding>) -> bool {
+    let device = rights::node(
+        machine,
+        "vfio.group-node",
+        &format!("/dev/vfio/{group}"),
+        (AccessRule::VfioGroup, &group.to_string()),
+    );
+    let container = rights::node(machine, "vfio.container-node", "/dev/vfio/vfio", (AccessRule::VfioContainer, "vfio"));
+    both(&format!("group {group}"), "vfio.group-node", device, container, findings)
+}
+
+fn both(
+    subject: &str,
+    check: &'static str,
+    first: Result<String, Box<Finding>>,
+    second: Result<String, Box<Finding>>,
+    findings: &mut Vec<Finding>,
+) -> bool {
+    match (first, second) {
+        (Ok(first), Ok(second)) => {
+            findings.push(Finding::pass(check, format!("{first}, {second}")).about(subject));
+            true
+        }
+        (first, second) => {
+            // The second node is everybody's: one line for it is enough.
+            for finding in [first.err(), second.err()].into_iter().flatten() {
+                if !findings.contains(&finding) {
+                    findings.push(*finding);
+                }
+            }
+            false
+        }
+    }
+}
