@@ -113,7 +113,7 @@ pub fn examine(arguments: &Arguments) -> Result<Report, DoctorError> {
     fs::read_dir(&arguments.root).map_err(file(&arguments.root))?;
     let disk = Disk::at(&arguments.root);
     let Some(path) = &arguments.record else { return Ok(Report::of(&disk, &manner)) };
-    let recorder = Recorder::new(disk, "recorded by uaccel doctor".to_owned());
+    let recorder = Recorder::new(disk, concat!("recorded by uaccel doctor ", env!("CARGO_PKG_VERSION")).to_owned());
     let report = Report::of(&recorder, &manner);
     let mut text = serde_json::to_string_pretty(&recorder.into_recording()).map_err(io::Error::from)?;
     text.push('\n');

@@ -65,7 +65,8 @@ impl<'a> Machine<'a> {
     }
 
     fn is_accelerator(&self, function: &Function) -> bool {
-        self.is_wanted(function) || function.kind.is_some_and(|kind| kind.family != Family::Neural)
+        self.is_wanted(function)
+            || function.kind.is_some_and(|kind| !matches!(kind.family, Family::Neural | Family::QatVirtual))
     }
 
     fn is_wanted(&self, function: &Function) -> bool {
@@ -81,7 +82,7 @@ impl<'a> Machine<'a> {
     pub(crate) fn for_vfio(&self) -> impl Iterator<Item = &Function> {
         self.functions.iter().filter(|function| {
             // A bridge may be bound to VFIO to make a group viable; nobody opens it.
-            let only_way = function.kind.is_some_and(|kind| matches!(kind.family, Family::QatVirtual | Family::Edu));
+            let only_way = function.kind.is_some_and(|kind| kind.family == Family::Edu);
             !function.is_bridge() && (function.is_vfio() || self.is_wanted(function) || only_way)
         })
     }

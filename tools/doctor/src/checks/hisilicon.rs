@@ -1,6 +1,7 @@
 //! HiSilicon's engines: driver, and the mode in which it offers queues to processes.
 
 use crate::finding::Finding;
+use crate::function::Function;
 use crate::kernel::Presence;
 use crate::kind::Family;
 use crate::machine::Machine;
@@ -18,6 +19,17 @@ pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Whether a function's driver was told to keep its queues for the kernel, or is not there: it offers nothing to uacce then.
+pub(super) fn keeps_for_kernel(machine: &Machine<'_>, function: &Function) -> bool {
+    let Some(Family::HiSilicon(module)) = function.kind.map(|kind| kind.family) else { return false };
+    function.driver.is_none() || machine.tree.number(&mode(module)) == Some(0)
+}
+
+/// The file that says for whom a driver's queues are.
+fn mode(module: &str) -> String {
+    format!("/sys/module/{module}/parameters/uacce_mode")
+}
+
 fn driver(machine: &Machine<'_>, module: &'static str, bound: bool) -> Finding {
     const CHECK: &str = "hisilicon.driver";
     let option = match module {
@@ -33,7 +45,7 @@ fn driver(machine: &Machine<'_>, module: &'static str, bound: bool) -> Finding {
             _ => finding.advise("load it in its mode for processes").run(settle).run(format!("sudo modprobe {module}")),
         };
     }
-    match machine.tree.number(&format!("/sys/module/{module}/parameters/uacce_mode")) {
+    match machine.tree.number(&mode(module)) {
         Some(0) => Finding::fail(CHECK, format!("{module} keeps its queues for the kernel (uacce_mode=0)"))
             .advise("load it anew in its mode for processes; on hardware of versions 1 and 2 the kernel's own use ends with it")
             .run(settle)

@@ -1,6 +1,6 @@
 //! Intel DSA and IAA: devices, work queues for processes, their nodes.
 
-use super::rights;
+use super::{Shared, rights};
 use crate::access_rule::AccessRule;
 use crate::finding::Finding;
 use crate::kind::Family;
@@ -10,7 +10,7 @@ use crate::machine::Machine;
 const BUS: &str = "/sys/bus/dsa/devices";
 
 /// Looks at them, and says which work queues can be used.
-pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) -> Vec<String> {
+pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) -> Shared {
     for function in machine.family(|family| family == Family::Idxd).filter(|function| function.driver.is_none()) {
         findings.push(
             Finding::fail("idxd.device", "no driver is bound to it (idxd)")
@@ -32,7 +32,7 @@ pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) -> Vec<S
         ));
     }
     // None can be used before there is a driver.
-    Vec::new()
+    Shared { open: !open.is_empty(), usable: Vec::new() }
 }
 
 /// `dsa0`, `iax1`; not `wq0.0`, `engine0.0`, `group0.0`.

@@ -35,7 +35,6 @@ pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) {
         }
     }
     findings.extend(overrides(machine));
-    findings.extend(unsafe_parameters(machine));
 }
 
 /// What is asked of IOMMUs on this machine.
@@ -225,36 +224,4 @@ fn overrides(machine: &Machine<'_>) -> Option<Finding> {
         )
         .advise(format!("take {words} out of the kernel's parameters, or give all devices below one bridge to one user")),
     )
-}
-
-/// Parameters of VFIO that take its protection away.
-fn unsafe_parameters(machine: &Machine<'_>) -> Vec<Finding> {
-    let parameters = [
-        (
-            "vfio",
-            "enable_unsafe_noiommu_mode",
-            "vfio.no-iommu",
-            "devices can be used without an IOMMU: whoever opens one can write to any memory",
-        ),
-        (
-            "vfio_iommu_type1",
-            "allow_unsafe_interrupts",
-            "vfio.unsafe-interrupts",
-            "VFIO takes devices whose interrupts are not translated: they can be forged",
-        ),
-        (
-            "iommufd",
-            "allow_unsafe_interrupts",
-            "vfio.unsafe-interrupts",
-            "iommufd takes devices whose interrupts are not translated: they can be forged",
-        ),
-    ];
-    let set = parameters.into_iter().filter(|(module, parameter, ..)| machine.is_set(module, parameter));
-    set.map(|(module, parameter, check, why)| {
-        let file = format!("/sys/module/{module}/parameters/{parameter}");
-        Finding::warn(check, why)
-            .advise("switch it off, unless this machine is for trying things out")
-            .run(format!("echo 0 | sudo tee {file}"))
-    })
-    .collect()
 }

@@ -2,6 +2,7 @@
 
 use crate::finding::Finding;
 use crate::kernel::Presence;
+use crate::kind::Family;
 use crate::machine::Machine;
 
 /// A part of the kernel.
@@ -28,9 +29,11 @@ pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) {
         );
     }
     let uacce = machine.for_uacce().next().is_some();
-    let idxd = machine.family(|family| family == crate::kind::Family::Idxd).next().is_some();
+    let idxd = machine.family(|family| family == Family::Idxd).next().is_some();
     let vfio = machine.for_vfio().next().is_some();
-    let iommufd = machine.tree.has("/sys/class/vfio-dev") || kernel.part("CONFIG_VFIO_DEVICE_CDEV") == Presence::Here;
+    // The class of the same name is there without nodes, too.
+    let nodes = "/dev/vfio/devices";
+    let iommufd = machine.tree.has(nodes) || kernel.part("CONFIG_VFIO_DEVICE_CDEV") == Presence::Here;
     let parts = [
         Part {
             check: "kernel.uacce",
@@ -83,14 +86,13 @@ pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) {
         Part {
             check: "kernel.vfio-cdev",
             option: "CONFIG_VFIO_DEVICE_CDEV",
-            trace: "/sys/class/vfio-dev",
+            trace: nodes,
             module: None,
             what: "VFIO's device nodes, which go with iommufd",
             needed: false,
         },
     ];
     findings.extend(parts.iter().map(|part| present(machine, part)));
-    findings.extend(sharing(machine, uacce || idxd));
 }
 
 fn present(machine: &Machine<'_>, part: &Part) -> Finding {
@@ -100,23 +102,27 @@ fn present(machine: &Machine<'_>, part: &Part) -> Finding {
     }
     match (machine.kernel.part(option), part.module) {
         (Presence::Here, _) => Finding::pass(check, format!("has {what}")),
-        (Presence::Loadable, Some(module)) => Finding::missing(check, needed, format!("{what}: not loaded"))
-            .advise("load it, now and at every start")
-            .run(format!("sudo modprobe {module} && echo {module} | sudo tee /etc/modules-load.d/{module}.conf")),
-        (Presence::Missing | Presence::Loadable, _) => {
+        (Presence::Loadable | Presence::Unknown, Some(module)) => {
+            Finding::missing(check, needed, format!("{what}: not loaded"))
+                .advise("load it, now and at every start")
+                .run(format!("sudo modprobe {module} && echo {module} | sudo tee /etc/modules-load.d/{module}.conf"))
+        }
+        (Presence::Missing, _) => {
             Finding::missing(check, needed, format!("{what}: this kernel was built without it ({option})"))
                 .advise(format!("run a kernel with {option}"))
         }
-        (Presence::Unknown, _) if needed => Finding::unknown(check, format!("{what}: not seen ({option})"))
-            .advise("try to load it")
-            .run(format!("sudo modprobe {}", part.module.unwrap_or("vfio-pci"))),
-        (Presence::Unknown, _) => Finding::absent(check, format!("{what}: not seen")),
+        (Presence::Loadable | Presence::Unknown, None) => Finding::absent(check, format!("{what}: not seen")),
     }
 }
 
-/// Whether the kernel shares a process's page tables with devices at all.
-fn sharing(machine: &Machine<'_>, needed: bool) -> Option<Finding> {
+/// Whether the kernel shares a process's page tables with devices at all. `opened`: a device that rests on it has opened.
+pub(super) fn sharing(machine: &Machine<'_>, opened: bool) -> Option<Finding> {
     const CHECK: &str = "kernel.sva";
+    if opened {
+        return Some(Finding::pass(CHECK, "shares page tables with devices: one opened"));
+    }
+    let needed =
+        machine.for_uacce().next().is_some() || machine.family(|family| family == Family::Idxd).next().is_some();
     let kernel = &machine.kernel;
     let option = if machine.host.is_x86() { "CONFIG_IOMMU_SVA" } else { "CONFIG_ARM_SMMU_V3_SVA" };
     Some(match kernel.part(option) {
@@ -135,9 +141,15 @@ fn sharing(machine: &Machine<'_>, needed: bool) -> Option<Finding> {
         .run("uaccel doctor --open"),
         Presence::Here => Finding::pass(CHECK, format!("can share page tables with devices ({option})")),
         Presence::Loadable | Presence::Unknown => {
-            Finding::unknown(CHECK, "nothing says whether it shares page tables with devices")
-                .advise("see whether a device opens")
-                .run("uaccel doctor --open")
+            try_it(machine, Finding::unknown(CHECK, "nothing says whether it shares page tables with devices"))
         }
     })
+}
+
+/// What shows whether it does, unless that was tried.
+fn try_it(machine: &Machine<'_>, finding: Finding) -> Finding {
+    if machine.opens {
+        return finding.advise("no device was ready to be opened, which would have shown it");
+    }
+    finding.advise("see whether a device opens").run("uaccel doctor --open")
 }

@@ -1,8 +1,10 @@
 //! Devices of the kernel's uacce framework.
 
-use super::rights;
+use super::{Shared, hisilicon, rights};
 use crate::access_rule::AccessRule;
 use crate::finding::Finding;
+use crate::function::Function;
+use crate::kind::Family;
 use crate::machine::Machine;
 
 /// Where the kernel lists them (Documentation/ABI/testing/sysfs-driver-uacce).
@@ -15,20 +17,22 @@ const DRIVEN: &[&str] = &["warp_v1"];
 const SVA: u64 = 1;
 
 /// Looks at them, and says which can be used.
-pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) -> Vec<String> {
+pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) -> Shared {
     let devices = machine.tree.names(CLASS);
-    if devices.is_empty()
-        && let Some(function) = machine.for_uacce().next()
-        && machine.tree.has(CLASS)
+    let offered = |function: &Function| {
+        devices.iter().any(|device| {
+            machine
+                .tree
+                .link_name(&format!("{CLASS}/{device}/device"))
+                .is_some_and(|address| address == function.address)
+        })
+    };
+    for function in
+        machine.for_uacce().filter(|function| !offered(function) && !hisilicon::keeps_for_kernel(machine, function))
     {
-        findings.push(
-            Finding::fail("uacce.device", format!("no driver has offered {} to uacce", function.name()))
-                .about(&function.address)
-                .advise("see what its driver says")
-                .run(format!("sudo dmesg | grep {}", function.address)),
-        );
+        findings.push(not_offered(machine, function).about(&function.address));
     }
-    let mut usable = Vec::new();
+    let mut found = Shared::default();
     for device in devices {
         let before = findings.len();
         let free = obstacles(machine, &device, findings);
@@ -40,10 +44,11 @@ pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) -> Vec<S
         match rights::node(machine, "uacce.node", &format!("/dev/{device}"), (AccessRule::Uacce, &device)) {
             Err(finding) => findings.push(*finding),
             Ok(open) => {
+                found.open = true;
                 let why = format!("{api}: shares page tables, {free}, {open}");
                 findings.push(Finding::pass("uacce.device", why).about(&device));
                 if DRIVEN.contains(&api.as_str()) {
-                    usable.push(device);
+                    found.usable.push(device);
                 } else {
                     findings.push(
                         Finding::absent(
@@ -56,7 +61,26 @@ pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) -> Vec<S
             }
         }
     }
-    usable
+    found
+}
+
+/// A function that uacce knows nothing of.
+fn not_offered(machine: &Machine<'_>, function: &Function) -> Finding {
+    const CHECK: &str = "uacce.device";
+    match (&function.driver, function.kind.map(|kind| kind.family)) {
+        (Some(driver), _) => Finding::fail(CHECK, format!("its driver ({driver}) has not offered it to uacce"))
+            .advise("see what it says")
+            .run(format!("sudo dmesg | grep {}", function.address)),
+        (None, Some(Family::Warp)) => Finding::fail(CHECK, "no driver is bound to it (warp.ko)")
+            .advise("build and load it (sim/kmod); or see what it takes to give the device to a process through VFIO")
+            .run("sudo insmod warp.ko")
+            .run(format!("uaccel doctor --device {}", function.address)),
+        _ => Finding::fail(CHECK, "no driver has offered it to uacce").advise(if machine.tree.has(CLASS) {
+            "see the lines about its driver above"
+        } else {
+            "see the lines about the kernel above"
+        }),
+    }
 }
 
 /// Adds what is in the way of a device, and says how many of its queues are free.
@@ -77,15 +101,14 @@ fn obstacles(machine: &Machine<'_>, device: &str, findings: &mut Vec<Finding>) -
                 .advise("see the lines about the IOMMU above"),
         );
     }
+    // Asked for in any case, so that it stands in a recording.
+    let driver = machine.tree.link_name(&format!("{folder}/device/driver"));
     if attribute("isolate").is_ok_and(|isolated| isolated == "1") {
-        let driver =
-            machine.tree.link_name(&format!("{folder}/device/driver")).unwrap_or_else(|| "its driver".to_owned());
-        findings.push(
-            Finding::fail("uacce.isolated", "has isolated itself after errors")
-                .advise("read why, then load its driver anew")
-                .run("sudo dmesg | grep -i -E 'uacce|isolat'")
-                .run(format!("sudo modprobe --remove {driver} && sudo modprobe {driver}")),
-        );
+        let finding = Finding::fail("uacce.isolated", "has isolated itself after errors")
+            .advise("read why, then load its driver anew")
+            .run("sudo dmesg | grep -i -E 'uacce|isolat'");
+        let anew = driver.map(|driver| format!("sudo modprobe --remove {driver} && sudo modprobe {driver}"));
+        findings.push(anew.into_iter().fold(finding, Finding::run));
     }
     match attribute("available_instances").map(|free| free.parse::<i64>()) {
         Ok(Ok(free)) if free <= 0 => {

@@ -24,6 +24,7 @@ const BOUNCED: &str = "bounced";
 
 pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) -> Found {
     let mut found = Found { iommufd: Vec::new(), iommufd_mode: IDENTITY, type1: Vec::new(), type1_mode: IDENTITY };
+    findings.extend(unsafe_parameters(machine));
     let mut asks_for_pages = false;
     for function in machine.for_vfio() {
         let Some(group) = function.group else {
@@ -46,7 +47,7 @@ pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) -> Found
             found.iommufd.push(function.address.clone());
             asks_for_pages |= function.capabilities(machine.tree).is_ok_and(|capabilities| capabilities.pri.is_some());
         }
-        if group_node(machine, group, findings) {
+        if group_node(machine, group, findings) && has_type1(machine) {
             found.type1.push(function.address.clone());
             if machine.iommu_of(function).is_some_and(|unit| unit.model.is_narrow()) {
                 found.type1_mode = BOUNCED;
@@ -58,6 +59,11 @@ pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) -> Found
         found.iommufd_mode = ON_DEMAND;
     }
     found
+}
+
+/// Whether the container can map memory. Its module has parameters, so that it shows even if it is built in.
+fn has_type1(machine: &Machine<'_>) -> bool {
+    machine.tree.has("/sys/module/vfio_iommu_type1")
 }
 
 /// A function that another driver has, or none.
@@ -163,4 +169,36 @@ fn both(
             false
         }
     }
+}
+
+/// Parameters of VFIO that take its protection away.
+fn unsafe_parameters(machine: &Machine<'_>) -> Vec<Finding> {
+    let parameters = [
+        (
+            "vfio",
+            "enable_unsafe_noiommu_mode",
+            "vfio.no-iommu",
+            "devices can be used without an IOMMU: whoever opens one can write to any memory",
+        ),
+        (
+            "vfio_iommu_type1",
+            "allow_unsafe_interrupts",
+            "vfio.unsafe-interrupts",
+            "VFIO takes devices whose interrupts are not translated: they can be forged",
+        ),
+        (
+            "iommufd",
+            "allow_unsafe_interrupts",
+            "vfio.unsafe-interrupts",
+            "iommufd takes devices whose interrupts are not translated: they can be forged",
+        ),
+    ];
+    let set = parameters.into_iter().filter(|(module, parameter, ..)| machine.is_set(module, parameter));
+    set.map(|(module, parameter, check, why)| {
+        let file = format!("/sys/module/{module}/parameters/{parameter}");
+        Finding::warn(check, why)
+            .advise("switch it off, unless this machine is for trying things out")
+            .run(format!("echo 0 | sudo tee {file}"))
+    })
+    .collect()
 }
