@@ -30,7 +30,7 @@ impl AccessRule {
     pub fn text(self, name: &str) -> String {
         let (nodes, rights) = match self {
             Self::Uacce => (r#"SUBSYSTEM=="uacce""#.to_owned(), true),
-            Self::Idxd => (r#"SUBSYSTEM=="dsa", KERNEL=="wq*""#.to_owned(), true),
+            Self::Idxd => (r#"SUBSYSTEM=="dsa", KERNEL=="*wq*""#.to_owned(), true),
             Self::IommuFd => (r#"SUBSYSTEM=="misc", KERNEL=="iommu""#.to_owned(), true),
             Self::VfioDevice => (format!(r#"SUBSYSTEM=="vfio-dev", KERNELS=="{name}""#), true),
             Self::VfioGroup => (format!(r#"SUBSYSTEM=="vfio", KERNEL=="{name}""#), true),
