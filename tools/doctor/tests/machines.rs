@@ -187,3 +187,26 @@ fn a_workstation_learns_that_its_groups_lie() {
     assert!(text(&report, "vfio.group", "0000:02:01.0").contains("echo 0000:02:01.1 | sudo tee"));
     assert!(report.best_road().is_none());
 }
+
+#[test]
+fn root_sees_whom_a_device_reaches_when_groups_lie() {
+    let mut recording = machine("workstation");
+    let report = examine(&recording);
+    assert_eq!(status(&report, "group.reach"), Unknown, "the bridge's capabilities are root's to see");
+
+    // Access control: capable of everything, and told to do nothing.
+    let bridge = "/sys/bus/pci/devices/0000:00:01.1/config".to_owned();
+    recording.files.insert(bridge.clone(), "000d 0000005f\n".to_owned());
+    let report = examine(&recording);
+    let text = text(&report, "group.reach", "0000:02:00.0");
+    assert!(text.contains("0000:02:01.0") && text.contains("of 0000:00:01.1 above"), "{text}");
+
+    recording.files.insert(bridge, "000d 001d005f\n".to_owned());
+    let report = examine(&recording);
+    assert!(!report.findings.iter().any(|finding| finding.check == "group.reach"), "it keeps them apart");
+
+    recording.files.insert("/proc/cmdline".to_owned(), String::new());
+    recording.files.remove("/sys/bus/pci/devices/0000:00:01.1/config");
+    let report = examine(&recording);
+    assert!(!report.findings.iter().any(|finding| finding.check == "group.reach"), "groups are believed again");
+}

@@ -1,5 +1,6 @@
 //! IOMMU groups: who else is in one, and who can reach whom.
 
+use super::iommu;
 use crate::capability::Acs;
 use crate::finding::Finding;
 use crate::function::Function;
@@ -17,6 +18,44 @@ pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) {
     groups.sort_unstable();
     groups.dedup();
     findings.extend(groups.into_iter().map(|group| company(machine, group).about(format!("group {group}"))));
+    if !iommu::overriding(machine).is_empty() {
+        findings.extend(
+            machine.accelerators().filter_map(|function| Some(reach(machine, function)?.about(&function.address))),
+        );
+    }
+}
+
+/// Whom a function reaches outside its group, where groups cannot be trusted. The kernel's own word is the groups, which know of bridges that
+/// keep devices apart without saying so; hence this is asked only where they were told to lie.
+fn reach(machine: &Machine<'_>, function: &Function) -> Option<Finding> {
+    const CHECK: &str = "group.reach";
+    let mut hidden = false;
+    for address in &function.bridges {
+        let bridge = machine.functions.iter().find(|bridge| bridge.address == *address)?;
+        match bridge.capabilities(machine.tree) {
+            Ok(found) if found.acs.is_some_and(|(_, does)| does.contains(Acs::ISOLATES)) => {}
+            Ok(_) => {
+                let others = machine.functions.iter().filter(|other| {
+                    other.bridges.contains(address) && !other.is_bridge() && other.group != function.group
+                });
+                let list: Vec<_> = others.map(|other| described(machine, &other.address)).collect();
+                if list.is_empty() {
+                    continue;
+                }
+                let why = format!(
+                    "reaches {} past the IOMMU: access control (ACS) of {address} above them is not all on",
+                    list.join(", ")
+                );
+                return Some(Finding::warn(CHECK, why).advise("give all of them to one user, or to none"));
+            }
+            Err(_) => hidden = true,
+        }
+    }
+    hidden.then(|| {
+        Finding::unknown(CHECK, "whom it reaches outside its group is shown to root only")
+            .advise("ask as root")
+            .run("sudo uaccel doctor")
+    })
 }
 
 /// The names of the devices in a group.

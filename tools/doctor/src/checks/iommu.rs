@@ -196,27 +196,25 @@ fn interrupts(machine: &Machine<'_>, remapped: bool, needs: Needs) -> Option<Fin
     })
 }
 
-/// Parameters under which groups say that devices are apart that are not.
+/// Words of the command line under which groups say that devices are apart that are not.
+pub(super) fn overriding<'a>(machine: &'a Machine<'_>) -> Vec<&'a str> {
+    const PCI: [&str; 2] = ["disable_acs_redir", "config_acs"];
+    let overrides = |word: &&str| {
+        word.starts_with("pcie_acs_override")
+            || word.starts_with("pci=") && PCI.iter().any(|option| word.contains(option))
+    };
+    machine.kernel.command_line.words().iter().map(String::as_str).filter(overrides).collect()
+}
+
 fn overrides(machine: &Machine<'_>) -> Option<Finding> {
-    const CHECK: &str = "iommu.acs-override";
-    let line = &machine.kernel.command_line;
-    let pci = ["disable_acs_redir", "config_acs"];
-    let words: Vec<_> = line
-        .words()
-        .iter()
-        .filter(|word| {
-            word.starts_with("pcie_acs_override")
-                || word.starts_with("pci=") && pci.iter().any(|option| word.contains(option))
-        })
-        .cloned()
-        .collect();
+    let words = overriding(machine);
     if words.is_empty() {
         return None;
     }
     let words = words.join(" ");
     Some(
         Finding::warn(
-            CHECK,
+            "iommu.acs-override",
             format!(
                 "the kernel was told to change what bridges keep apart ({words}): devices of different groups may reach each other, and the memory \
                  of each other's users, past the IOMMU"
