@@ -394,6 +394,16 @@ fn of_vfio_every_loss_is_named() {
             says: "write to any memory",
         },
         Loss {
+            what: "the IOMMU of one device",
+            change: |machine| {
+                let node = Node { mode: 0o600, uid: 0, gid: 0, access: None };
+                machine.nodes.insert("/dev/vfio/noiommu-2".to_owned(), node);
+            },
+            check: "vfio.no-iommu",
+            status: Warn,
+            says: "CAP_SYS_RAWIO",
+        },
+        Loss {
             what: "memory that can be locked",
             change: |machine| file(machine, "/proc/self/limits", "Max locked memory 65536 65536 bytes\n"),
             check: "memory.locked",
@@ -428,4 +438,47 @@ fn a_narrow_iommu_makes_the_older_way_a_bounced_one() {
     let report = examine(&recording);
     let road = report.roads.iter().find(|road| road.road == "vfio-type1").expect("the older way");
     assert_eq!(road.address_mode, "bounced");
+}
+
+/// A device of another bus: of the platform, as on boards without PCI.
+fn platform_device(recording: &mut Recording) {
+    let class = "/sys/class/vfio-dev";
+    let mut names = recording.folders.get(class).cloned().unwrap_or_default();
+    names.push("vfio9".to_owned());
+    recording.folders.insert(class.to_owned(), names);
+    recording.links.insert(format!("{class}/vfio9/device"), "../../../fe900000.engine".to_owned());
+    recording.links.insert(format!("{class}/vfio9/device/iommu_group"), "../../../kernel/iommu_groups/9".to_owned());
+    folder(recording, &format!("{class}/vfio9/device/vfio-dev"), &["vfio9"]);
+}
+
+#[test]
+fn a_device_that_is_not_on_a_pci_bus_is_looked_at_as_well() {
+    let mut recording = machine("guest-vfio-open");
+    platform_device(&mut recording);
+    let report = examine(&recording);
+    let line = report.findings.iter().find(|line| line.subject.as_deref() == Some("/dev/vfio/9")).expect("its node");
+    assert_eq!((line.check, line.status), ("vfio.group-node", Fail));
+
+    recording.nodes.insert("/dev/vfio/9".to_owned(), Node { mode: 0o600, uid: 1000, gid: 0, access: None });
+    opened(&mut recording, "/dev/vfio/9", "ok");
+    let report = examine(&recording);
+    let devices = &report.roads.iter().find(|road| road.road == "vfio-type1").expect("the older way").devices;
+    assert!(devices.contains(&"fe900000.engine".to_owned()), "{devices:?}");
+}
+
+#[test]
+fn one_open_way_to_a_device_is_enough() {
+    let mut recording = machine("guest-vfio-open");
+    platform_device(&mut recording);
+    folder(&mut recording, "/dev/vfio/devices", &["vfio9"]);
+    for path in ["/dev/vfio/devices/vfio9", "/dev/iommu"] {
+        recording.nodes.insert(path.to_owned(), Node { mode: 0o660, uid: 0, gid: 1000, access: None });
+        opened(&mut recording, path, "ok");
+    }
+    // Its group's node is root's, and that is in nobody's way.
+    recording.nodes.insert("/dev/vfio/9".to_owned(), Node { mode: 0o600, uid: 0, gid: 0, access: None });
+    let report = examine(&recording);
+    assert_eq!(report.count(Fail), 0);
+    let devices = &report.roads.iter().find(|road| road.road == "vfio-iommufd").expect("the newer way").devices;
+    assert_eq!(devices.as_slice(), ["fe900000.engine"]);
 }

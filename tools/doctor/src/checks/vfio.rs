@@ -2,8 +2,8 @@
 
 use super::{groups, rights};
 use crate::access_rule::AccessRule;
-use crate::finding::Finding;
-use crate::function::Function;
+use crate::finding::{Finding, Status};
+use crate::function::{Function, is_address};
 use crate::machine::Machine;
 
 /// What VFIO leads to.
@@ -17,6 +17,9 @@ pub(super) struct Found {
     /// How addresses reach memory there.
     pub(super) type1_mode: &'static str,
 }
+
+/// Where the kernel lists what VFIO has, of all buses.
+const CLASS: &str = "/sys/class/vfio-dev";
 
 const ON_DEMAND: &str = "on-demand-pinned";
 const IDENTITY: &str = "identity-pinned";
@@ -43,15 +46,23 @@ pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) -> Found
             findings.push(finding);
             continue;
         }
-        if device_node(machine, function, findings) {
-            found.iommufd.push(function.address.clone());
-            asks_for_pages |= function.capabilities(machine.tree).is_ok_and(|capabilities| capabilities.pri.is_some());
+        let given = Given { name: &function.address, folder: function.folder(), group };
+        let by_node = ways(machine, &given, findings, &mut found);
+        asks_for_pages |= by_node && function.capabilities(machine.tree).is_ok_and(|found| found.pri.is_some());
+        if machine.iommu_of(function).is_some_and(|unit| unit.model.is_narrow()) {
+            found.type1_mode = BOUNCED;
         }
-        if group_node(machine, group, findings) && has_type1(machine) {
-            found.type1.push(function.address.clone());
-            if machine.iommu_of(function).is_some_and(|unit| unit.model.is_narrow()) {
-                found.type1_mode = BOUNCED;
+    }
+    // Devices of other buses: of the platform, or made by a driver (mdev).
+    for name in machine.tree.names(CLASS) {
+        let folder = format!("{CLASS}/{name}/device");
+        let Some(device) = machine.tree.link_name(&folder).filter(|device| !is_address(device)) else { continue };
+        let group = machine.tree.link_name(&format!("{folder}/iommu_group")).and_then(|group| group.parse().ok());
+        match group {
+            Some(group) => {
+                ways(machine, &Given { name: &device, folder, group }, findings, &mut found);
             }
+            None => findings.push(Finding::fail("vfio.group", "is in no IOMMU group").about(device)),
         }
     }
     // Fault queues came with 6.11.
@@ -59,6 +70,53 @@ pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) -> Found
         found.iommufd_mode = ON_DEMAND;
     }
     found
+}
+
+/// A device that VFIO has.
+struct Given<'a> {
+    name: &'a str,
+    /// Its folder below `/sys`.
+    folder: String,
+    group: u32,
+}
+
+/// Looks at both ways to a device, of which one is enough, and says whether the newer one is open.
+fn ways(machine: &Machine<'_>, given: &Given<'_>, findings: &mut Vec<Finding>, found: &mut Found) -> bool {
+    let unprotected = format!("/dev/vfio/noiommu-{}", given.group);
+    if machine.tree.node(&unprotected).is_ok() {
+        findings.push(
+            Finding::warn(
+                "vfio.no-iommu",
+                "VFIO has it without an IOMMU: whoever opens it, which needs CAP_SYS_RAWIO, can write to any memory",
+            )
+            .about(given.name),
+        );
+        return false;
+    }
+    let (mut newer, mut older) = (Vec::new(), Vec::new());
+    let by_node = device_node(machine, given, &mut newer);
+    let by_group = group_node(machine, given.group, &mut older);
+    match (by_node, by_group) {
+        (true, false) => spare(&mut older),
+        (false, true) => spare(&mut newer),
+        _ => {}
+    }
+    findings.extend(newer);
+    findings.extend(older);
+    if by_node {
+        found.iommufd.push(given.name.to_owned());
+    }
+    if by_group && has_type1(machine) {
+        found.type1.push(given.name.to_owned());
+    }
+    by_node
+}
+
+/// What is in the way of one road is in nobody's way if the other one is open.
+fn spare(findings: &mut [Finding]) {
+    for finding in findings.iter_mut().filter(|finding| finding.status == Status::Fail) {
+        finding.status = Status::Absent;
+    }
 }
 
 /// Whether the container can map memory. Its module has parameters, so that it shows even if it is built in.
@@ -113,26 +171,18 @@ fn strangers(machine: &Machine<'_>, function: &Function, group: u32) -> Option<F
 }
 
 /// The newer way: a node for the device, and `/dev/iommu`.
-fn device_node(machine: &Machine<'_>, function: &Function, findings: &mut Vec<Finding>) -> bool {
-    // `vfio-dev/vfio0`, in the function's folder.
-    let names = machine.tree.names(&format!("{}/vfio-dev", function.folder()));
-    let Some(name) =
-        names.iter().find(|name| machine.tree.node(&format!("/dev/vfio/devices/{name}")).is_ok()).or(names.first())
-    else {
-        return false;
-    };
-    if !machine.tree.has("/sys/module/iommufd") && machine.tree.node("/dev/iommu").is_err() {
-        // The kernel makes these names without device nodes, too.
+fn device_node(machine: &Machine<'_>, given: &Given<'_>, findings: &mut Vec<Finding>) -> bool {
+    // The kernel names these without making nodes, too; with nodes there is a folder.
+    if !machine.tree.has("/dev/vfio/devices") {
         return false;
     }
-    let device = rights::node(
-        machine,
-        "vfio.device-node",
-        &format!("/dev/vfio/devices/{name}"),
-        (AccessRule::VfioDevice, &function.address),
-    );
+    // `vfio-dev/vfio0`, in the device's folder.
+    let names = machine.tree.names(&format!("{}/vfio-dev", given.folder));
+    let Some(name) = names.iter().find(|name| name.starts_with("vfio")) else { return false };
+    let path = format!("/dev/vfio/devices/{name}");
+    let device = rights::node(machine, "vfio.device-node", &path, (AccessRule::VfioDevice, given.name));
     let iommufd = rights::node(machine, "vfio.iommufd-node", "/dev/iommu", (AccessRule::IommuFd, "iommu"));
-    both(&function.address, "vfio.device-node", device, iommufd, findings)
+    both(given.name, "vfio.device-node", device, iommufd, findings)
 }
 
 /// The older way: a node for the group, and the container.
