@@ -185,6 +185,21 @@ pub(crate) const TESTS: &[Step] = &[
             ),
             device_tests(&["--no-iommu"], &["--ignored", "without_an_iommu"]),
             device_tests(&["--no-svm"], &["--ignored", "without_page"]),
+            // In one process, as root and as a user in turn.
+            in_guest(
+                &[],
+                &[
+                    "test",
+                    "--package",
+                    "uaccel-doctor",
+                    "--test",
+                    "guest",
+                    "--",
+                    "--ignored",
+                    "--exact",
+                    "the_doctor_says_what_the_kernel_does",
+                ],
+            ),
             in_guest(
                 &["--file", "Cargo.lock"],
                 &[
