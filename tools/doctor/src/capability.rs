@@ -57,6 +57,8 @@ pub(crate) struct Capabilities {
     pub(crate) pasid: Option<(Feature, u8)>,
     /// What it keeps apart: what it could, and what it does.
     pub(crate) acs: Option<(Acs, Acs)>,
+    /// Whether it is the upper port of a switch.
+    pub(crate) is_upstream: bool,
 }
 
 /// Why the capabilities of a function are not known.
@@ -81,7 +83,7 @@ impl Capabilities {
         if words == HIDDEN {
             return Err(Hidden::ToUsers);
         }
-        let mut found = Self::default();
+        let mut found = Self { is_upstream: words.lines().any(|line| line == UPSTREAM), ..Self::default() };
         for line in words.lines() {
             let mut words = line.split_whitespace().filter_map(|word| u32::from_str_radix(word, 16).ok());
             let (Some(id), Some(word)) = (words.next(), words.next()) else { continue };
@@ -104,12 +106,46 @@ impl Capabilities {
     }
 }
 
+impl Capabilities {
+    /// Whether a bridge sends transfers between the devices below it up to the IOMMU. The upper port of a switch has nothing to send up: its
+    /// lower ports do.
+    #[must_use]
+    pub(crate) fn isolates(&self) -> bool {
+        self.is_upstream || self.acs.is_some_and(|(_, does)| does.contains(Acs::ISOLATES))
+    }
+}
+
 fn halves(word: u32) -> (u16, u16) {
     ((word & 0xffff) as u16, (word >> 16) as u16)
 }
 
+/// What is written down of the upper port of a switch.
+const UPSTREAM: &str = "upstream";
+
 /// What is written down where capabilities are shown to root only.
 const HIDDEN: &str = "hidden";
+
+/// Whether a configuration space is that of the upper port of a switch: the PCI Express capability (`PCI_CAP_ID_EXP`) says so.
+fn is_upstream(space: &[u8]) -> bool {
+    const EXPRESS: u8 = 0x10;
+    const UPSTREAM_PORT: u8 = 5;
+    let byte = |offset: usize| space.get(offset).copied();
+    // The first one's place stands at 34h; each has its number, the next one's place, and what it is about.
+    let mut offset = byte(0x34).unwrap_or(0);
+    for _ in 0..EXTENDED / 4 {
+        let place = usize::from(offset & !3);
+        let (Some(id), Some(next)) = (byte(place), byte(place + 1)) else { return false };
+        if place < PUBLIC {
+            return false;
+        }
+        if id == EXPRESS {
+            // PCI_EXP_FLAGS_TYPE, bits 7:4 of the word at offset 2.
+            return byte(place + 2).is_some_and(|flags| flags >> 4 == UPSTREAM_PORT);
+        }
+        offset = next;
+    }
+    false
+}
 
 /// Of a configuration space, one line for each capability that is looked at: its number and the word after its header, hexadecimal.
 fn condense(space: &[u8]) -> Vec<u8> {
@@ -118,6 +154,9 @@ fn condense(space: &[u8]) -> Vec<u8> {
     }
     let word = |offset: usize| Some(u32::from_le_bytes(space.get(offset..offset + 4)?.try_into().ok()?));
     let mut lines = String::new();
+    if is_upstream(space) {
+        let _ = writeln!(lines, "{UPSTREAM}");
+    }
     let mut offset = EXTENDED;
     // The list lies in 4 KiB, in steps of at least 8 bytes: a longer walk goes in a circle.
     for _ in 0..(0x1000 - EXTENDED) / 8 {

@@ -1,7 +1,7 @@
 //! IOMMU groups: who else is in one, and who can reach whom.
 
 use super::iommu;
-use crate::capability::Acs;
+use crate::capability::{Capabilities, Hidden};
 use crate::finding::Finding;
 use crate::function::Function;
 use crate::machine::Machine;
@@ -18,43 +18,62 @@ pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) {
     groups.sort_unstable();
     groups.dedup();
     findings.extend(groups.into_iter().map(|group| company(machine, group).about(format!("group {group}"))));
-    if !iommu::overriding(machine).is_empty() {
-        findings.extend(
-            machine.accelerators().filter_map(|function| Some(reach(machine, function)?.about(&function.address))),
-        );
-    }
+    findings
+        .extend(machine.accelerators().filter_map(|function| Some(reach(machine, function)?.about(&function.address))));
 }
 
-/// Whom a function reaches outside its group, where groups cannot be trusted. The kernel's own word is the groups, which know of bridges that
-/// keep devices apart without saying so; hence this is asked only where they were told to lie.
+/// Whom a function reaches outside its group.
+///
+/// The kernel puts a device below a switch into one group with the switch's lower port if that port keeps nothing apart, but not with the
+/// devices below the other ports, which it reaches all the same. Of ports of the machine itself the kernel knows several that keep devices
+/// apart without saying so; hence those are suspected only where the kernel was told to lie.
 fn reach(machine: &Machine<'_>, function: &Function) -> Option<Finding> {
     const CHECK: &str = "group.reach";
-    let mut hidden = false;
-    for address in &function.bridges {
-        let bridge = machine.functions.iter().find(|bridge| bridge.address == *address)?;
-        match bridge.capabilities(machine.tree) {
-            Ok(found) if found.acs.is_some_and(|(_, does)| does.contains(Acs::ISOLATES)) => {}
-            Ok(_) => {
-                let others = machine.functions.iter().filter(|other| {
-                    other.bridges.contains(address) && !other.is_bridge() && other.group != function.group
-                });
-                let list: Vec<_> = others.map(|other| described(machine, &other.address)).collect();
-                if list.is_empty() {
-                    continue;
-                }
-                let why = format!(
-                    "reaches {} past the IOMMU: access control (ACS) of {address} above them is not all on",
-                    list.join(", ")
-                );
-                return Some(Finding::warn(CHECK, why).advise("give all of them to one user, or to none"));
-            }
-            Err(_) => hidden = true,
+    let told_to_lie = !iommu::overriding(machine).is_empty();
+    let above = bridges(machine, function);
+    for (place, (bridge, found)) in above.iter().enumerate() {
+        let is_lower_port = place > 0 && above[place - 1].1.as_ref().is_ok_and(|found| found.is_upstream);
+        if !(told_to_lie || is_lower_port) || found.as_ref().map_or(true, Capabilities::isolates) {
+            continue;
+        }
+        let address = &bridge.address;
+        let below = machine
+            .functions
+            .iter()
+            .filter(|other| other.bridges.contains(address) && !other.is_bridge() && other.group != function.group);
+        let list: Vec<_> =
+            below.chain(beyond(machine, bridge, function)).map(|other| described(machine, &other.address)).collect();
+        if !list.is_empty() {
+            let why = format!(
+                "reaches {} past the IOMMU, though groups say otherwise: access control (ACS) of {address} is not all on",
+                list.join(", ")
+            );
+            return Some(Finding::warn(CHECK, why).advise("give all of them to one user, or to none"));
         }
     }
-    hidden.then(|| {
+    (told_to_lie && above.iter().any(|(_, found)| found.is_err())).then(|| {
         Finding::unknown(CHECK, "whom it reaches outside its group is shown to root only")
             .advise("ask as root")
             .run("sudo uaccel doctor")
+    })
+}
+
+/// The bridges above a function, with their capabilities.
+fn bridges<'a>(machine: &'a Machine<'_>, function: &Function) -> Vec<(&'a Function, Result<Capabilities, Hidden>)> {
+    let above = function
+        .bridges
+        .iter()
+        .filter_map(|address| machine.functions.iter().find(|bridge| bridge.address == *address));
+    above.map(|bridge| (bridge, bridge.capabilities(machine.tree))).collect()
+}
+
+/// Devices below the other lower ports of the switch that a bridge is a lower port of, and in other groups than `function`.
+fn beyond<'a>(machine: &'a Machine<'_>, bridge: &Function, function: &Function) -> impl Iterator<Item = &'a Function> {
+    let switch = bridge.bridges.last().cloned();
+    let (own, group) = (bridge.address.clone(), function.group);
+    machine.functions.iter().filter(move |other| {
+        let beside = switch.as_ref().is_some_and(|switch| other.bridges.contains(switch));
+        beside && !other.bridges.contains(&own) && !other.is_bridge() && other.group != group
     })
 }
 
@@ -111,15 +130,14 @@ fn reason(machine: &Machine<'_>, functions: &[&Function]) -> String {
     if others.iter().all(|other| other.is_beside(first)) {
         return " as functions of one device without access control (ACS) between them".to_owned();
     }
-    let above_all = |bridge: &&String| others.iter().all(|other| other.bridges.contains(bridge));
-    let Some(address) = first.bridges.iter().rev().find(above_all) else { return String::new() };
-    let bridge = machine.functions.iter().find(|function| function.address == *address);
-    let does = bridge.map(|bridge| bridge.capabilities(machine.tree).map(|found| found.acs.map(|(_, does)| does)));
-    match does {
-        Some(Ok(None)) => format!(" below {address}, which has no access control (ACS)"),
-        Some(Ok(Some(does))) if !does.contains(Acs::ISOLATES) => {
-            format!(" below {address}, whose access control (ACS) is not all on")
+    let above = bridges(machine, first);
+    let leak =
+        above.iter().find_map(|(bridge, found)| Some((bridge, found.as_ref().ok().filter(|found| !found.isolates())?)));
+    match leak {
+        Some((bridge, found)) if found.acs.is_none() => {
+            format!(" below {}, which has no access control (ACS)", bridge.address)
         }
-        _ => format!(" below {address}"),
+        Some((bridge, _)) => format!(" below {}, whose access control (ACS) is not all on", bridge.address),
+        None => String::new(),
     }
 }
