@@ -66,6 +66,8 @@ pub(crate) struct Capabilities {
 pub(crate) enum Hidden {
     /// They are shown to root only.
     ToUsers,
+    /// The kernel does not reach the part of the configuration space where they are, and so does not use them either.
+    ToKernel,
     /// The file cannot be read.
     Unreadable,
 }
@@ -80,8 +82,10 @@ impl Capabilities {
             Gap::Denied => Hidden::ToUsers,
             _ => Hidden::Unreadable,
         })?;
-        if words == HIDDEN {
-            return Err(Hidden::ToUsers);
+        match words.as_str() {
+            HIDDEN => return Err(Hidden::ToUsers),
+            SHORT => return Err(Hidden::ToKernel),
+            _ => {}
         }
         let mut found = Self { is_upstream: words.lines().any(|line| line == UPSTREAM), ..Self::default() };
         for line in words.lines() {
@@ -125,26 +129,32 @@ const UPSTREAM: &str = "upstream";
 /// What is written down where capabilities are shown to root only.
 const HIDDEN: &str = "hidden";
 
-/// Whether a configuration space is that of the upper port of a switch: the PCI Express capability (`PCI_CAP_ID_EXP`) says so.
-fn is_upstream(space: &[u8]) -> bool {
+/// What is written down where the kernel reaches no extended capabilities of a function that may have some.
+const SHORT: &str = "short";
+
+/// `PCI_EXP_TYPE_UPSTREAM`: the upper port of a switch.
+const UPSTREAM_PORT: u8 = 5;
+
+/// What kind of port or device a function on PCI Express is; none if it is on conventional PCI. The PCI Express capability
+/// (`PCI_CAP_ID_EXP`) says so.
+fn port(space: &[u8]) -> Option<u8> {
     const EXPRESS: u8 = 0x10;
-    const UPSTREAM_PORT: u8 = 5;
     let byte = |offset: usize| space.get(offset).copied();
     // The first one's place stands at 34h; each has its number, the next one's place, and what it is about.
     let mut offset = byte(0x34).unwrap_or(0);
     for _ in 0..EXTENDED / 4 {
         let place = usize::from(offset & !3);
-        let (Some(id), Some(next)) = (byte(place), byte(place + 1)) else { return false };
+        let (id, next) = (byte(place)?, byte(place + 1)?);
         if place < PUBLIC {
-            return false;
+            return None;
         }
         if id == EXPRESS {
             // PCI_EXP_FLAGS_TYPE, bits 7:4 of the word at offset 2.
-            return byte(place + 2).is_some_and(|flags| flags >> 4 == UPSTREAM_PORT);
+            return byte(place + 2).map(|flags| flags >> 4);
         }
         offset = next;
     }
-    false
+    None
 }
 
 /// Of a configuration space, one line for each capability that is looked at: its number and the word after its header, hexadecimal.
@@ -154,7 +164,11 @@ fn condense(space: &[u8]) -> Vec<u8> {
     }
     let word = |offset: usize| Some(u32::from_le_bytes(space.get(offset..offset + 4)?.try_into().ok()?));
     let mut lines = String::new();
-    if is_upstream(space) {
+    let port = port(space);
+    if port.is_some() && space.len() <= EXTENDED {
+        return SHORT.into();
+    }
+    if port == Some(UPSTREAM_PORT) {
         let _ = writeln!(lines, "{UPSTREAM}");
     }
     let mut offset = EXTENDED;

@@ -74,7 +74,8 @@ impl Kernel {
     /// Looks at the kernel.
     #[must_use]
     pub(crate) fn look(tree: &dyn Tree) -> Self {
-        let release = tree.text("/proc/sys/kernel/osrelease").unwrap_or_else(|_| "unknown".to_owned());
+        let release = tree.text("/proc/sys/kernel/osrelease").or_else(|_| tree.text_of("/proc/version", release));
+        let release = release.unwrap_or_else(|_| "unknown".to_owned());
         let mut numbers =
             release.split(|character: char| !character.is_ascii_digit()).map(|digits| digits.parse().unwrap_or(0));
         let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
@@ -126,6 +127,12 @@ impl Kernel {
     pub(crate) fn is_at_least(&self, major: u32, minor: u32) -> bool {
         self.version >= (major, minor)
     }
+}
+
+/// Of `Linux version 7.3.4 (who@where) …`, the third word. Small kernels have no `/proc/sys`.
+fn release(version: &[u8]) -> Vec<u8> {
+    let version = String::from_utf8_lossy(version);
+    version.split_whitespace().nth(2).unwrap_or_default().as_bytes().to_vec()
 }
 
 /// Of a configuration, plain or packed with gzip, the options that are looked at and set.

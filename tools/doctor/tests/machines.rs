@@ -232,3 +232,42 @@ fn a_switch_that_keeps_nothing_apart_is_seen_though_groups_say_otherwise() {
     }
     assert_eq!(reach(&examine(&recording)), [], "its ports keep their devices apart");
 }
+
+#[test]
+fn of_two_ways_to_a_device_the_newer_one_is_asked_for() {
+    let report = examine(&machine("guest-iommufd-denied"));
+    let wrong: Vec<_> = remarkable(&report).into_iter().filter(|(.., status)| *status == Fail).collect();
+    assert_eq!(
+        wrong,
+        [
+            ("vfio.device-node", "/dev/vfio/devices/vfio0", Fail),
+            ("vfio.iommufd-node", "/dev/iommu", Fail),
+            ("vfio.device-node", "/dev/vfio/devices/vfio1", Fail),
+        ]
+    );
+    let text = text(&report, "vfio.device-node", "/dev/vfio/devices/vfio0");
+    assert!(text.contains(r#"SUBSYSTEM=="vfio-dev", KERNELS=="0000:00:01.0""#), "{text}");
+
+    let report = examine(&machine("guest-iommufd-open"));
+    assert_eq!(report.count(Fail), 0, "{:?}", remarkable(&report));
+    assert_eq!(devices(&report, "vfio-iommufd"), ["0000:00:01.0", "0000:00:02.0"]);
+    assert!(devices(&report, "vfio-type1").is_empty(), "its nodes are root's");
+    assert_eq!(mode(&report, "vfio-iommufd"), "identity-pinned", "a user does not see that the engine asks for pages");
+}
+
+#[test]
+fn root_sees_that_pages_can_be_mapped_on_demand() {
+    let report = examine(&machine("guest-iommufd-root"));
+    assert_eq!(remarkable(&report), []);
+    assert_eq!(mode(&report, "vfio-iommufd"), "on-demand-pinned");
+    assert_eq!(devices(&report, "vfio-type1"), ["0000:00:01.0", "0000:00:02.0"]);
+    assert!(text(&report, "kernel.release", "").contains("Linux 7.3.4"), "without /proc/sys");
+}
+
+#[test]
+fn a_kernel_that_reaches_no_extended_capabilities_is_told_from_a_device_without_them() {
+    let report = examine(&machine("guest-short"));
+    let text = text(&report, "accelerator.sharing", "0000:00:01.0");
+    assert!(text.contains("first 256 bytes") && text.contains("CONFIG_PCI_MMCONFIG"), "{text}");
+    assert_eq!(mode(&report, "vfio-iommufd"), "identity-pinned", "no page requests without their capability");
+}

@@ -49,6 +49,8 @@ fn place(function: &Function) -> String {
 /// PASID, page requests and translations of its own.
 fn sharing(machine: &Machine<'_>, function: &Function) -> Finding {
     const CHECK: &str = "accelerator.sharing";
+    let needed = !function.is_vfio()
+        && matches!(function.kind.map(|kind| kind.family), Some(Family::Warp | Family::HiSilicon(_) | Family::Idxd));
     let capabilities = match function.capabilities(machine.tree) {
         Ok(capabilities) => capabilities,
         Err(Hidden::ToUsers) => {
@@ -56,15 +58,21 @@ fn sharing(machine: &Machine<'_>, function: &Function) -> Finding {
                 .advise("ask as root")
                 .run(format!("sudo lspci -vvs {} | grep -E 'PASID|Page Request|ATS'", function.address));
         }
+        Err(Hidden::ToKernel) => {
+            return Finding::missing(
+                CHECK,
+                needed,
+                "the kernel reaches only the first 256 bytes of its configuration space, and PASID and page requests lie beyond: it uses neither",
+            )
+            .advise("run a kernel with CONFIG_PCI_MMCONFIG (x86) or CONFIG_PCI_ECAM, on firmware that says where the space is (ACPI table MCFG)");
+        }
         Err(Hidden::Unreadable) => return Finding::unknown(CHECK, "its configuration space cannot be read"),
     };
     let on = |enabled: bool| if enabled { "on" } else { "off until a driver asks" };
-    let needed =
-        matches!(function.kind.map(|kind| kind.family), Some(Family::Warp | Family::HiSilicon(_) | Family::Idxd));
     let Some((pasid, bits)) = capabilities.pasid else {
         return Finding::missing(
             CHECK,
-            needed && !function.is_vfio(),
+            needed,
             "puts no PASID on its accesses: it has one address space at a time, and shares page tables with nobody",
         );
     };

@@ -97,12 +97,17 @@ fn ways(machine: &Machine<'_>, given: &Given<'_>, findings: &mut Vec<Finding>, f
     let by_node = device_node(machine, given, &mut newer);
     let by_group = group_node(machine, given.group, &mut older);
     match (by_node, by_group) {
-        (true, false) => spare(&mut older),
         (false, true) => spare(&mut newer),
+        // Where there is the newer way, it is the one to be opened.
+        (_, false) if !newer.is_empty() => spare(&mut older),
         _ => {}
     }
-    findings.extend(newer);
-    findings.extend(older);
+    // Nodes that several devices share are named once.
+    for finding in newer.into_iter().chain(older) {
+        if !findings.contains(&finding) {
+            findings.push(finding);
+        }
+    }
     if by_node {
         found.iommufd.push(given.name.to_owned());
     }
@@ -210,12 +215,7 @@ fn both(
             true
         }
         (first, second) => {
-            // The second node is everybody's: one line for it is enough.
-            for finding in [first.err(), second.err()].into_iter().flatten() {
-                if !findings.contains(&finding) {
-                    findings.push(*finding);
-                }
-            }
+            findings.extend([first.err(), second.err()].into_iter().flatten().map(|finding| *finding));
             false
         }
     }
