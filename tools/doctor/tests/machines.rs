@@ -185,6 +185,11 @@ fn a_workstation_learns_that_its_groups_lie() {
         assert!(lines.contains(&line), "{line:?} is not among {lines:?}");
     }
     assert!(text(&report, "vfio.group", "0000:02:01.0").contains("echo 0000:02:01.1 | sudo tee"));
+    assert!(text(&report, "qat.device", "0000:02:00.0").contains("driver c6xx, 2 virtual functions"));
+    assert!(
+        text(&report, "iommu.unit", "ivhd0").contains("PASIDs of 16 bits"),
+        "the first of two registers, since 6.7"
+    );
     assert!(report.best_road().is_none());
 }
 

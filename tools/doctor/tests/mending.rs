@@ -256,6 +256,16 @@ fn of_a_uacce_device_every_loss_is_named() {
             says: "group 44, mode 0660",
         },
         Loss {
+            what: "permission of the owner, though the group and all others have it",
+            change: |machine| {
+                let node = Node { mode: 0o066, uid: 1000, gid: 1000, access: None };
+                machine.nodes.insert("/dev/warp-0".to_owned(), node);
+            },
+            check: "uacce.node",
+            status: Fail,
+            says: "mode 0066",
+        },
+        Loss {
             what: "permission, by a container's device list",
             change: |machine| opened(machine, "/dev/warp-0", "denied"),
             check: "uacce.node",
