@@ -26,7 +26,7 @@ fn folder() -> tempfile::TempDir {
     write("proc/cmdline", b"root=UUID=0451-3344 intel_iommu=on token=hunter2 pcie_acs_override=downstream\n");
     write(
         "proc/cpuinfo",
-        b"vendor_id\t: GenuineIntel\nserial\t: 0451\nflags\t: fpu la57 sse\n\nvendor_id\t: GenuineIntel\n",
+        b"vendor_id\t: GenuineIntel\nserial\t: 0451\nflags\t: fpu hypervisor la57 sse\n\nvendor_id\t: GenuineIntel\n",
     );
     write(
         "proc/self/status",
@@ -84,6 +84,7 @@ fn a_recording_says_what_the_machine_says() {
     assert!(says("iommu.acs-override", "pcie_acs_override=downstream"));
     assert!(says("kernel.iommufd", "built without"));
     assert!(says("kernel.vfio", "not loaded"));
+    assert!(says("iommu.present", "virtual machine"));
 }
 
 #[test]
@@ -195,4 +196,27 @@ fn a_list_of_capabilities_that_goes_in_a_circle_ends() {
     fs::write(root.path().join("sys/devices/pci0000:00/0000:00:1c.0/0000:03:00.0/config"), space).expect("a file");
     let (report, _) = record(root.path());
     assert!(report.findings.iter().any(|finding| finding.why.contains("PASID of 20 bits (off")));
+}
+
+#[test]
+fn the_kind_of_a_port_is_read_from_its_express_capability() {
+    let root = folder();
+    let file = "sys/devices/pci0000:00/0000:00:1c.0/0000:03:00.0/config";
+    // The first capability at 40h is power management (1), the second at 50h PCI Express (10h), whose type is in bits 7:4 at 52h.
+    let space = |size: usize, kind: u8| {
+        let mut space = vec![0_u8; 4096];
+        space[0x34] = 0x40;
+        space[0x40..0x42].copy_from_slice(&[0x01, 0x50]);
+        space[0x50..0x53].copy_from_slice(&[0x10, 0x00, kind << 4 | 2]);
+        space.truncate(size);
+        space
+    };
+    for (size, kind, kept) in [(4096, 5, "upstream\n"), (4096, 6, ""), (256, 0, "short"), (64, 5, "hidden")] {
+        fs::write(root.path().join(file), space(size, kind)).expect("a file");
+        let (_, recording) = record(root.path());
+        assert_eq!(recording.files["/sys/bus/pci/devices/0000:03:00.0/config"], kept, "{size} bytes, type {kind}");
+    }
+    // Conventional PCI has no more than 256 bytes.
+    fs::write(root.path().join(file), vec![0; 256]).expect("a file");
+    assert_eq!(record(root.path()).1.files["/sys/bus/pci/devices/0000:03:00.0/config"], "");
 }
