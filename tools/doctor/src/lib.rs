@@ -42,6 +42,7 @@ pub use access_rule::AccessRule;
 pub use command::{AFTER_HELP, Arguments, DONE, DoctorError, FAILED, USAGE, examine, run};
 pub use disk::Disk;
 pub use finding::{Finding, Status};
+pub use kind::{Family, Kind};
 pub use machine::Manner;
 pub use node::{Access, Node};
 pub use page::write as write_page;

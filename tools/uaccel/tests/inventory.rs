@@ -30,6 +30,8 @@ fn known_accelerators_are_named_and_others_are_not() {
     device(&sysfs, "0000:6b:00.0", "0x8086", "0x4940", Some("4xxx"), "0");
     device(&sysfs, "0000:00:0b.0", "0x8086", "0x643e", Some("intel_vpu"), "-1");
     device(&sysfs, "0000:c4:00.1", "0x1022", "0x17f0", None, "-1");
+    // What has a driver in this version is found elsewhere.
+    device(&sysfs, "0000:00:01.0", "0x1234", "0x5741", Some("warp"), "-1");
     // A network card, and a number that another vendor uses for an accelerator.
     device(&sysfs, "0000:01:00.0", "0x8086", "0x1521", Some("igb"), "0");
     device(&sysfs, "0000:02:00.0", "0x1234", "0xa250", None, "0");
