@@ -9,20 +9,28 @@ use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
+use crate::daemon_socket::{DaemonPlace, DaemonSocket};
 use crate::node::{Access, Node};
 use crate::tree::{Gap, Keep, Tree};
 
-/// `sys`, `proc`, `dev` and the rest below a folder: `/` for this machine.
+/// `sys`, `proc`, `dev` and the rest below a folder: `/` for this machine. The socket of `uaccel-devd` is where this process finds it.
 #[derive(Clone, Debug)]
 pub struct Disk {
     root: PathBuf,
+    daemon: DaemonPlace,
 }
 
 impl Disk {
     /// The files below `root`.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), daemon: DaemonPlace::usual() }
+    }
+
+    /// The same, with the socket of `uaccel-devd` at `path`.
+    #[must_use]
+    pub fn with_daemon(self, path: impl Into<PathBuf>) -> Self {
+        Self { daemon: DaemonPlace::given(path.into()), ..self }
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -64,6 +72,10 @@ impl Tree for Disk {
             .write(true)
             .custom_flags((nix::fcntl::OFlag::O_NONBLOCK | nix::fcntl::OFlag::O_NOCTTY).bits());
         options.open(self.path(path)).map(drop).map_err(gap)
+    }
+
+    fn daemon(&self, ask: bool) -> Option<DaemonSocket> {
+        Some(self.daemon.look(ask))
     }
 }
 

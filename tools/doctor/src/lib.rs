@@ -22,6 +22,7 @@ mod capability;
 mod checks;
 mod command;
 mod command_line;
+mod daemon_socket;
 mod disk;
 mod finding;
 mod function;
@@ -40,6 +41,7 @@ mod tree;
 
 pub use access_rule::AccessRule;
 pub use command::{AFTER_HELP, Arguments, DONE, DoctorError, FAILED, USAGE, examine, run};
+pub use daemon_socket::{DaemonSocket, SocketOwner, SocketState};
 pub use disk::Disk;
 pub use finding::{Finding, Status};
 pub use kind::{Family, Kind};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::daemon_socket::DaemonSocket;
 use crate::node::Node;
 use crate::tree::{Gap, Keep, Tree};
 
@@ -37,6 +38,9 @@ pub struct Recording {
     /// Nodes that were opened, with what came of it: `ok`, or the name of the error.
     #[serde(default)]
     pub opened: BTreeMap<String, String>,
+    /// The socket of `uaccel-devd`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daemon: Option<DaemonSocket>,
     /// What is there and would not speak.
     #[serde(default)]
     pub gaps: BTreeMap<String, Gap>,
@@ -98,6 +102,10 @@ impl Tree for Recording {
             Some(error) => Err(Gap::Failed(error.to_owned())),
             None => Err(Gap::Absent),
         }
+    }
+
+    fn daemon(&self, _ask: bool) -> Option<DaemonSocket> {
+        self.daemon.clone()
     }
 }
 
@@ -169,5 +177,11 @@ impl<T: Tree> Tree for Recorder<T> {
         };
         self.recording.borrow_mut().opened.insert(path.to_owned(), word);
         answer
+    }
+
+    fn daemon(&self, ask: bool) -> Option<DaemonSocket> {
+        let socket = self.tree.daemon(ask);
+        self.recording.borrow_mut().daemon.clone_from(&socket);
+        socket
     }
 }

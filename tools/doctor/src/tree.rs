@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::daemon_socket::DaemonSocket;
 use crate::node::Node;
 
 /// Why a file says nothing.
@@ -51,6 +52,9 @@ pub trait Tree {
     /// # Errors
     /// Why it did not open: the name of the error, as [`Gap::Failed`] or [`Gap::Denied`].
     fn open(&self, path: &str) -> Result<(), Gap>;
+
+    /// The socket of `uaccel-devd`, if that can be told. With `ask` its daemon is asked for its devices.
+    fn daemon(&self, ask: bool) -> Option<DaemonSocket>;
 }
 
 /// Lets through what is looked at, and nothing else: recordings are shown to other people.

@@ -1,6 +1,7 @@
 //! What is looked at, in the order in which one thing rests on another.
 
 mod accelerators;
+mod daemon;
 mod groups;
 mod hisilicon;
 mod idxd;
@@ -33,6 +34,7 @@ pub(crate) fn examine(machine: &Machine<'_>) -> (Vec<Finding>, Vec<Road>) {
     let vfio = vfio::check(machine, &mut findings);
     groups::check(machine, &mut findings);
     memory::check(machine, &mut findings);
+    daemon::check(machine, &mut findings);
     let roads = vec![
         Road { road: "uacce", address_mode: "shared", devices: uacce.usable },
         Road { road: "idxd", address_mode: "shared", devices: idxd.usable },
