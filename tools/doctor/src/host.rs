@@ -69,12 +69,12 @@ impl Host {
     pub(crate) fn kernel_parameter(&self, parameter: &str) -> (String, Vec<String>) {
         let is_like = |names: &[&str]| self.distribution.iter().any(|name| names.contains(&name.as_str()));
         let advice = format!("start the kernel with {parameter}");
+        let grub = format!(r#"sudo sed -i 's/^GRUB_CMDLINE_LINUX="/&{parameter} /' /etc/default/grub"#);
         let commands = if is_like(&["debian", "ubuntu"]) {
-            vec![
-                format!(r#"sudo sed -i 's/^GRUB_CMDLINE_LINUX="/&{parameter} /' /etc/default/grub"#),
-                "sudo update-grub && sudo reboot".to_owned(),
-            ]
-        } else if is_like(&["fedora", "rhel", "openEuler", "suse"]) {
+            vec![grub, "sudo update-grub && sudo reboot".to_owned()]
+        } else if is_like(&["suse"]) {
+            vec![grub, "sudo grub2-mkconfig -o /boot/grub2/grub.cfg && sudo reboot".to_owned()]
+        } else if is_like(&["fedora", "rhel", "openEuler"]) {
             vec![format!("sudo grubby --update-kernel=ALL --args={parameter} && sudo reboot")]
         } else {
             // Boot loaders differ too much to guess.

@@ -30,6 +30,14 @@ pub enum Family {
     Neural,
 }
 
+impl Family {
+    /// Whether this version of the framework has no driver for it, so that the CPU does its work whatever is open.
+    #[must_use]
+    pub fn is_undriven(self) -> bool {
+        matches!(self, Self::HiSilicon(_) | Self::Idxd | Self::Qat | Self::QatVirtual)
+    }
+}
+
 const ZIP: Family = Family::HiSilicon("hisi_zip");
 const SEC: Family = Family::HiSilicon("hisi_sec2");
 const HPRE: Family = Family::HiSilicon("hisi_hpre");

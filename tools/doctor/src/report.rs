@@ -26,7 +26,14 @@ impl Report {
     /// Looks at a machine.
     #[must_use]
     pub fn of(tree: &dyn Tree, manner: &Manner) -> Self {
-        let (findings, roads) = checks::examine(&Machine::look(tree, manner));
+        let machine = Machine::look(tree, manner);
+        let (mut findings, roads) = checks::examine(&machine);
+        if machine.person.as_ref().is_some_and(|person| person.uid == 0) {
+            // Root needs no sudo, and where there are no others, as in containers, has none.
+            for command in findings.iter_mut().flat_map(|finding| &mut finding.commands) {
+                *command = command.replace("sudo ", "");
+            }
+        }
         Self { schema_version: SCHEMA_VERSION, findings, roads }
     }
 
@@ -34,6 +41,13 @@ impl Report {
     #[must_use]
     pub fn count(&self, status: Status) -> usize {
         self.findings.iter().filter(|finding| finding.status == status).count()
+    }
+
+    /// Whether there is an accelerator, whatever is in its way.
+    #[must_use]
+    pub fn has_accelerators(&self) -> bool {
+        let is_there = |finding: &Finding| finding.check == "accelerator.found" && finding.status == Status::Pass;
+        self.findings.iter().any(is_there) || self.roads.iter().any(|road| !road.devices.is_empty())
     }
 
     /// The way with the best address mode that leads somewhere.

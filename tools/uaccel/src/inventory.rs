@@ -26,7 +26,7 @@ pub struct Accelerator {
 /// Why a kind cannot be used; none of those that have a driver, and are listed where that finds them.
 fn reason(kind: &Kind, kernel_driver: Option<&str>) -> Option<String> {
     match kind.family {
-        Family::HiSilicon(_) | Family::Idxd | Family::Qat | Family::QatVirtual => {
+        family if family.is_undriven() => {
             let bound = kernel_driver.map_or_else(
                 || "no kernel driver is bound to it either".to_owned(),
                 |name| format!("the kernel drives it with '{name}'"),
@@ -36,7 +36,7 @@ fn reason(kind: &Kind, kernel_driver: Option<&str>) -> Option<String> {
         Family::Neural => {
             Some(format!("runs neural networks; nothing that this framework offers is work for a {}", kind.name))
         }
-        Family::Warp | Family::Edu => None,
+        _ => None,
     }
 }
 

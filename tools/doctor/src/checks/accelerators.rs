@@ -43,7 +43,13 @@ fn place(function: &Function) -> String {
     let driver = function.driver.as_deref().map_or_else(|| "no driver".to_owned(), |driver| format!("driver {driver}"));
     let group = function.group.map_or_else(|| "no IOMMU group".to_owned(), |group| format!("IOMMU group {group}"));
     let physical = function.physical.as_ref().map_or_else(String::new, |physical| format!(", a slice of {physical}"));
-    format!("{} ({:04x}:{:04x}{physical}), {driver}, {group}", function.name(), function.vendor, function.device)
+    let undriven = if function.kind.is_some_and(|kind| kind.family.is_undriven()) {
+        "; this version of the framework has no driver for it"
+    } else {
+        ""
+    };
+    let Function { vendor, device, .. } = function;
+    format!("{} ({vendor:04x}:{device:04x}{physical}), {driver}, {group}{undriven}", function.name())
 }
 
 /// PASID, page requests and translations of its own.

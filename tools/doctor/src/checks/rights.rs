@@ -22,7 +22,9 @@ pub(super) fn node(
                 .run(format!("podman run --device={path} --group-add=keep-groups …")),
         )),
         Err(NotOpened::Absent) => Err(finding(
-            Finding::fail(check, "does not exist").advise("let the kernel make it").run("sudo mount -t devtmpfs devtmpfs /dev"),
+            Finding::fail(check, "does not exist")
+                .advise("the kernel makes it where a devtmpfs is mounted at /dev when the system starts; see whether that is so")
+                .run("findmnt --target /dev"),
         )),
         Err(NotOpened::Denied(owners)) => {
             Err(finding(grant(Finding::fail(check, format!("is not yours ({owners})")), path, rule, name)))
@@ -31,7 +33,7 @@ pub(super) fn node(
             Finding::fail(check, "permissions allow it, and it does not open (EPERM): the device list of a container or a service, or a security module, forbids it")
                 .advise("allow the device where the container or the service is described (docs/setup.md)"),
         )),
-        Err(NotOpened::Failed(error)) => Err(finding(refused(check, &error))),
+        Err(NotOpened::Failed(error)) => Err(finding(refused(check, path, &error))),
     }
 }
 
@@ -50,12 +52,12 @@ fn grant(finding: Finding, path: &str, rule: AccessRule, name: &str) -> Finding 
 }
 
 /// What an error of `open` means on nodes that bind the process to the device.
-fn refused(check: &'static str, error: &str) -> Finding {
+fn refused(check: &'static str, path: &str, error: &str) -> Finding {
     let finding = |why: &str| Finding::fail(check, format!("does not open: {why} ({error})"));
     match error {
         "EBUSY" => Finding::warn(check, "is in use: all its queues are taken, or somebody has it alone (EBUSY)")
             .advise("wait, or see who has it open")
-            .run("sudo lsof /dev/vfio /dev/vfio/devices /dev/dsa /dev/iax 2>/dev/null"),
+            .run(format!("sudo lsof {path}")),
         "EOPNOTSUPP" => finding("this kernel shares no page tables with devices on this machine")
             .advise("run a later kernel (on x86: 6.19 or later)"),
         "ENODEV" => finding("no IOMMU shares this process's page tables with it, or it is isolated or gone"),

@@ -74,8 +74,8 @@ fn not_offered(machine: &Machine<'_>, function: &Function) -> Finding {
             .advise("see what it says")
             .run(format!("sudo dmesg | grep {}", function.address)),
         (None, Some(Family::Warp)) => Finding::fail(CHECK, "no driver is bound to it (warp.ko)")
-            .advise("build and load it (sim/kmod); or see what it takes to give the device to a process through VFIO")
-            .run("sudo insmod warp.ko")
+            .advise("build it in this project's folder, and load it; or see what it takes to give the device to a process through VFIO")
+            .run("make -C /lib/modules/$(uname -r)/build M=\"$PWD/sim/kmod\" modules && sudo insmod sim/kmod/warp.ko")
             .run(format!("uaccel doctor --device {}", function.address)),
         _ => Finding::fail(CHECK, "no driver has offered it to uacce").advise(if machine.tree.has(CLASS) {
             "see the lines about its driver above"
