@@ -23,18 +23,15 @@ pub enum Status {
 pub struct Finding {
     /// What was looked at, as `iommu.present`; the same in every version.
     pub check: &'static str,
-    /// The device, group or node that it is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The device, group, node or socket that it is about.
     pub subject: Option<String>,
     /// How it stands.
     pub status: Status,
     /// What was found, and why that is so.
     pub why: String,
     /// What to do about it, in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
     /// What to type, in this order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<String>,
 }
 

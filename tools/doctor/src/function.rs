@@ -105,9 +105,9 @@ impl Function {
     }
 }
 
-/// Whether it looks like `0000:00:01.0`.
+/// Whether it looks like the address of a PCI function, `0000:00:01.0`.
 #[must_use]
-pub(crate) fn is_address(text: &str) -> bool {
+pub fn is_address(text: &str) -> bool {
     let mut parts = text.split([':', '.']);
     let widths = [4, 2, 2, 1];
     let fits = widths.iter().all(|width| {

@@ -4,7 +4,7 @@
 //! It reads `/sys`, `/proc`, `/dev` and a few files of `/etc`, `/boot` and `/lib`; it needs no rights and changes nothing. Everything it reads
 //! goes through a [`Tree`]: the machine's own files ([`Disk`]), or a [`Recording`] of them, which is also what its tests examine.
 //!
-//! The program `uaccel-doctor` is a thin layer over [`run`]; other programs flatten [`Arguments`] into their command line.
+//! The command `uaccel doctor` is a thin layer over this library.
 //!
 //! ```
 //! use uaccel_doctor::{Disk, Manner, Report, Status};
@@ -20,7 +20,6 @@
 mod access_rule;
 mod capability;
 mod checks;
-mod command;
 mod command_line;
 mod daemon_socket;
 mod disk;
@@ -32,7 +31,6 @@ mod kernel;
 mod kind;
 mod machine;
 mod node;
-mod page;
 mod person;
 mod recording;
 mod report;
@@ -40,14 +38,13 @@ mod road;
 mod tree;
 
 pub use access_rule::AccessRule;
-pub use command::{AFTER_HELP, Arguments, DONE, DoctorError, FAILED, USAGE, examine, run};
 pub use daemon_socket::{DaemonSocket, SocketOwner, SocketState};
 pub use disk::Disk;
 pub use finding::{Finding, Status};
+pub use function::is_address;
 pub use kind::{Family, Kind};
 pub use machine::Manner;
 pub use node::{Access, Node};
-pub use page::write as write_page;
 pub use recording::{Recorder, Recording, RecordingError, VERSION as RECORDING_VERSION};
 pub use report::{Report, SCHEMA_VERSION};
 pub use road::Road;

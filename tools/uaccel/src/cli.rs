@@ -1,15 +1,17 @@
 //! The command line.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
+use uaccel_doctor::is_address;
 use uaccel_runtime::{Builder, Runtime};
 
 use crate::Interrupt;
 use crate::daemon;
+use crate::doctor;
 use crate::exit::{self, Failure};
 use crate::info::DeviceInfo;
 use crate::inventory;
@@ -33,7 +35,7 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "PATH")]
     pub socket: Option<PathBuf>,
 
-    /// Look for the machine's devices in `sys`, `dev` and `proc` in this folder instead of /.
+    /// Look for the machine's devices in `sys`, `dev`, `proc` and the rest in this folder instead of /.
     #[arg(long, global = true, value_name = "DIR", hide = true)]
     pub root: Option<PathBuf>,
 }
@@ -45,6 +47,11 @@ pub enum Command {
     List(ListArguments),
     /// What a device grants: opens a queue for a moment.
     Info(InfoArguments),
+    /// What keeps you from accelerators here, with the command that mends it.
+    ///
+    /// Looks at kernel, IOMMU, buses, nodes, rights and uaccel-devd. Needs no rights, and changes nothing.
+    #[command(after_long_help = doctor::HELP)]
+    Doctor(DoctorArguments),
     /// Who uses accelerators: the clients of uaccel-devd with what they get done, and who holds queues of hardware.
     Top(TopArguments),
 }
@@ -52,13 +59,14 @@ pub enum Command {
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    something failed on the way
+  1    something failed on the way; for doctor: something is in the way
   2    the command line is wrong
   3    the device cannot be used, or no daemon answers
 
 Examples:
   uaccel list             devices, and reasons
   uaccel info software    what the CPU does, and up to which size
+  uaccel doctor           what keeps you from accelerators, and what mends it
   uaccel top              a view of who uses what, until Ctrl-C
   uaccel top --once       the same as it is now";
 
@@ -82,6 +90,34 @@ pub struct InfoArguments {
     pub json: bool,
 }
 
+/// `doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArguments {
+    /// Look at this PCI function for VFIO, whatever it is; may be given several times.
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub device: Vec<String>,
+
+    /// Open nodes for a moment, and ask uaccel-devd: the only way to know for certain, and it takes a queue while it lasts.
+    #[arg(long)]
+    pub open: bool,
+
+    /// Show everything: all IOMMU groups, and what is not there and nothing needs.
+    #[arg(long)]
+    pub all: bool,
+
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Look at a recording instead of this machine.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["root", "socket"])]
+    pub from: Option<PathBuf>,
+
+    /// Write down everything that is looked at, for a bug report or a test.
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    pub record: Option<PathBuf>,
+}
+
 /// `top`
 #[derive(Debug, Args)]
 pub struct TopArguments {
@@ -96,6 +132,17 @@ pub struct TopArguments {
     /// Seconds between two looks.
     #[arg(short, long, value_name = "TIME", default_value = "1", value_parser = seconds)]
     pub interval: f64,
+}
+
+fn address(text: &str) -> Result<String, String> {
+    // Without a domain it is the first one, as everywhere.
+    let address =
+        if text.matches(':').count() == 1 { format!("0000:{text}") } else { text.to_owned() }.to_ascii_lowercase();
+    if is_address(&address) {
+        Ok(address)
+    } else {
+        Err("no address of a PCI function, such as 0000:03:00.0".to_owned())
+    }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -124,6 +171,10 @@ impl Cli {
 pub fn execute(cli: &Cli, interrupt: &Interrupt) -> u8 {
     let mut out = cli.color.stdout();
     let result = match &cli.command {
+        Command::Doctor(arguments) => {
+            let root = cli.root.as_deref().unwrap_or(Path::new("/"));
+            return exit::end(doctor::doctor(arguments, root, cli.socket.as_deref(), &mut out), &mut out);
+        }
         Command::List(arguments) => {
             let sysfs = cli.root.as_ref().map_or_else(inventory::sysfs, |root| root.join("sys"));
             let listing = Listing::collect(&cli.runtime(), &sysfs);
@@ -149,7 +200,7 @@ pub fn execute(cli: &Cli, interrupt: &Interrupt) -> u8 {
 }
 
 /// Writes one object, indented, with a newline.
-fn json(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn json(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, value)?;
     writeln!(out)
 }

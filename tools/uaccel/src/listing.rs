@@ -136,6 +136,9 @@ impl Listing {
                 "  none found (known are HiSilicon ZIP, SEC and HPRE, Intel DSA, IAA, QAT and NPU, AMD XDNA)"
             )?;
         }
+        if !self.undriven.is_empty() || self.devices.iter().any(|device| !device.usable) {
+            writeln!(out, "\n{dim}what keeps you from one, and what mends it: uaccel doctor{dim:#}")?;
+        }
         Ok(())
     }
 }

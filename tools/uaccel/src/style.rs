@@ -11,6 +11,8 @@ pub const HEAD: Style = Style::new().bold();
 pub const GOOD: Style = AnsiColor::Green.on_default();
 /// What is not.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
+/// What is to be known.
+pub const NOTE: Style = AnsiColor::Yellow.on_default().bold();
 /// What explains.
 pub const DIM: Style = Style::new().dimmed();
 

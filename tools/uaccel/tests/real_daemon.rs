@@ -45,8 +45,23 @@ fn its_devices_are_listed_and_described_and_its_clients_seen() {
     let text = stdout(&run(&["top", "--once", "--socket", at, "--root", folder.text()]));
     assert!(text.contains("warp0") && text.contains(&std::process::id().to_string()), "{text}");
 
+    let socket_line = |arguments: &[&str]| {
+        let output = run(&[&["doctor", "--json", "--socket", at, "--root", folder.text()], arguments].concat());
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+        let lines = report["findings"].as_array().expect("findings");
+        let line = lines.iter().find(|line| line["check"] == "devd.socket").expect("a line about the socket").clone();
+        assert_eq!(line["subject"], at);
+        (output.status.code(), line["status"].clone(), line["why"].as_str().expect("text").to_owned())
+    };
+    let (code, status, why) = socket_line(&[]);
+    assert!(code == Some(0) && status == "pass" && why.contains("listens"), "{why}");
+    let (code, status, why) = socket_line(&["--open"]);
+    assert!(code == Some(0) && status == "pass" && why.contains("answers, with 1 device"), "{why}");
+
     drop(runtime);
     drop(daemon);
+    let (code, status, why) = socket_line(&[]);
+    assert!(code == Some(1) && status == "fail" && why.contains("--socket asks for one"), "{why}");
     let list = json(&["list", "--json", "--socket", at, "--root", folder.text()]);
     let gone = list["devices"].as_array().expect("devices").iter().find(|device| device["name"] == "devd");
     let gone = gone.unwrap_or_else(|| panic!("no devd in {list}"));
