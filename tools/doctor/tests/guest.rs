@@ -1,6 +1,6 @@
 //! What the doctor says beside what a real kernel does: in the lab's guest, whose first process is root's and which has a Warp engine.
 //!
-//! Run by `cargo xtask test --only guest`.
+//! Run by `cargo xtask test --only guest-doctor`.
 
 use std::fs::{self, OpenOptions};
 use std::io;
