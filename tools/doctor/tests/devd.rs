@@ -104,6 +104,7 @@ fn each_way_it_can_stand_is_named_with_what_mends_it() {
     use SocketState::{Alive, Answers, Dead, Denied, Failed, Foreign, Hidden, Silent};
     let named = Some("UACCEL_DEVD");
     let cases = [
+        (0, named, Silent, Fail, "does not answer", "sudo pkill -CONT -x uaccel-devd"),
         (0, None, SocketState::Absent, Absent, "nothing here asks for one", ""),
         (
             0,

@@ -1,12 +1,14 @@
 //! The command line.
 
+use std::env;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 use uaccel_doctor::is_address;
+use uaccel_runtime::uacce::ROOT_VARIABLE;
 use uaccel_runtime::{Builder, Runtime};
 
 use crate::Interrupt;
@@ -14,7 +16,6 @@ use crate::daemon;
 use crate::doctor;
 use crate::exit::{self, Failure};
 use crate::info::DeviceInfo;
-use crate::inventory;
 use crate::listing::Listing;
 use crate::style::Color;
 use crate::top;
@@ -160,6 +161,12 @@ impl Cli {
         }
     }
 
+    /// Where a runtime looks for the machine's devices.
+    fn folder(&self) -> PathBuf {
+        let named = || env::var_os(ROOT_VARIABLE).filter(|root| !root.is_empty()).map(PathBuf::from);
+        self.root.clone().or_else(named).unwrap_or_else(|| PathBuf::from("/"))
+    }
+
     /// The same, and those of a daemon.
     fn runtime(&self) -> Builder {
         daemon::with_devices(self.machine(), self.socket.clone())
@@ -172,12 +179,11 @@ pub fn execute(cli: &Cli, interrupt: &Interrupt) -> u8 {
     let mut out = cli.color.stdout();
     let result = match &cli.command {
         Command::Doctor(arguments) => {
-            let root = cli.root.as_deref().unwrap_or(Path::new("/"));
-            return exit::end(doctor::doctor(arguments, root, cli.socket.as_deref(), &mut out), &mut out);
+            let examined = doctor::doctor(arguments, &cli.folder(), cli.socket.as_deref(), &mut out);
+            return exit::end(examined, &mut out);
         }
         Command::List(arguments) => {
-            let sysfs = cli.root.as_ref().map_or_else(inventory::sysfs, |root| root.join("sys"));
-            let listing = Listing::collect(&cli.runtime(), &sysfs);
+            let listing = Listing::collect(&cli.runtime(), &cli.folder().join("sys"));
             let written = if arguments.json { json(&listing, &mut out) } else { listing.write(&mut out) };
             written.map_err(Failure::from)
         }

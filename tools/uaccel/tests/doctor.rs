@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use support::{Folder, run, stderr, stdout};
+use support::{Folder, program, run, stderr, stdout};
 
 fn recording(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../doctor/tests/machines/{name}.json"));
@@ -120,6 +120,17 @@ fn mistakes_are_said_with_what_is_wrong() {
         assert!(stderr(&output).contains(says), "{arguments:?}: {}", stderr(&output));
     }
     assert!(stdout(&run(&["doctor", "--help"])).contains("1    something is in the way"));
+}
+
+#[test]
+fn it_looks_where_a_runtime_looks() {
+    let folder = Folder::new("doctor-root");
+    fs::create_dir_all(folder.0.join("proc/sys/kernel")).expect("a folder");
+    fs::write(folder.0.join("proc/sys/kernel/osrelease"), "9.8.7-elsewhere\n").expect("a file");
+    let moved = program().arg("doctor").env("UACCEL_ROOT", folder.text()).output().expect("the program starts");
+    for output in [moved, run(&["doctor", "--root", folder.text()])] {
+        assert!(stdout(&output).contains("Linux 9.8.7-elsewhere"), "{}", stdout(&output));
+    }
 }
 
 #[test]

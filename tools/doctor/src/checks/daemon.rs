@@ -49,10 +49,14 @@ fn look(person: Option<&Person>, socket: &DaemonSocket) -> Finding {
         }
         SocketState::Foreign => elsewhere(Finding::fail(CHECK, "what is there is no uaccel-devd")),
         SocketState::Failed(error) => elsewhere(Finding::fail(CHECK, format!("nobody can connect ({error})"))),
-        SocketState::Silent => Finding::fail(CHECK, "is there and does not answer: stopped, or stuck")
-            .advise("see in which state it is; if it is stopped (T), let it go on")
-            .run("ps -C uaccel-devd -o pid,stat,user,args")
-            .run("pkill -CONT -x uaccel-devd"),
+        SocketState::Silent => {
+            let is_own = person.is_none_or(|person| socket.owner.is_none_or(|owner| owner.uid == person.uid));
+            let sudo = if is_own { "" } else { "sudo " };
+            Finding::fail(CHECK, "is there and does not answer: stopped, or stuck")
+                .advise("see in which state it is; if it is stopped (T), let it go on")
+                .run("ps -C uaccel-devd -o pid,stat,user,args")
+                .run(format!("{sudo}pkill -CONT -x uaccel-devd"))
+        }
         SocketState::Alive => Finding::pass(CHECK, format!("a uaccel-devd listens, and lets you in ({owner}); {USE}")),
         SocketState::Answers { uid, devices } => {
             let devices = if *devices == 1 { "1 device".to_owned() } else { format!("{devices} devices") };
