@@ -10,6 +10,7 @@
 //! | [`software::SoftwareDriver`] | `software_v1` | this CPU |
 //! | [`null::NullDriver`] | `null_v1` | none: jobs succeed without effect, for measuring what surrounds them |
 
+pub mod function;
 mod handoff;
 pub mod local;
 pub mod null;

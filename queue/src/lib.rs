@@ -8,6 +8,7 @@
 mod algorithm;
 mod capability;
 mod cells;
+mod device_memory;
 mod driver;
 mod error;
 mod job;
@@ -25,6 +26,7 @@ mod transport;
 pub use algorithm::{Algorithm, Family, Levels, TextLengths, UnknownAlgorithm};
 pub use capability::{AddressMode, AlgorithmSet, Capabilities, FaultHandling, OperationSet, Order};
 pub use cells::{Batch, Cells, Done, InFlight};
+pub use device_memory::{DeviceMemory, Uncovered};
 pub use driver::{Bus, DeviceInfo, Driver, OpenQueue, QueueRequest, Unusable};
 pub use error::{DeviceError, OpenError, SessionError, TransportError};
 pub use job::{Job, JobFlags, Segment, SessionId};

@@ -13,6 +13,8 @@ pub enum RegionKind {
     User,
     /// Memory the kernel shares with the device for this queue.
     Shared,
+    /// The registers of the whole device, for whoever holds it all. Never among the regions of a queue.
+    Control,
 }
 
 /// Device registers mapped into the process. Accesses are volatile, of exactly the width asked for, and in program order; there

@@ -1,9 +1,10 @@
 //! The way to a device: what the runtime, or a simulator, hands to a driver.
 
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::{AddressMode, Region, RegionKind, RingMemory, TransportError};
+use crate::{AddressMode, DeviceMemory, Region, RegionKind, RingMemory, TransportError};
 
 /// Why a sleep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +98,11 @@ pub trait Transport: Send + Sync + std::fmt::Debug {
 
     /// How addresses in jobs reach memory.
     fn address_mode(&self) -> AddressMode;
+
+    /// What the device reaches of this process's memory, where that is not everything: the submitter covers what a job names first.
+    fn memory(&self) -> Option<Arc<dyn DeviceMemory>> {
+        None
+    }
 
     /// The first region of a kind.
     fn region(&self, kind: RegionKind) -> Option<&Region> {

@@ -18,6 +18,7 @@ use crate::session::DroppedSessions;
 use crate::sys::cpus;
 use crate::sys::fork_mark::ForkMark;
 use crate::uacce::UacceBus;
+use crate::vfio::VfioBus;
 use crate::{Error, Report};
 
 /// More queues than threads would know how to use: places are set aside for them.
@@ -194,6 +195,7 @@ impl Builder {
         let machine = self.root.as_ref().map_or_else(UacceBus::new, UacceBus::at);
         let mut buses: Vec<Arc<dyn Bus>> = self.buses.clone();
         buses.push(Arc::new(machine));
+        buses.push(Arc::new(self.root.as_ref().map_or_else(VfioBus::new, VfioBus::at)));
         buses.extend(self.daemon(named.as_deref()));
         choice::choose(&buses, &self.drivers, named.as_deref())
     }

@@ -22,7 +22,7 @@ use crate::scope;
 use crate::session::DroppedSessions;
 use crate::sys::fork_mark::ForkMark;
 use crate::work::RawWork;
-use crate::{Error, patience, probe};
+use crate::{Error, patience, pins, probe};
 
 /// What all queues of a device share.
 pub(crate) struct DeviceCore {
@@ -366,14 +366,17 @@ fn open_queue(core: &Arc<DeviceCore>) -> Result<Arc<QueueCore>, Error> {
     let failed = |source| core.open_failed(source);
     let transport = core.bus.open(&core.info.name).map_err(|error| failed(OpenError::from(error)))?;
     let cells = Arc::new(Cells::new(core.request.depth));
-    let mut open = core.driver.open(transport.clone(), cells.clone(), &core.request).map_err(failed)?;
+    let open = core.driver.open(transport.clone(), cells.clone(), &core.request).map_err(failed)?;
+    let (mut open, pins) = pins::cover(open, &*transport, &cells);
     // A model's word is its own; hardware has a kernel between.
     if !core.info.simulated {
         open = probe::probe(open, &transport, &cells, &core.fork).map_err(failed)?;
     }
     tracing::debug!(device = core.name(), driver = core.driver.name(), "queue opened");
     let pair = Pair::new(open, transport, core.request.depth, core.dropped.clone());
-    Ok(Arc::new(QueueCore::new(core.clone(), cells, pair)))
+    let queue = QueueCore::new(core.clone(), cells, pair);
+    queue.set_pins(pins.as_ref());
+    Ok(Arc::new(queue))
 }
 
 /// A queue that is used where it is, with its pair's home locked. When this ends, a queue that is finished is down. Owned

@@ -79,6 +79,14 @@ pub enum Error {
         /// The most it takes.
         limit: u64,
     },
+    /// The device cannot be given access to memory that the job names, so the job was not submitted.
+    #[error("{operation}: {reason}")]
+    Unreachable {
+        /// What was asked.
+        operation: Operation,
+        /// Which memory, and why not.
+        reason: Box<str>,
+    },
     /// The device does not offer the operation, and nothing may take its place.
     #[error("device '{device}' does not offer {operation}")]
     UnsupportedOperation {
@@ -205,6 +213,7 @@ impl Error {
                 | Self::UnsupportedAlgorithm { .. }
                 | Self::NotInPlace { .. }
                 | Self::TooLarge { .. }
+                | Self::Unreachable { .. }
         )
     }
 

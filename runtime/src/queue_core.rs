@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
 use spin::mutex::{SpinMutex, SpinMutexGuard};
-use uaccel_queue::{Cells, DeviceError, Done, OpenError, Outcome, Quiet, Status, Token};
+use uaccel_queue::{Cells, DeviceError, Done, OpenError, Operation, Outcome, Quiet, Status, Token};
 
 use crate::books::Books;
 use crate::counters::Tally;
@@ -16,6 +16,7 @@ use crate::device::{DeviceCore, refusal_of};
 use crate::error::Cause;
 use crate::owned_slot::{Lost, OwnedSlot};
 use crate::pair::Pair;
+use crate::pins::Pins;
 use crate::recover::{self, Verdict};
 use crate::sys::fork_mark::ForkMark;
 use crate::{Error, patience};
@@ -42,6 +43,8 @@ pub(crate) struct QueueCore {
     leased: AtomicBool,
     /// Whether a call stays with it, because the device holds what was lent.
     parked: AtomicBool,
+    /// What its jobs have covered, where that has to be. The halves own it.
+    pins: Mutex<Weak<Pins>>,
     pub(crate) tally: Tally,
 }
 
@@ -81,6 +84,7 @@ impl QueueCore {
             watched: AtomicBool::new(false),
             leased: AtomicBool::new(false),
             parked: AtomicBool::new(false),
+            pins: Mutex::default(),
             tally: Tally::default(),
             cells,
         }
@@ -128,6 +132,19 @@ impl QueueCore {
     pub(crate) fn set_leased(&self, leased: bool) {
         // Relaxed: see `is_leased`. The pair has a lock of its own, so who finds out late only looks once more.
         self.leased.store(leased, Ordering::Relaxed);
+    }
+
+    /// Notes where the halves keep what jobs have covered.
+    pub(crate) fn set_pins(&self, pins: Option<&Arc<Pins>>) {
+        *self.pins.lock().unwrap_or_else(PoisonError::into_inner) = pins.map(Arc::downgrade).unwrap_or_default();
+    }
+
+    /// Why the job in a slot was not passed to the device: its memory could not be covered. Whoever asks has the slot, whose job was answered.
+    #[cold]
+    pub(crate) fn refusal(&self, slot: usize, operation: Operation) -> Option<Error> {
+        let pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner).upgrade()?;
+        let reason = pins.refusal(slot)?.to_string().into();
+        Some(Error::Unreachable { operation, reason })
     }
 
     /// Waits until the pair is at home, and takes it along. A queue that is down is brought back, if that can be.
@@ -321,8 +338,10 @@ impl QueueCore {
             // SAFETY: the slot was answered, and is built again only after its future has freed it.
             let answers = unsafe { self.cells.answers(std::slice::from_ref(&slot)) };
             let mut books = Books::open(&self.tally, &mut pair.sessions, answers);
-            let Some((_, outcome)) = books.next() else { continue };
+            let Some((job, outcome)) = books.next() else { continue };
             let error = match (reason, outcome.status) {
+                // A fault without an address is one that the device never met.
+                (_, Status::Fault) if outcome.fault.is_none() => self.refusal(slot as usize, job.operation),
                 (Reason::TakenBack(cause), Status::Aborted | Status::Canceled) => {
                     Some(cause.to_error(self.device.name()))
                 }

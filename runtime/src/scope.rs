@@ -110,7 +110,15 @@ impl Answer<'_> {
                 // SAFETY: the slot was just answered, and nobody builds it while the answer is handed out.
                 let job = unsafe { self.core.cells.job(self.ticket.0.slot()) };
                 let limit = self.core.device.limit();
-                Error::of_outcome(device, job.operation, self.outcome, job.destination_len as u64, limit)
+                let refusal = match self.outcome {
+                    // A fault without an address is one that the device never met.
+                    Outcome { status: Status::Fault, fault: None, .. } => {
+                        self.core.refusal(self.ticket.0.slot(), job.operation)
+                    }
+                    _ => None,
+                };
+                let room = job.destination_len as u64;
+                refusal.unwrap_or_else(|| Error::of_outcome(device, job.operation, self.outcome, room, limit))
             }
         }
     }

@@ -26,10 +26,12 @@
 mod answer;
 mod commands;
 mod completer;
+mod control;
 mod driver;
 mod lines;
 mod request;
 mod sessions;
 mod submitter;
 
+pub use control::WarpFunction;
 pub use driver::WarpDriver;

@@ -30,20 +30,28 @@ unsafe impl Sync for ProcessMemory {}
 impl ProcessMemory {
     /// At least `len` bytes that nobody has touched yet: no page is there before somebody does.
     pub(crate) fn untouched(len: usize, fork: ForkMark) -> io::Result<Self> {
-        Self::map(len, MapFlags::MAP_PRIVATE, fork)
+        Self::map(None, len, MapFlags::MAP_PRIVATE, fork)
     }
 
     /// At least `len` bytes of which every page is there, for devices that cannot ask for one. It may be taken away later, as any page.
     pub(crate) fn populated(len: usize, fork: ForkMark) -> io::Result<Self> {
-        Self::map(len, MapFlags::MAP_PRIVATE | MapFlags::MAP_POPULATE, fork)
+        Self::map(None, len, MapFlags::MAP_PRIVATE | MapFlags::MAP_POPULATE, fork)
     }
 
-    fn map(len: usize, flags: MapFlags, fork: ForkMark) -> io::Result<Self> {
+    /// The same at an address of the caller's choice, a multiple of the page. `AlreadyExists` if there is something.
+    pub(crate) fn populated_at(start: usize, len: usize, fork: ForkMark) -> io::Result<Self> {
+        let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_POPULATE | MapFlags::MAP_FIXED_NOREPLACE;
+        let memory = Self::map(NonZeroUsize::new(start), len, flags, fork)?;
+        // Kernels before 4.17 take the address for a wish.
+        if memory.start().addr().get() == start { Ok(memory) } else { Err(io::ErrorKind::AlreadyExists.into()) }
+    }
+
+    fn map(place: Option<NonZeroUsize>, len: usize, flags: MapFlags, fork: ForkMark) -> io::Result<Self> {
         let rounded = len.max(1).checked_next_multiple_of(PAGE).and_then(NonZeroUsize::new);
         let len = rounded.ok_or(io::ErrorKind::OutOfMemory)?;
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a fresh private mapping touches nothing that exists.
-        let start = unsafe { mmap_anonymous(None, len, access, flags) }?;
+        let start = unsafe { mmap_anonymous(place, len, access, flags) }?;
         // From here on dropping unmaps.
         let memory = Self { start: start.cast(), len, fork };
         // SAFETY: changes only what a child sees of pages that are ours alone.

@@ -9,17 +9,16 @@ mod blocked_memory;
 mod client_death;
 mod daemon_death;
 mod daemon_stop;
+#[path = "../guest/mod.rs"]
+mod guest;
 mod hostile;
 mod other_user;
-#[path = "../uacce_guest/pages.rs"]
-#[allow(dead_code, reason = "the tests in the guest use the rest")]
-mod pages;
 mod process;
 mod roles;
 mod server;
 mod spaces;
-#[path = "../uacce_guest/workload.rs"]
-mod workload;
+
+use guest::{pages, workload};
 
 #[test]
 #[ignore = "the other tests run it, as their processes"]

@@ -9,17 +9,17 @@
 #![allow(clippy::cast_possible_truncation, reason = "small numbers of the tests themselves")]
 
 mod bench;
-mod child;
 mod conformance;
 mod denied;
 mod faults;
-mod held_answers;
+#[path = "../guest/mod.rs"]
+mod guest;
 mod isolation;
-mod pages;
 mod pointers;
 mod processes;
 mod queues;
 mod races;
 mod removal;
 mod waiting;
-mod workload;
+
+use guest::{child, held_answers, pages, workload};

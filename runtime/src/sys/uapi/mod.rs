@@ -4,6 +4,7 @@
 
 pub(crate) mod membarrier;
 pub(crate) mod uacce;
+pub(crate) mod vfio;
 
 /// An ioctl number without an argument: `_IO` of `include/uapi/asm-generic/ioctl.h`.
 const fn io(kind: u8, number: u8) -> u64 {

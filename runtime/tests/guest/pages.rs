@@ -107,6 +107,14 @@ impl Pages {
         unsafe { mprotect(self.start.cast(), self.len.get(), access) }.expect("a change");
     }
 
+    /// Takes the right to do anything with some of them.
+    pub(crate) fn forbid(&self, offset: usize, len: usize) {
+        assert!(offset + len <= self.len.get(), "inside the mapping");
+        let start = NonNull::new(self.at_offset(offset)).expect("inside the mapping").cast();
+        // SAFETY: pages of ours, only reached through pointers.
+        unsafe { mprotect(start, len, ProtFlags::PROT_NONE) }.expect("mprotect");
+    }
+
     /// Gives the pages away; they are read as zeros afterwards.
     pub(crate) fn discard(&self) {
         self.advise(MmapAdvise::MADV_DONTNEED);

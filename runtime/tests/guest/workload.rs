@@ -6,7 +6,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::digest;
 use uaccel_runtime::{Algorithm, Direction, Error, Lease, Runtime, Session, SessionSpec, Work};
 
-use crate::bench::noise;
+use super::jobs::noise;
 
 /// Sessions of one of each kind.
 #[derive(Debug)]

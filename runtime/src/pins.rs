@@ -1,0 +1,267 @@
+//! What jobs in flight have covered of memory that a device reaches only where it was told to.
+//!
+//! A queue over such a device gets its halves wrapped: memory is covered before a job is passed on, and released when the job is answered.
+//! A job whose memory cannot be covered is never passed on: it is answered as a fault. What is covered when the halves are dropped is released
+//! then, since the device is quiet; halves that are forgotten because it is not keep it covered for ever.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crossbeam_queue::ArrayQueue;
+use uaccel_queue::{
+    Batch, Cancel, Capabilities, Cells, Completer, DeviceError, DeviceInfo, DeviceMemory, Done, Driver, FaultKind, Job,
+    OpenError, OpenQueue, Operation, Outcome, QueueRequest, SessionError, SessionId, SessionSpec, Status, Submitter,
+    Token, Transport, Uncovered,
+};
+
+/// A driver whose queues cover what their jobs name, where the transport asks for that. The runtime does so with every driver; on its own this is for
+/// tests of a driver over such a transport.
+#[derive(Clone, Debug)]
+pub struct Covering<D>(pub D);
+
+impl<D: Driver> Driver for Covering<D> {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn drives(&self, device: &DeviceInfo) -> bool {
+        self.0.drives(device)
+    }
+
+    fn advertised(&self, device: &DeviceInfo) -> Capabilities {
+        self.0.advertised(device)
+    }
+
+    fn open(
+        &self,
+        transport: Arc<dyn Transport>,
+        cells: Arc<Cells>,
+        request: &QueueRequest,
+    ) -> Result<OpenQueue, OpenError> {
+        let open = self.0.open(transport.clone(), cells.clone(), request)?;
+        Ok(cover(open, &*transport, &cells).0)
+    }
+}
+
+/// Wraps the halves of a fresh queue, if its transport asks for that.
+pub(crate) fn cover(open: OpenQueue, transport: &dyn Transport, cells: &Arc<Cells>) -> (OpenQueue, Option<Arc<Pins>>) {
+    let Some(memory) = transport.memory() else { return (open, None) };
+    let pins = Arc::new(Pins::new(memory, cells.depth(), open.granted.max_transfer));
+    let OpenQueue { granted, submitter, completer } = open;
+    let submitter = Covered { inner: submitter, cells: cells.clone(), pins: pins.clone(), slots: Vec::new() };
+    let completer = Releasing { inner: completer, pins: pins.clone() };
+    (OpenQueue { granted, submitter: Box::new(submitter), completer: Box::new(completer) }, Some(pins))
+}
+
+/// What jobs of one queue have covered.
+pub(crate) struct Pins {
+    memory: Arc<dyn DeviceMemory>,
+    /// By slot. Whoever has the slot has no company, so the locks are free.
+    slots: Box<[Mutex<Slot>]>,
+    /// Jobs that were not passed on.
+    refused: ArrayQueue<Token>,
+    /// The most bytes that a job may name at a time.
+    limit: u64,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    held: [Option<(usize, usize)>; 3],
+    refusal: Option<Uncovered>,
+}
+
+impl Pins {
+    fn new(memory: Arc<dyn DeviceMemory>, depth: usize, limit: u64) -> Self {
+        Self { memory, slots: (0..depth).map(|_| Mutex::default()).collect(), refused: ArrayQueue::new(depth), limit }
+    }
+
+    /// Why the job in a slot was not passed on, if it was not.
+    pub(crate) fn refusal(&self, slot: usize) -> Option<Uncovered> {
+        self.slot(slot)?.refusal.clone()
+    }
+
+    fn slot(&self, slot: usize) -> Option<MutexGuard<'_, Slot>> {
+        Some(self.slots.get(slot)?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Covers what a job names; says whether all of it is covered.
+    ///
+    /// # Errors
+    /// If there is no device to cover it for.
+    fn cover(&self, job: &Job) -> Result<bool, Box<DeviceError>> {
+        let Some(mut slot) = self.slot(job.token.slot()) else { return Ok(false) };
+        slot.refusal = None;
+        // Refused by the driver, or by the device, whatever is there.
+        if ranges(job).into_iter().flatten().any(|(_, len, _)| len as u64 > self.limit) {
+            return Ok(true);
+        }
+        for (place, (start, len, access)) in ranges(job).into_iter().flatten().enumerate() {
+            if let Err(refusal) = self.memory.cover(start, len, access) {
+                self.release_all(&mut slot);
+                if refusal == Uncovered::Gone {
+                    return Err(DeviceError::Gone.into());
+                }
+                tracing::debug!(operation = ?job.operation, %refusal, "memory of a job cannot be covered");
+                slot.refusal = Some(refusal);
+                return Ok(false);
+            }
+            slot.held[place] = Some((start, len));
+        }
+        Ok(true)
+    }
+
+    fn release(&self, slot: usize) {
+        if let Some(mut slot) = self.slot(slot) {
+            self.release_all(&mut slot);
+        }
+    }
+
+    fn release_all(&self, slot: &mut Slot) {
+        for (start, len) in slot.held.iter_mut().filter_map(Option::take) {
+            self.memory.release(start, len);
+        }
+    }
+
+    /// How a job that was not passed on ends.
+    fn outcome(&self, token: Token) -> Outcome {
+        match self.refusal(token.slot()) {
+            Some(Uncovered::Fault(fault)) => Outcome::faulted(fault),
+            // Without an address: whoever wants to know more asks for the refusal.
+            _ => Outcome::failed(Status::Fault),
+        }
+    }
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        (0..self.slots.len()).for_each(|slot| self.release(slot));
+    }
+}
+
+impl fmt::Debug for Pins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pins").field("memory", &self.memory).field("depth", &self.slots.len()).finish_non_exhaustive()
+    }
+}
+
+/// The memory that a job names: start, length, and what is done with it.
+fn ranges(job: &Job) -> [Option<(usize, usize, FaultKind)>; 3] {
+    let source = Some((job.source.expose_provenance(), job.source_len, FaultKind::Read));
+    let destination = Some((job.destination.expose_provenance(), job.destination_len, FaultKind::Write));
+    let aux = Some((job.aux.expose_provenance(), job.aux_len, FaultKind::Read));
+    // Fields that an operation does not use hold what an earlier job left there.
+    match job.operation {
+        Operation::Nop => [None, None, None],
+        Operation::Fill => [None, destination, None],
+        Operation::Compare => [source, None, aux],
+        Operation::Crc32c | Operation::Crc32 => [source, None, None],
+        Operation::Seal | Operation::Open => [source, destination, aux],
+        _ => [source, destination, None],
+    }
+}
+
+/// A half that covers first.
+struct Covered {
+    inner: Box<dyn Submitter>,
+    cells: Arc<Cells>,
+    pins: Arc<Pins>,
+    /// Slots of jobs that are covered and not passed on yet; empty between calls.
+    slots: Vec<u32>,
+}
+
+impl Covered {
+    /// Passes on what is covered, and says whether all was taken. `taken` counts jobs.
+    ///
+    /// # Safety
+    /// The slots are of a batch that [`Submitter::submit`]'s caller gave, and none of it is in flight.
+    unsafe fn pass_on(&mut self, taken: &mut usize) -> Result<bool, Box<DeviceError>> {
+        if self.slots.is_empty() {
+            return Ok(true);
+        }
+        // SAFETY: slots of the caller's batch, each named once, in its order.
+        let batch = unsafe { Batch::new(&self.cells, &self.slots) };
+        // SAFETY: the caller's promise about the whole batch holds for its parts.
+        let accepted = match unsafe { self.inner.submit(&batch) } {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // What the device may have seen stays covered until the queue is given up.
+                self.slots.clear();
+                return Err(error);
+            }
+        };
+        *taken += accepted;
+        for slot in self.slots.iter().skip(accepted) {
+            self.pins.release(*slot as usize);
+        }
+        let all = accepted == self.slots.len();
+        self.slots.clear();
+        Ok(all)
+    }
+}
+
+// SAFETY: jobs are passed on to a submitter that keeps the contract, or launched here, where the device never sees them.
+unsafe impl Submitter for Covered {
+    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, Box<DeviceError>> {
+        let mut taken = 0;
+        for index in 0..batch.len() {
+            let job = batch.job(index);
+            // What is covered and was not passed on stays so until the queue is given up.
+            if self.pins.cover(job).inspect_err(|_| self.slots.clear())? {
+                #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
+                self.slots.push(job.token.slot() as u32);
+                continue;
+            }
+            // In their order: what comes before is passed on first.
+            // SAFETY: slots of this batch, not in flight yet.
+            if !unsafe { self.pass_on(&mut taken) }? {
+                return Ok(taken);
+            }
+            let token = batch.launch(index);
+            taken += 1;
+            // There is a place for each slot.
+            let _ = self.pins.refused.push(token);
+        }
+        // SAFETY: as above.
+        unsafe { self.pass_on(&mut taken) }?;
+        Ok(taken)
+    }
+
+    fn open_session(&mut self, id: SessionId, spec: &SessionSpec) -> Result<(), SessionError> {
+        self.inner.open_session(id, spec)
+    }
+
+    fn close_session(&mut self, id: SessionId) {
+        self.inner.close_session(id);
+    }
+
+    fn cancel(&mut self, token: Token) -> Cancel {
+        self.inner.cancel(token)
+    }
+}
+
+/// A half that releases what was covered.
+struct Releasing {
+    inner: Box<dyn Completer>,
+    pins: Arc<Pins>,
+}
+
+// SAFETY: answers come from a completer that keeps the contract, or are those of jobs that the device never saw.
+unsafe impl Completer for Releasing {
+    fn poll(&mut self, done: &mut Done<'_>) -> Result<(), Box<DeviceError>> {
+        while done.room() > 0
+            && let Some(token) = self.pins.refused.pop()
+        {
+            done.complete(token, &self.pins.outcome(token))?;
+        }
+        let before = done.slots().len();
+        let polled = self.inner.poll(done);
+        for slot in done.slots().iter().skip(before) {
+            self.pins.release(*slot as usize);
+        }
+        polled
+    }
+
+    fn arm(&mut self) {
+        self.inner.arm();
+    }
+}

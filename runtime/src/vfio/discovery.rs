@@ -1,0 +1,166 @@
+//! What sysfs says of devices that are, or could be, given to user space.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
+use uaccel_drivers::function::Function;
+use uaccel_queue::{DeviceInfo, Unusable};
+
+/// What names of devices begin with; what follows is the name on its bus.
+const PREFIX: &str = "vfio-";
+
+/// Where devices and their nodes are.
+#[derive(Clone, Debug)]
+pub(super) struct Tree {
+    root: PathBuf,
+}
+
+/// A device's folder, whatever bus it is on.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// Its name on its bus, such as `0000:00:01.0`.
+    pub(super) id: String,
+    pub(super) function: Arc<dyn Function>,
+    folder: PathBuf,
+    root: PathBuf,
+}
+
+impl Tree {
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// Devices of kinds that somebody knows, and that no other driver has, by name. A device is found by its IOMMU group, so it may be on any bus.
+    pub(super) fn entries(&self, functions: &[Arc<dyn Function>]) -> Vec<Entry> {
+        let groups = self.root.join("sys/kernel/iommu_groups");
+        let mut entries = Vec::new();
+        for group in list(&groups) {
+            let devices = groups.join(&group).join("devices");
+            for id in list(&devices) {
+                entries.extend(self.entry(&devices.join(&id), &id, functions));
+            }
+        }
+        entries.sort_by(|a: &Entry, b| a.id.cmp(&b.id));
+        entries
+    }
+
+    fn entry(&self, folder: &Path, id: &str, functions: &[Arc<dyn Function>]) -> Option<Entry> {
+        let modalias = fs::read_to_string(folder.join("modalias")).ok()?;
+        let function = functions.iter().find(|function| function.is_behind(modalias.trim_end()))?;
+        let entry =
+            Entry { id: id.to_owned(), function: function.clone(), folder: folder.to_owned(), root: self.root.clone() };
+        // A driver of the kernel's has it, and offers it in its own way.
+        let taken = entry.driver().is_some_and(|_| !entry.is_given());
+        (!taken).then_some(entry)
+    }
+}
+
+impl Entry {
+    /// The name users say.
+    pub(super) fn name(&self) -> String {
+        format!("{PREFIX}{}", self.id)
+    }
+
+    /// What is known of the device without opening it.
+    pub(super) fn info(&self) -> DeviceInfo {
+        let mut info = DeviceInfo::new(self.name(), self.function.interface());
+        let node = fs::read_to_string(self.folder.join("numa_node")).ok();
+        // -1 says that it is not known.
+        info.numa_node = node.and_then(|node| node.trim_end().parse().ok());
+        info.unusable = self.judge();
+        info
+    }
+
+    /// The number of its group.
+    pub(super) fn group(&self) -> io::Result<String> {
+        let link = fs::read_link(self.folder.join("iommu_group"))?;
+        let name = link.file_name().ok_or(io::ErrorKind::InvalidData)?;
+        Ok(name.to_string_lossy().into_owned())
+    }
+
+    /// The node of its group.
+    pub(super) fn group_node(&self) -> io::Result<PathBuf> {
+        Ok(self.root.join("dev/vfio").join(self.group()?))
+    }
+
+    /// The node of containers.
+    pub(super) fn container_node(&self) -> PathBuf {
+        self.root.join("dev/vfio/vfio")
+    }
+
+    /// Whether it is bound to one of VFIO's drivers.
+    fn is_given(&self) -> bool {
+        // Since Linux 6.1 every device of VFIO's has this folder, whatever its driver is called.
+        self.folder.join("vfio-dev").is_dir() || self.driver().is_some_and(|driver| driver.starts_with("vfio"))
+    }
+
+    fn driver(&self) -> Option<String> {
+        let link = fs::read_link(self.folder.join("driver")).ok()?;
+        Some(link.file_name()?.to_string_lossy().into_owned())
+    }
+
+    /// The bus it is on.
+    fn bus(&self) -> Option<String> {
+        let link = fs::read_link(self.folder.join("subsystem")).ok()?;
+        Some(link.file_name()?.to_string_lossy().into_owned())
+    }
+
+    fn judge(&self) -> Option<Unusable> {
+        let unusable = |reason: String, cure: String| Some(Unusable { reason, cure: Some(cure) });
+        if !self.is_given() {
+            let cure = match self.bus().as_deref() {
+                Some("pci") | None => format!(
+                    "as root: modprobe vfio-pci; echo vfio-pci > /sys/bus/pci/devices/{id}/driver_override; echo {id} > /sys/bus/pci/drivers_probe",
+                    id = self.id
+                ),
+                Some(bus) => format!(
+                    "as root: bind {id} to the VFIO driver of bus '{bus}' by /sys/bus/{bus}/devices/{id}/driver_override and /sys/bus/{bus}/drivers_probe",
+                    id = self.id
+                ),
+            };
+            return unusable("no driver has it, nor is it given to user space".to_owned(), cure);
+        }
+        let node = match self.group_node() {
+            Ok(node) => node,
+            Err(error) => {
+                return Some(Unusable { reason: format!("its IOMMU group cannot be read: {error}"), cure: None });
+            }
+        };
+        self.judge_node(&self.container_node(), "modprobe vfio")
+            .or_else(|| self.judge_node(&node, "mount devtmpfs on /dev, or hand the node to the container"))
+    }
+
+    fn judge_node(&self, node: &Path, cure: &str) -> Option<Unusable> {
+        let shown = node.display();
+        if !node.exists() {
+            return Some(Unusable { reason: format!("its node {shown} does not exist"), cure: Some(cure.to_owned()) });
+        }
+        match access(node, AccessFlags::R_OK | AccessFlags::W_OK) {
+            Ok(()) => None,
+            Err(errno @ (Errno::EACCES | Errno::EPERM | Errno::EROFS)) => Some(Unusable {
+                reason: format!("{shown} cannot be opened: {}", errno.desc()),
+                cure: Some(format!(
+                    "let your group in, as root: chgrp GROUP {shown} && chmod g+rw {shown} (a udev rule makes it last)"
+                )),
+            }),
+            Err(errno) => Some(Unusable { reason: format!("{shown} cannot be looked at: {errno}"), cure: None }),
+        }
+    }
+}
+
+fn list(folder: &Path) -> Vec<String> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                tracing::warn!(path = %folder.display(), %error, "devices cannot be listed");
+            }
+            return Vec::new();
+        }
+    };
+    entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}

@@ -1,0 +1,284 @@
+//! A device that this process holds as a whole, shared by its queues.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use uaccel_drivers::function::{Control, Function};
+use uaccel_queue::{Quiet, Region, RegionKind, TransportError};
+
+use super::memory::PinnedMemory;
+use super::watch;
+use crate::sys::device_map::DeviceMap;
+use crate::sys::fork_mark::ForkMark;
+use crate::sys::signal::Bell;
+use crate::sys::uapi::vfio::PciIrq;
+use crate::sys::vfio::device::VfioDevice;
+
+/// How long a device may take to let go of a queue when nobody has said how long.
+pub(super) const STEP: Duration = Duration::from_secs(1);
+
+/// A device in use. Dropping it gives it back; the kernel forbids it to access memory then.
+#[derive(Debug)]
+pub(super) struct OpenDevice {
+    pub(super) name: String,
+    /// Before all else that it may touch: closing it takes the device off the bus.
+    device: VfioDevice,
+    /// Shared while one queue is given or taken, exclusive while that is done with all of them: so whoever is told that the device is lost, or has failed, is
+    /// told so only when it touches nothing any more.
+    control: RwLock<Box<dyn Control>>,
+    registers: Arc<DeviceMap>,
+    /// Rung by the interrupt of each queue.
+    pub(super) bells: Vec<Bell>,
+    queues: Mutex<Vec<Place>>,
+    /// Queues that were taken away because the device has failed.
+    failed: Vec<AtomicBool>,
+    /// Whether the device went back, or was found to be gone. That is for good.
+    lost: AtomicBool,
+    pub(super) memory: Arc<PinnedMemory>,
+    /// Told to end with this.
+    events: Arc<watch::Events>,
+    pub(super) fork: ForkMark,
+}
+
+/// Who has a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Free,
+    Taken,
+    /// The device did not let go of it.
+    Stuck,
+}
+
+fn system(call: &'static str) -> impl Fn(std::io::Error) -> TransportError {
+    move |source| TransportError::System { call, source }
+}
+
+impl OpenDevice {
+    /// Takes over an open device whose memory can be mapped by `memory`: brings it into its state after power-on, connects its interrupts, and lets it
+    /// access memory.
+    pub(super) fn start(
+        name: &str,
+        device: VfioDevice,
+        function: &dyn Function,
+        memory: PinnedMemory,
+        fork: ForkMark,
+    ) -> Result<Arc<Self>, TransportError> {
+        let refused = |reason: String| TransportError::Refused(format!("{name}: {reason}"));
+        let reset = device.reset().map_err(system("VFIO_DEVICE_RESET"))?;
+        let registers = Arc::new(map(&device, function.region(), &fork, &refused)?);
+        // SAFETY: whole pages, which the map keeps at this place; everybody reaches them through regions.
+        let region = unsafe { Region::new(RegionKind::Control, registers.start(), registers.len(), registers.clone()) };
+        let control = function.control(region).map_err(|error| refused(error.to_string()))?;
+        // What an earlier user left behind must not touch memory.
+        if control.reset(STEP) != Quiet::Proven {
+            return Err(TransportError::TimedOut { step: "reset of the device", within: STEP });
+        }
+        let bells: Result<Vec<_>, _> = (0..control.queues()).map(|_| Bell::new()).collect();
+        let bells = bells.map_err(system("eventfd"))?;
+        connect(&device, &*control, &bells, &refused)?;
+        if device.is_pci() {
+            device.set_bus_master(true).map_err(system("write to PCI configuration space"))?;
+        }
+        let events = Arc::new(watch::Events::connect(&device).map_err(system("VFIO_DEVICE_SET_IRQS"))?);
+        let queues = control.queues();
+        tracing::info!(device = name, queues, reset, reach = %memory.reach(), "device taken");
+        let open = Arc::new(Self {
+            name: name.to_owned(),
+            device,
+            control: RwLock::new(control),
+            registers,
+            bells,
+            queues: Mutex::new(vec![Place::Free; queues]),
+            failed: (0..queues).map(|_| AtomicBool::new(false)).collect(),
+            lost: AtomicBool::new(false),
+            memory: Arc::new(memory),
+            events: events.clone(),
+            fork,
+        });
+        watch::start(events, Arc::downgrade(&open)).map_err(system("start of a thread"))?;
+        Ok(open)
+    }
+
+    /// Takes a queue that nobody has.
+    pub(super) fn take(&self) -> Result<usize, TransportError> {
+        let mut queues = self.queues();
+        let free = queues.iter().position(|place| *place == Place::Free);
+        let number = free.ok_or_else(|| TransportError::Busy(self.name.clone()))?;
+        queues[number] = Place::Taken;
+        Ok(number)
+    }
+
+    /// Gives a queue back; one that the device may still use stays out of use.
+    pub(super) fn give_back(&self, number: usize, quiet: Quiet) {
+        if let Some(place) = self.queues().get_mut(number) {
+            *place = if quiet == Quiet::Proven { Place::Free } else { Place::Stuck };
+        }
+    }
+
+    /// Lets a queue work in the device's own address space.
+    pub(super) fn assign(&self, number: usize) -> Result<(), TransportError> {
+        let control = self.control();
+        if self.is_lost() {
+            return Err(TransportError::Gone);
+        }
+        // Relaxed: whoever finds out late that it failed, or works again, looks again.
+        self.failed[number].store(false, Ordering::Relaxed);
+        control.assign(number, None).map_err(|error| TransportError::Refused(format!("{}: {error}", self.name)))
+    }
+
+    /// Takes a queue away. A device that is gone touches nothing.
+    pub(super) fn revoke(&self, number: usize, within: Duration) -> Quiet {
+        let control = self.control();
+        if self.is_lost() { Quiet::Proven } else { control.revoke(number, within) }
+    }
+
+    /// The registers of one queue.
+    pub(super) fn user_region(&self, number: usize) -> Result<Region, TransportError> {
+        let page = self.control().user_page(number);
+        if page.end > self.registers.len() {
+            return Err(TransportError::Refused(format!("{}: queue {number} has no registers", self.name)));
+        }
+        // SAFETY: inside the registers, which the map keeps at their place; everybody reaches them through regions.
+        Ok(unsafe {
+            Region::new(RegionKind::User, self.registers.start().add(page.start), page.len(), self.registers.clone())
+        })
+    }
+
+    /// Whether the queue was taken away because the device failed.
+    pub(super) fn has_failed(&self, number: usize) -> bool {
+        // Relaxed: see `assign`.
+        self.failed[number].load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        // Relaxed: what is known late is found out again.
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Looks whether the device is still there.
+    pub(super) fn is_present(&self) -> bool {
+        let present = !self.is_lost() && !self.registers.is_lost() && self.device.is_present();
+        if !present {
+            self.leave("the device is gone; its queues end");
+        }
+        present
+    }
+
+    /// The kernel wants the device back: whoever uses it is told, and it goes.
+    pub(super) fn hand_over(&self) {
+        self.leave("the system wants the device back; its queues end");
+    }
+
+    /// Ends all queues, and gives the device back, once.
+    fn leave(&self, why: &str) {
+        let control = self.whole_control();
+        if self.lost.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        tracing::warn!(device = self.name, why);
+        self.take_all_away(&**control);
+        if let Err(error) = self.device.set_bus_master(false) {
+            tracing::debug!(%error, "the device cannot be told to leave memory alone; closing it does so");
+        }
+        // Nothing may hold the file: neither registers nor the descriptor.
+        if let Err(error) = self.registers.detach().and_then(|()| self.device.give_back()) {
+            tracing::error!(device = self.name, %error, "the device does not go back");
+        }
+        // Only now: an access that finds nothing would be an error in the kernel's log.
+        self.memory.end();
+        self.bells.iter().for_each(Bell::ring);
+    }
+
+    /// The kernel says that the device has failed: it is reset, and whoever uses it is told.
+    pub(super) fn recover(&self) {
+        let control = self.whole_control();
+        if self.is_lost() {
+            return;
+        }
+        tracing::error!(
+            device = self.name,
+            "the device has met an uncorrectable error; it is reset, and what it did fails"
+        );
+        self.take_all_away(&**control);
+        if let Err(error) = self.device.reset() {
+            tracing::error!(device = self.name, %error, "no reset");
+        }
+        if self.device.is_pci()
+            && let Err(error) = self.device.set_bus_master(true)
+        {
+            tracing::error!(device = self.name, %error, "the device cannot access memory again");
+        }
+        // Relaxed: see `assign`.
+        self.failed.iter().for_each(|failed| failed.store(true, Ordering::Relaxed));
+        self.bells.iter().for_each(Bell::ring);
+    }
+
+    fn take_all_away(&self, control: &dyn Control) {
+        if control.reset(STEP) != Quiet::Proven {
+            tracing::error!(device = self.name, "the device does not let go of memory");
+        }
+    }
+
+    fn control(&self) -> RwLockReadGuard<'_, Box<dyn Control>> {
+        self.control.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn whole_control(&self) -> RwLockWriteGuard<'_, Box<dyn Control>> {
+        self.control.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn queues(&self) -> MutexGuard<'_, Vec<Place>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for OpenDevice {
+    fn drop(&mut self) {
+        self.events.end();
+        // The registers keep the device open, and queues may still have them; without queues they have no use.
+        if let Err(error) = self.registers.detach() {
+            tracing::error!(device = self.name, %error, "registers stay mapped, and the device taken");
+        }
+    }
+}
+
+/// Maps the registers.
+fn map(
+    device: &VfioDevice,
+    index: u32,
+    fork: &ForkMark,
+    refused: &impl Fn(String) -> TransportError,
+) -> Result<DeviceMap, TransportError> {
+    let region = device.region(index).map_err(system("VFIO_DEVICE_GET_REGION_INFO"))?;
+    let len = usize::try_from(region.size).ok().and_then(NonZeroUsize::new);
+    let offset = i64::try_from(region.offset).ok();
+    let (Some(len), Some(offset)) = (len, offset) else {
+        return Err(refused(format!("region {index} is impossible: {region:?}")));
+    };
+    if region.mappable != [(0, region.size)] {
+        return Err(refused(format!("of region {index}, {} bytes, only parts can be mapped", region.size)));
+    }
+    let map = DeviceMap::new(len, offset, fork.clone()).map_err(system("mmap of registers"))?;
+    map.attach(device).map_err(system("mmap of registers"))?;
+    Ok(map)
+}
+
+/// Has each queue's interrupt ring its bell.
+fn connect(
+    device: &VfioDevice,
+    control: &dyn Control,
+    bells: &[Bell],
+    refused: &impl Fn(String) -> TransportError,
+) -> Result<(), TransportError> {
+    let there = device.irqs(PciIrq::Msix).map_err(system("VFIO_DEVICE_GET_IRQ_INFO"))?;
+    let (vectors, bells): (Vec<_>, Vec<_>) =
+        bells.iter().enumerate().map(|(queue, bell)| (control.vector(queue), bell.as_fd())).unzip();
+    if vectors.iter().enumerate().any(|(queue, vector)| u32::try_from(queue) != Ok(*vector))
+        || vectors.len() as u64 > u64::from(there)
+    {
+        return Err(refused(format!("{there} interrupts are too few for {} queues", vectors.len())));
+    }
+    device.connect(PciIrq::Msix, &bells).map_err(system("VFIO_DEVICE_SET_IRQS"))
+}

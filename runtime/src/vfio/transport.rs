@@ -1,0 +1,169 @@
+//! The way to one queue of a device that this process holds.
+
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use uaccel_queue::{AddressMode, DeviceMemory, Quiet, Region, RegionKind, RingMemory, Transport, TransportError, Wake};
+
+use super::arena::ArenaPages;
+use super::memory::JobMemory;
+use super::open_device::{OpenDevice, STEP};
+use super::pinning::Policy;
+use crate::sys::{signal, store_barrier};
+
+/// How long to sleep before looking whether the device is still there.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// The way to one queue.
+#[derive(Debug)]
+pub(super) struct VfioTransport {
+    device: Arc<OpenDevice>,
+    number: usize,
+    regions: [Region; 1],
+    memory: Arc<JobMemory>,
+    /// All the ring memory the device may know, whoever else has let go of it.
+    rings: Mutex<Vec<RingMemory>>,
+    /// Whether the queue was taken away. It is not used until it is given again.
+    stopped: Mutex<bool>,
+}
+
+impl VfioTransport {
+    /// Takes one of the device's queues, and lets it work.
+    pub(super) fn start(device: &Arc<OpenDevice>, policy: Policy) -> Result<Self, TransportError> {
+        let number = device.take()?;
+        // From here on dropping gives the queue back.
+        let transport = Self {
+            device: device.clone(),
+            number,
+            regions: [device.user_region(number).inspect_err(|_| device.give_back(number, Quiet::Proven))?],
+            memory: Arc::new(JobMemory { memory: device.memory.clone(), policy }),
+            rings: Mutex::default(),
+            stopped: Mutex::new(false),
+        };
+        transport.device.bells[number].clear();
+        transport.device.assign(number)?;
+        tracing::debug!(device = device.name, queue = number, "queue taken");
+        Ok(transport)
+    }
+
+    /// A child process has no queue here.
+    fn check(&self) -> Result<(), TransportError> {
+        let usable = self.device.fork.is_home() && !self.device.is_lost() && !self.device.has_failed(self.number);
+        if usable { Ok(()) } else { Err(TransportError::Gone) }
+    }
+
+    fn rings(&self) -> MutexGuard<'_, Vec<RingMemory>> {
+        self.rings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stopped(&self) -> MutexGuard<'_, bool> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Transport for VfioTransport {
+    fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+
+    fn ring_memory(&self, len: usize) -> Result<RingMemory, TransportError> {
+        self.check()?;
+        let memory = ArenaPages::new(len, &self.device.memory, &self.device.fork)?.into_ring_memory();
+        self.rings().push(memory.clone());
+        Ok(memory)
+    }
+
+    fn ring_doorbell(&self, offset: usize, value: u64) {
+        if let (Ok(()), Some(region)) = (self.check(), self.region(RegionKind::User)) {
+            store_barrier::before_device();
+            region.write(offset, value);
+        }
+    }
+
+    fn sleep(&self, until: Option<Instant>) -> Result<Wake, TransportError> {
+        let bell = &self.device.bells[self.number];
+        loop {
+            self.check()?;
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let within = left.map_or(LOOK, |left| left.min(LOOK));
+            let rung = signal::sleep_on(&[bell.as_fd()], within)
+                .map_err(|source| TransportError::System { call: "poll", source })?;
+            if rung[0] {
+                bell.clear();
+                self.check()?;
+                return Ok(Wake::Signalled);
+            }
+            if !self.is_alive() {
+                return Err(TransportError::Gone);
+            }
+            if until.is_some_and(|until| until <= Instant::now()) {
+                return Ok(Wake::TimedOut);
+            }
+        }
+    }
+
+    fn wake_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.device.bells[self.number].as_fd())
+    }
+
+    fn clear_wake(&self) {
+        self.device.bells[self.number].clear();
+    }
+
+    fn stop(&self, within: Duration) -> Result<Quiet, TransportError> {
+        if !self.device.fork.is_home() {
+            return Err(TransportError::Gone);
+        }
+        let mut stopped = self.stopped();
+        if !*stopped {
+            *stopped = self.device.revoke(self.number, within) == Quiet::Proven;
+        }
+        Ok(if *stopped { Quiet::Proven } else { Quiet::Unproven })
+    }
+
+    fn reset(&self, within: Duration) -> Result<(), TransportError> {
+        if !self.device.fork.is_home() || self.device.is_lost() {
+            return Err(TransportError::Gone);
+        }
+        let mut stopped = self.stopped();
+        if !*stopped && self.device.revoke(self.number, within) != Quiet::Proven {
+            return Err(TransportError::TimedOut { step: "reset of a queue", within });
+        }
+        *stopped = true;
+        // The queue that knew them is gone.
+        self.rings().clear();
+        self.device.bells[self.number].clear();
+        self.device.assign(self.number)?;
+        *stopped = false;
+        Ok(())
+    }
+
+    fn is_alive(&self) -> bool {
+        self.check().is_ok() && self.device.is_present()
+    }
+
+    fn address_mode(&self) -> AddressMode {
+        AddressMode::IdentityPinned
+    }
+
+    fn memory(&self) -> Option<Arc<dyn DeviceMemory>> {
+        Some(self.memory.clone())
+    }
+}
+
+impl Drop for VfioTransport {
+    fn drop(&mut self) {
+        // A child only closes its descriptors: the queue is the parent's.
+        if !self.device.fork.is_home() {
+            std::mem::forget(std::mem::take(&mut *self.rings()));
+            return;
+        }
+        let quiet = if *self.stopped() { Quiet::Proven } else { self.device.revoke(self.number, STEP) };
+        if quiet != Quiet::Proven {
+            tracing::error!(device = self.device.name, queue = self.number, "device does not let go; rings leaked");
+            std::mem::forget(std::mem::take(&mut *self.rings()));
+        }
+        self.device.give_back(self.number, quiet);
+    }
+}

@@ -1,0 +1,9 @@
+//! What the tests on devices that vouch for nothing share, whichever road they take to one.
+
+#![allow(dead_code, reason = "each program of tests uses a part")]
+
+pub(crate) mod child;
+pub(crate) mod held_answers;
+pub(crate) mod jobs;
+pub(crate) mod pages;
+pub(crate) mod workload;
