@@ -11,7 +11,8 @@ pub trait Function: fmt::Debug + Send + Sync {
     /// The name of the programming interface of its queues, which drivers go by.
     fn interface(&self) -> &'static str;
 
-    /// Whether a device is of this kind, by the kernel's text about it (the attribute `modalias`).
+    /// Whether a device is of this kind, by the kernel's text about it: the attribute `modalias`, or for a mediated device, which has none, `mdev:` and
+    /// the name of its type.
     fn is_behind(&self, modalias: &str) -> bool;
 
     /// The number of the region that has the registers.

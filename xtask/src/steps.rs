@@ -28,6 +28,14 @@ const fn device_tests(options: &'static [&'static str], arguments: &'static [&'s
     Call { before: DEVICE_TESTS, ..in_guest(options, arguments) }
 }
 
+/// A call of the tests on a device that was given to user space. Debian's kernel has VFIO by group; `--kernel own` has all of it.
+const fn vfio_tests(options: &'static [&'static str]) -> Call {
+    Call { before: VFIO_TESTS, ..in_guest(options, &["--test-threads=1"]) }
+}
+
+const VFIO_TESTS: &[&str] =
+    &["test", "--package", "uaccel-runtime", "--features", "device-tests", "--test", "vfio_guest", "--"];
+
 const DEVICE_TESTS: &[&str] =
     &["test", "--package", "uaccel-runtime", "--features", "device-tests", "--test", "uacce_guest", "--"];
 
@@ -244,6 +252,26 @@ pub(crate) const TESTS: &[Step] = &[
                     "the_doctor_says_what_the_kernel_does",
                 ],
             ),
+        ],
+        missing: lab::missing,
+    },
+    Step {
+        name: "guest-vfio",
+        proves: "the same device given to user space, by group, by iommufd, with a PASID, and with pages pinned on request: the suite, pointers, limits, processes, removal",
+        commands: &[
+            cargo(&["build", "--package", "sva-lab"]),
+            vfio_tests(&[
+                "--no-module",
+                "--load",
+                "vfio-pci",
+                "--load",
+                "vfio_iommu_type1",
+                "--env",
+                "UACCEL_TEST_ROAD=group",
+            ]),
+            vfio_tests(&["--kernel", "own", "--no-module", "--env", "UACCEL_TEST_ROAD=cdev"]),
+            vfio_tests(&["--kernel", "own", "--no-module", "--env", "UACCEL_TEST_ROAD=pasid"]),
+            vfio_tests(&["--kernel", "own", "--no-module", "--timeout", "1200", "--env", "UACCEL_TEST_ROAD=on-demand"]),
         ],
         missing: lab::missing,
     },

@@ -2,21 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use nix::unistd::{AccessFlags, access};
 use uaccel_drivers::function::Function;
 use uaccel_drivers::warp::WarpFunction;
 use uaccel_queue::{Bus, DeviceInfo, Transport, TransportError};
 
 use super::discovery::{Entry, Tree};
 use super::memory::{Counts, PinnedMemory};
-use super::open_device::OpenDevice;
+use super::on_demand::OnDemand;
+use super::open_device::{OpenDevice, Taken};
 use super::pinning::{Pinning, Policy};
 use super::refusal;
+use super::road::Road;
 use super::transport::VfioTransport;
 use crate::sys::fork_mark::ForkMark;
 use crate::sys::vfio::group::Container;
+use crate::sys::vfio::iommufd::{self, Ioas, Iommufd};
 use crate::uacce::ROOT_VARIABLE;
 
 /// Devices that were given to user space (VFIO). See the [module's page](super).
@@ -25,6 +30,7 @@ pub struct VfioBus {
     tree: Tree,
     functions: Vec<Arc<dyn Function>>,
     policy: Policy,
+    road: Road,
 }
 
 /// Devices that this process has open, by node of their group and by name: a device can be opened once, and all its queues share it.
@@ -45,6 +51,7 @@ impl VfioBus {
             tree: Tree::new(root.into()),
             functions: vec![Arc::new(WarpFunction)],
             policy: Policy::Safe(Pinning::default()),
+            road: Road::default(),
         }
     }
 
@@ -53,6 +60,12 @@ impl VfioBus {
     pub fn with_function(mut self, function: Arc<dyn Function>) -> Self {
         self.functions.insert(0, function);
         self
+    }
+
+    /// The same by one of the kernel's interfaces only. A device that this process has open by another one is busy.
+    #[must_use]
+    pub fn by(self, road: Road) -> Self {
+        Self { road, ..self }
     }
 
     /// The same with another rule for when memory is pinned.
@@ -95,24 +108,82 @@ impl VfioBus {
         let known = open.get(&key).and_then(Weak::upgrade);
         // A child has its parent's.
         if let Some(device) = known.filter(|device| !device.is_lost() && device.fork.is_home()) {
-            return Ok(device);
+            let fits = self.road == Road::Best || self.road == device.road;
+            return if fits { Ok(device) } else { Err(TransportError::Busy(key.1)) };
         }
-        let device = self.take(&key.1, entry, &key.0)?;
+        let device = OpenDevice::start(&key.1, &*entry.function, self.take(&key.1, entry, &key.0)?)?;
         open.insert(key, Arc::downgrade(&device));
         Ok(device)
     }
 
-    /// Opens a device by its group.
-    fn take(&self, name: &str, entry: &Entry, group: &Path) -> Result<Arc<OpenDevice>, TransportError> {
-        let container = Container::open(&entry.container_node(), group);
-        let container = Arc::new(container.map_err(|error| refusal::of_group(name, error))?);
-        let device = container.device(&entry.id).map_err(|error| refusal::of_device(name, error))?;
-        let fork =
-            ForkMark::new().map_err(|source| TransportError::System { call: "mmap of the fork mark", source })?;
-        let memory = PinnedMemory::new(Box::new(container), fork.clone())
-            .map_err(|source| TransportError::System { call: "VFIO_IOMMU_GET_INFO", source })?;
-        OpenDevice::start(name, device, &*entry.function, memory, fork)
+    fn take(&self, name: &str, entry: &Entry, group: &Path) -> Result<Taken, TransportError> {
+        let may = |path: &Path| access(path, AccessFlags::R_OK | AccessFlags::W_OK).is_ok();
+        let own = entry.own_node();
+        match (self.road, &own) {
+            (Road::Group, _) => by_group(name, entry, group),
+            (Road::Best, Some(own)) if may(own) && may(&entry.iommufd_node()) => {
+                by_own_node(name, entry, own, self.road)
+            }
+            (Road::Best, _) => by_group(name, entry, group),
+            (road, Some(own)) => by_own_node(name, entry, own, road),
+            (road, None) => {
+                Err(TransportError::Refused(format!("{name} has no node of its own, so it cannot be opened by {road}")))
+            }
+        }
     }
+}
+
+fn system(call: &'static str) -> impl Fn(io::Error) -> TransportError {
+    move |source| TransportError::System { call, source }
+}
+
+/// Opens a device by its group.
+fn by_group(name: &str, entry: &Entry, group: &Path) -> Result<Taken, TransportError> {
+    let container = Container::open(&entry.container_node(), group);
+    let container = Arc::new(container.map_err(|error| refusal::of_group(name, error))?);
+    let device = container.device(&entry.id).map_err(|error| refusal::of_device(name, error))?;
+    let fork = ForkMark::new().map_err(system("mmap of the fork mark"))?;
+    let memory = PinnedMemory::new(Box::new(container), fork.clone()).map_err(system("VFIO_IOMMU_GET_INFO"))?;
+    Ok(Taken { device, memory: Arc::new(memory), pasid: None, on_demand: None, road: Road::Group, fork })
+}
+
+/// Opens a device by its own node.
+fn by_own_node(name: &str, entry: &Entry, node: &Path, road: Road) -> Result<Taken, TransportError> {
+    /// The PASID of all our queues. Any but 0 would do: they are the device's own.
+    const PASID: u32 = 1;
+    let iommufd = Iommufd::open(&entry.iommufd_node()).map_err(system("open of iommufd"))?;
+    let (device, bound) = iommufd.bind(node).map_err(|error| refusal::of_binding(name, error))?;
+    let ioas = Arc::new(Ioas::new(&iommufd).map_err(system("IOMMU_IOAS_ALLOC"))?);
+    let bits = iommufd.pasid_bits(bound).map_err(system("IOMMU_GET_HW_INFO"))?;
+    let road = match road {
+        Road::Best if bits == 0 => Road::Cdev,
+        Road::Best => Road::Pasid,
+        road => road,
+    };
+    let mut faults = None;
+    let pasid = if road == Road::Cdev {
+        iommufd::attach(&device, ioas.table(), None).map_err(system("VFIO_DEVICE_ATTACH_IOMMUFD_PT"))?;
+        None
+    } else {
+        let refused = |call| move |error| refusal::of_pasid(name, call, error);
+        if road == Road::OnDemand {
+            faults = Some(iommufd.fault_queue().map_err(refused("IOMMU_FAULT_QUEUE_ALLOC"))?);
+        }
+        // Without a PASID the device reaches nothing.
+        let nothing = Ioas::new(&iommufd).map_err(system("IOMMU_IOAS_ALLOC"))?;
+        let alone = iommufd.translation(bound, &nothing, None).map_err(refused("IOMMU_HWPT_ALLOC"))?;
+        iommufd::attach(&device, alone, None).map_err(refused("VFIO_DEVICE_ATTACH_IOMMUFD_PT"))?;
+        let ours = iommufd.translation(bound, &ioas, faults.as_ref()).map_err(refused("IOMMU_HWPT_ALLOC"))?;
+        iommufd::attach(&device, ours, Some(PASID)).map_err(refused("VFIO_DEVICE_ATTACH_IOMMUFD_PT"))?;
+        Some(PASID)
+    };
+    let fork = ForkMark::new().map_err(system("mmap of the fork mark"))?;
+    // Attaching has narrowed what can be mapped, so this is asked for only now.
+    let memory = PinnedMemory::new(Box::new(ioas), fork.clone()).map_err(system("IOMMU_IOAS_IOVA_RANGES"))?;
+    let memory = Arc::new(memory);
+    let on_demand = faults.map(|faults| OnDemand::start(memory.clone(), faults)).transpose();
+    let on_demand = on_demand.map_err(system("start of a thread"))?;
+    Ok(Taken { device, memory, pasid, on_demand, road, fork })
 }
 
 impl Default for VfioBus {

@@ -49,8 +49,8 @@ impl Tree {
     }
 
     fn entry(&self, folder: &Path, id: &str, functions: &[Arc<dyn Function>]) -> Option<Entry> {
-        let modalias = fs::read_to_string(folder.join("modalias")).ok()?;
-        let function = functions.iter().find(|function| function.is_behind(modalias.trim_end()))?;
+        let alias = alias(folder)?;
+        let function = functions.iter().find(|function| function.is_behind(&alias))?;
         let entry =
             Entry { id: id.to_owned(), function: function.clone(), folder: folder.to_owned(), root: self.root.clone() };
         // A driver of the kernel's has it, and offers it in its own way.
@@ -77,9 +77,7 @@ impl Entry {
 
     /// The number of its group.
     pub(super) fn group(&self) -> io::Result<String> {
-        let link = fs::read_link(self.folder.join("iommu_group"))?;
-        let name = link.file_name().ok_or(io::ErrorKind::InvalidData)?;
-        Ok(name.to_string_lossy().into_owned())
+        target(&self.folder.join("iommu_group")).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// The node of its group.
@@ -92,6 +90,18 @@ impl Entry {
         self.root.join("dev/vfio/vfio")
     }
 
+    /// The node of its own, where the kernel has such.
+    pub(super) fn own_node(&self) -> Option<PathBuf> {
+        let name = list(&self.folder.join("vfio-dev")).into_iter().next()?;
+        let node = self.root.join("dev/vfio/devices").join(name);
+        node.exists().then_some(node)
+    }
+
+    /// The node of iommufd.
+    pub(super) fn iommufd_node(&self) -> PathBuf {
+        self.root.join("dev/iommu")
+    }
+
     /// Whether it is bound to one of VFIO's drivers.
     fn is_given(&self) -> bool {
         // Since Linux 6.1 every device of VFIO's has this folder, whatever its driver is called.
@@ -99,14 +109,12 @@ impl Entry {
     }
 
     fn driver(&self) -> Option<String> {
-        let link = fs::read_link(self.folder.join("driver")).ok()?;
-        Some(link.file_name()?.to_string_lossy().into_owned())
+        target(&self.folder.join("driver"))
     }
 
     /// The bus it is on.
     fn bus(&self) -> Option<String> {
-        let link = fs::read_link(self.folder.join("subsystem")).ok()?;
-        Some(link.file_name()?.to_string_lossy().into_owned())
+        target(&self.folder.join("subsystem"))
     }
 
     fn judge(&self) -> Option<Unusable> {
@@ -130,8 +138,14 @@ impl Entry {
                 return Some(Unusable { reason: format!("its IOMMU group cannot be read: {error}"), cure: None });
             }
         };
-        self.judge_node(&self.container_node(), "modprobe vfio")
-            .or_else(|| self.judge_node(&node, "mount devtmpfs on /dev, or hand the node to the container"))
+        let mount = "mount devtmpfs on /dev, or hand the node to the container";
+        let by_group =
+            self.judge_node(&self.container_node(), "modprobe vfio").or_else(|| self.judge_node(&node, mount))?;
+        // One road is enough.
+        let by_own_node = self.own_node().is_some_and(|own| {
+            self.judge_node(&self.iommufd_node(), "modprobe iommufd").or_else(|| self.judge_node(&own, mount)).is_none()
+        });
+        (!by_own_node).then_some(by_group)
     }
 
     fn judge_node(&self, node: &Path, cure: &str) -> Option<Unusable> {
@@ -150,6 +164,19 @@ impl Entry {
             Err(errno) => Some(Unusable { reason: format!("{shown} cannot be looked at: {errno}"), cure: None }),
         }
     }
+}
+
+/// The kernel's text about a device; for a device without one, such as a mediated device, its bus and the name of its type.
+fn alias(folder: &Path) -> Option<String> {
+    match fs::read_to_string(folder.join("modalias")) {
+        Ok(text) => Some(text.trim_end().to_owned()),
+        Err(_) => Some(format!("{}:{}", target(&folder.join("subsystem"))?, target(&folder.join("mdev_type"))?)),
+    }
+}
+
+/// The name of what a link leads to.
+fn target(link: &Path) -> Option<String> {
+    Some(fs::read_link(link).ok()?.file_name()?.to_string_lossy().into_owned())
 }
 
 fn list(folder: &Path) -> Vec<String> {

@@ -122,10 +122,7 @@ impl PinnedMemory {
         if !self.fork.is_home() {
             return Err(fault(start));
         }
-        let pages = self.pages(start, len).ok_or_else(|| fault(start))?;
-        if let Some(address) = self.reach.first_outside(pages.start as u64, pages.len() as u64) {
-            return Err(Uncovered::Reach { address: address.max(start as u64), reach: self.reach.to_string() });
-        }
+        let pages = self.check_reach(start, len, access)?;
         let write = access == FaultKind::Write;
         let mut space = self.space();
         let Space { mappings, mapper: Some(mapper) } = &mut *space else { return Err(Uncovered::Gone) };
@@ -154,6 +151,23 @@ impl PinnedMemory {
                 Uncovered::Refused { start: gap.start as u64, len: gap.len() as u64, reason: error.to_string() }
             }
         })
+    }
+
+    /// Whether the device is gone.
+    pub(super) fn has_ended(&self) -> bool {
+        self.space().mapper.is_none()
+    }
+
+    /// Checks that the device's addresses go there; gives the whole pages around the range.
+    pub(super) fn check_reach(&self, start: usize, len: usize, access: FaultKind) -> Result<Range<usize>, Uncovered> {
+        let wraps = || Uncovered::Fault(Fault { address: start as u64, kind: access });
+        let pages = self.pages(start, len).ok_or_else(wraps)?;
+        match self.reach.first_outside(pages.start as u64, pages.len() as u64) {
+            None => Ok(pages),
+            Some(address) => {
+                Err(Uncovered::Reach { address: address.max(start as u64), reach: self.reach.to_string() })
+            }
+        }
     }
 
     /// The whole pages around a range.

@@ -22,9 +22,11 @@ mod discovery;
 mod mapper;
 mod mappings;
 mod memory;
+mod on_demand;
 mod open_device;
 mod pinning;
 mod refusal;
+mod road;
 mod transport;
 mod watch;
 
@@ -32,3 +34,4 @@ pub use bus::VfioBus;
 pub use mapper::{Mapper, Reach};
 pub use memory::Counts;
 pub use pinning::Pinning;
+pub use road::Road;

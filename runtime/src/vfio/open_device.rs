@@ -6,9 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use std::time::Duration;
 
 use uaccel_drivers::function::{Control, Function};
-use uaccel_queue::{Quiet, Region, RegionKind, TransportError};
+use uaccel_queue::{AddressMode, DeviceMemory, Quiet, Region, RegionKind, TransportError};
 
-use super::memory::PinnedMemory;
+use super::memory::{JobMemory, PinnedMemory};
+use super::on_demand::OnDemand;
+use super::pinning::{Pinning, Policy};
+use super::road::Road;
 use super::watch;
 use crate::sys::device_map::DeviceMap;
 use crate::sys::fork_mark::ForkMark;
@@ -37,8 +40,25 @@ pub(super) struct OpenDevice {
     /// Whether the device went back, or was found to be gone. That is for good.
     lost: AtomicBool,
     pub(super) memory: Arc<PinnedMemory>,
+    /// The address space its queues work in; the device's own if it is none.
+    pasid: Option<u32>,
+    /// What is pinned on request, if that is how it is.
+    on_demand: Option<Arc<OnDemand>>,
+    pub(super) road: Road,
     /// Told to end with this.
     events: Arc<watch::Events>,
+    pub(super) fork: ForkMark,
+}
+
+/// A device as a road gives it: open, with memory that can be mapped for it, and not in use yet.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) device: VfioDevice,
+    pub(super) memory: Arc<PinnedMemory>,
+    pub(super) pasid: Option<u32>,
+    pub(super) on_demand: Option<Arc<OnDemand>>,
+    /// Which it was.
+    pub(super) road: Road,
     pub(super) fork: ForkMark,
 }
 
@@ -56,15 +76,9 @@ fn system(call: &'static str) -> impl Fn(std::io::Error) -> TransportError {
 }
 
 impl OpenDevice {
-    /// Takes over an open device whose memory can be mapped by `memory`: brings it into its state after power-on, connects its interrupts, and lets it
-    /// access memory.
-    pub(super) fn start(
-        name: &str,
-        device: VfioDevice,
-        function: &dyn Function,
-        memory: PinnedMemory,
-        fork: ForkMark,
-    ) -> Result<Arc<Self>, TransportError> {
+    /// Takes over an open device: brings it into its state after power-on, connects its interrupts, and lets it access memory.
+    pub(super) fn start(name: &str, function: &dyn Function, taken: Taken) -> Result<Arc<Self>, TransportError> {
+        let Taken { device, memory, pasid, on_demand, road, fork } = taken;
         let refused = |reason: String| TransportError::Refused(format!("{name}: {reason}"));
         let reset = device.reset().map_err(system("VFIO_DEVICE_RESET"))?;
         let registers = Arc::new(map(&device, function.region(), &fork, &refused)?);
@@ -83,7 +97,7 @@ impl OpenDevice {
         }
         let events = Arc::new(watch::Events::connect(&device).map_err(system("VFIO_DEVICE_SET_IRQS"))?);
         let queues = control.queues();
-        tracing::info!(device = name, queues, reset, reach = %memory.reach(), "device taken");
+        tracing::info!(device = name, queues, reset, %road, reach = %memory.reach(), "device taken");
         let open = Arc::new(Self {
             name: name.to_owned(),
             device,
@@ -93,7 +107,10 @@ impl OpenDevice {
             queues: Mutex::new(vec![Place::Free; queues]),
             failed: (0..queues).map(|_| AtomicBool::new(false)).collect(),
             lost: AtomicBool::new(false),
-            memory: Arc::new(memory),
+            memory,
+            pasid,
+            on_demand,
+            road,
             events: events.clone(),
             fork,
         });
@@ -117,7 +134,7 @@ impl OpenDevice {
         }
     }
 
-    /// Lets a queue work in the device's own address space.
+    /// Lets a queue work.
     pub(super) fn assign(&self, number: usize) -> Result<(), TransportError> {
         let control = self.control();
         if self.is_lost() {
@@ -125,13 +142,24 @@ impl OpenDevice {
         }
         // Relaxed: whoever finds out late that it failed, or works again, looks again.
         self.failed[number].store(false, Ordering::Relaxed);
-        control.assign(number, None).map_err(|error| TransportError::Refused(format!("{}: {error}", self.name)))
+        control.assign(number, self.pasid).map_err(|error| TransportError::Refused(format!("{}: {error}", self.name)))
     }
 
     /// Takes a queue away. A device that is gone touches nothing.
     pub(super) fn revoke(&self, number: usize, within: Duration) -> Quiet {
         let control = self.control();
         if self.is_lost() { Quiet::Proven } else { control.revoke(number, within) }
+    }
+
+    /// The memory of jobs, as a queue with this policy sees it, and what that makes of addresses. Only where memory is pinned for the time of
+    /// a job, it can be pinned on request.
+    pub(super) fn job_memory(&self, policy: Policy) -> (Arc<dyn DeviceMemory>, AddressMode) {
+        match &self.on_demand {
+            Some(on_demand) if policy == Policy::Safe(Pinning::PerJob) => {
+                (on_demand.clone(), AddressMode::OnDemandPinned)
+            }
+            _ => (Arc::new(JobMemory { memory: self.memory.clone(), policy }), AddressMode::IdentityPinned),
+        }
     }
 
     /// The registers of one queue.

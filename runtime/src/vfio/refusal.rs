@@ -41,6 +41,31 @@ pub(super) fn of_device(device: &str, source: io::Error) -> TransportError {
     }
 }
 
+/// What the kernel means by not binding a device to an iommufd.
+pub(super) fn of_binding(device: &str, source: io::Error) -> TransportError {
+    match errno(&source) {
+        // By its group; or by its own node, which has one user at a time.
+        Some(Errno::EBUSY | Errno::EINVAL) => TransportError::Busy(device.to_owned()),
+        Some(Errno::ENODEV | Errno::ENXIO | Errno::ENOENT) => TransportError::Gone,
+        Some(Errno::EPERM) => {
+            let why = "the IOMMU does not keep its interrupts apart; enable interrupt remapping in the firmware and the kernel";
+            TransportError::Refused(format!("{device} cannot be opened: {why}"))
+        }
+        _ => TransportError::System { call: "VFIO_DEVICE_BIND_IOMMUFD", source },
+    }
+}
+
+/// What the kernel means by not giving a device an address space by PASID.
+pub(super) fn of_pasid(device: &str, call: &'static str, source: io::Error) -> TransportError {
+    match errno(&source) {
+        Some(Errno::EOPNOTSUPP | Errno::ENOTTY | Errno::E2BIG | Errno::EINVAL | Errno::ENODEV) => {
+            let why = format!("the kernel, its IOMMU or the device has no PASIDs or page requests ({call}: {source})");
+            TransportError::Refused(format!("{device} cannot be opened: {why}"))
+        }
+        _ => TransportError::System { call, source },
+    }
+}
+
 fn errno(error: &io::Error) -> Option<Errno> {
     error.raw_os_error().map(Errno::from_raw)
 }

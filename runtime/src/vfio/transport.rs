@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use uaccel_queue::{AddressMode, DeviceMemory, Quiet, Region, RegionKind, RingMemory, Transport, TransportError, Wake};
 
 use super::arena::ArenaPages;
-use super::memory::JobMemory;
 use super::open_device::{OpenDevice, STEP};
 use super::pinning::Policy;
 use crate::sys::{signal, store_barrier};
@@ -21,7 +20,8 @@ pub(super) struct VfioTransport {
     device: Arc<OpenDevice>,
     number: usize,
     regions: [Region; 1],
-    memory: Arc<JobMemory>,
+    memory: Arc<dyn DeviceMemory>,
+    mode: AddressMode,
     /// All the ring memory the device may know, whoever else has let go of it.
     rings: Mutex<Vec<RingMemory>>,
     /// Whether the queue was taken away. It is not used until it is given again.
@@ -32,12 +32,14 @@ impl VfioTransport {
     /// Takes one of the device's queues, and lets it work.
     pub(super) fn start(device: &Arc<OpenDevice>, policy: Policy) -> Result<Self, TransportError> {
         let number = device.take()?;
+        let (memory, mode) = device.job_memory(policy);
         // From here on dropping gives the queue back.
         let transport = Self {
             device: device.clone(),
             number,
             regions: [device.user_region(number).inspect_err(|_| device.give_back(number, Quiet::Proven))?],
-            memory: Arc::new(JobMemory { memory: device.memory.clone(), policy }),
+            memory,
+            mode,
             rings: Mutex::default(),
             stopped: Mutex::new(false),
         };
@@ -144,7 +146,7 @@ impl Transport for VfioTransport {
     }
 
     fn address_mode(&self) -> AddressMode {
-        AddressMode::IdentityPinned
+        self.mode
     }
 
     fn memory(&self) -> Option<Arc<dyn DeviceMemory>> {

@@ -1,8 +1,8 @@
 //! The device on the bench.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use uaccel_runtime::vfio::{Counts, VfioBus};
+use uaccel_runtime::vfio::{Counts, Road, VfioBus};
 use uaccel_runtime::{Builder, Fallback, Runtime};
 
 pub(crate) use crate::guest::jobs::{PATIENCE, copy, crc32c, eventually, fill, noise, run};
@@ -14,6 +14,23 @@ pub(crate) fn device() -> &'static str {
     &NAME
 }
 
+/// The road that these tests take, named by the variable `UACCEL_TEST_ROAD`; the first that there is, without.
+pub(crate) fn road() -> Road {
+    match std::env::var("UACCEL_TEST_ROAD").as_deref() {
+        Ok("group") => Road::Group,
+        Ok("cdev") => Road::Cdev,
+        Ok("pasid") => Road::Pasid,
+        Ok("on-demand") => Road::OnDemand,
+        Ok(other) => panic!("there is no road '{other}'"),
+        Err(_) => Road::Best,
+    }
+}
+
+/// The bus, by that road.
+pub(crate) fn bus() -> VfioBus {
+    VfioBus::new().by(road())
+}
+
 /// A runtime on the device that never falls back.
 pub(crate) fn runtime() -> Runtime {
     builder().build().expect("the device opens")
@@ -21,7 +38,7 @@ pub(crate) fn runtime() -> Runtime {
 
 /// The same, to be changed.
 pub(crate) fn builder() -> Builder {
-    Runtime::builder().device(device()).fallback(Fallback::Never).deadline(PATIENCE)
+    Runtime::builder().bus(Arc::new(bus())).device(device()).fallback(Fallback::Never).deadline(PATIENCE)
 }
 
 /// What was done to make memory reachable.

@@ -7,9 +7,8 @@ use uaccel_conformance::Backend;
 use uaccel_drivers::warp::WarpDriver;
 use uaccel_queue::{Bus, Driver};
 use uaccel_runtime::Covering;
-use uaccel_runtime::vfio::VfioBus;
 
-use crate::bench::{PATIENCE, device};
+use crate::bench::{PATIENCE, bus, device};
 
 /// The device as a back end of the suite.
 pub(crate) struct Device;
@@ -20,7 +19,7 @@ impl Backend for Device {
     }
 
     fn bus(&self) -> Arc<dyn Bus> {
-        Arc::new(VfioBus::new())
+        Arc::new(bus())
     }
 
     fn device(&self) -> String {
@@ -32,4 +31,4 @@ impl Backend for Device {
     }
 }
 
-uaccel_conformance::conformance!(group, Device);
+uaccel_conformance::conformance!(vfio, Device);

@@ -18,4 +18,5 @@ mod pointers;
 mod processes;
 mod queues;
 mod removal;
+mod roads;
 mod root;

@@ -1,15 +1,14 @@
 //! Several processes, and how they end.
 
 use uaccel_queue::{Bus, TransportError};
-use uaccel_runtime::vfio::VfioBus;
 use uaccel_runtime::{Error, OwnedWork, Work};
 
-use crate::bench::{device, eventually, runtime};
+use crate::bench::{bus, device, eventually, runtime};
 use crate::guest::child::Child;
 
 /// Whether the device can be had, and has not been found gone.
 fn opens() -> bool {
-    match VfioBus::new().open(device()) {
+    match bus().open(device()) {
         Ok(_) => true,
         Err(TransportError::Busy(_)) => false,
         Err(error) => panic!("{error}"),

@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use uaccel_queue::{Bus, Quiet, TransportError, Wake};
-use uaccel_runtime::vfio::VfioBus;
 use uaccel_runtime::{Error, OwnedWork, Work};
 
-use crate::bench::{builder, counts, device, noise};
+use crate::bench::{builder, bus, counts, device, noise};
 use crate::guest::held_answers::HeldAnswers;
 use crate::guest::workload::Workload;
 
 #[test]
 fn there_are_as_many_queues_as_the_device_has_and_they_come_back() {
-    let bus = VfioBus::new();
+    let bus = bus();
     for _ in 0..3 {
         let mut queues = Vec::new();
         let error = loop {
@@ -73,7 +72,7 @@ fn a_queue_stopped_under_load_is_quiet_and_the_jobs_end_once() {
 
 #[test]
 fn a_revoked_queue_has_no_registers_and_sleeps_end() {
-    let queue = VfioBus::new().open(device()).unwrap();
+    let queue = bus().open(device()).unwrap();
     let registers = queue.regions()[0].clone();
     assert_ne!(registers.read(0), 0, "an identification");
     assert_eq!(queue.stop(Duration::from_secs(1)).unwrap(), Quiet::Proven);

@@ -1,15 +1,14 @@
 //! The system wants the device back.
 
 use uaccel_queue::{Bus, TransportError};
-use uaccel_runtime::vfio::VfioBus;
 use uaccel_runtime::{Error, OwnedWork, Work};
 
-use crate::bench::{builder, device, eventually, runtime};
+use crate::bench::{builder, bus, device, eventually, runtime};
 use crate::root::handed;
 
 #[test]
 fn unbinding_in_use_ends_jobs_and_kills_nobody() {
-    let bus = VfioBus::new();
+    let bus = bus();
     let sleeper = bus.open(device()).unwrap();
     let runtime = runtime();
     let owned: Vec<_> =

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use nix::sys::resource::{Resource, setrlimit};
-use nix::unistd::{Gid, Uid, chown, getuid, setgid, setuid};
+use nix::unistd::{Gid, Uid, getuid, setgid, setuid};
 
 use crate::guest::jobs::eventually;
 
@@ -36,7 +36,12 @@ pub(crate) fn handed() -> &'static Handed {
     HANDED.get_or_init(|| {
         assert!(getuid().is_root(), "these tests begin as root");
         let id = engine();
-        let mut process = Command::new("sh").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell");
+        let mut process = Command::new("sh")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell");
         let input = process.stdin.take().expect("piped");
         let output = BufReader::new(process.stdout.take().expect("piped"));
         let handed = Handed { id, shell: Mutex::new(Shell { _process: process, input, output }) };
@@ -83,13 +88,11 @@ impl Handed {
         eventually(&format!("VFIO's driver has the engine ({said})"), || folder.join("vfio-dev").is_dir());
         let group = self.group();
         eventually("its group has a node", || group.exists());
-        if getuid().is_root() {
-            let user = (Some(Uid::from_raw(USER)), Some(Gid::from_raw(USER)));
-            chown(&group, user.0, user.1).expect("root gives nodes away");
-            self.run("chmod 666 /dev/vfio/vfio; chmod 1777 /tmp");
-        } else {
-            self.run(&format!("chown {USER}:{USER} {}", group.display()));
-        }
+        // Nodes of its own, and iommufd, are not in every kernel.
+        self.run(&format!(
+            "chown {USER}:{USER} {} /dev/vfio/devices/* /dev/iommu; chmod 666 /dev/vfio/vfio; chmod 1777 /tmp",
+            group.display()
+        ));
     }
 
     /// Takes it from VFIO's driver. Returns when whoever had it open has given it back.

@@ -2,6 +2,7 @@
 //!
 //! Each item names the header it is from. What can be computed is held against the value that compiling the header gave.
 
+pub(crate) mod iommufd;
 pub(crate) mod membarrier;
 pub(crate) mod uacce;
 pub(crate) mod vfio;

@@ -3,6 +3,7 @@
 pub(crate) mod chain;
 pub(crate) mod device;
 pub(crate) mod group;
+pub(crate) mod iommufd;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
