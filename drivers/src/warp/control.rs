@@ -82,8 +82,7 @@ impl Control for WarpControl {
     }
 
     fn assign(&self, queue: usize, pasid: Option<u32>) -> Result<(), NotAssigned> {
-        // The kernel's IOMMU drivers keep what a function's requests without a PASID see under number 0, where requests with PASID 0 find it.
-        let wanted = Assignment::to(pasid.unwrap_or(0));
+        let wanted = pasid.map_or(Ok(Assignment::OWN), Assignment::to);
         let wanted = wanted.map_err(|_| NotAssigned { queue, pasid, reads: 0 })?.encode();
         self.registers.write(control_page::assign(queue), wanted);
         match self.registers.read(control_page::assign(queue)) {

@@ -5,15 +5,25 @@
 /// | bits | field |
 /// | --- | --- |
 /// | 19:0 | PASID |
-/// | 61:20 | reserved, 0 |
+/// | 60:20 | reserved, 0 |
+/// | 61 | the function's own address space: accesses carry no PASID, and 19:0 are 0 |
 /// | 62 | read only: the engine may still touch memory for this queue |
 /// | 63 | assigned |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Assignment {
-    /// The PASID the queue is assigned to; `None` for a queue that is revoked.
-    pub pasid: Option<u32>,
+    /// The address space the queue is assigned to; `None` for a queue that is revoked.
+    pub space: Option<Space>,
     /// Whether the engine may still touch memory for the queue.
     pub busy: bool,
+}
+
+/// What a queue's memory accesses carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Space {
+    /// No PASID: the address space of the function itself. PASID 0 is another one.
+    Own,
+    /// This PASID.
+    Pasid(u32),
 }
 
 /// Why a value cannot be written to an assign register.
@@ -32,13 +42,18 @@ impl Assignment {
     pub const ASSIGNED: u64 = 1 << 63;
     /// The bit that says that the engine may still touch memory for the queue.
     pub const BUSY: u64 = 1 << 62;
+    /// The bit that says that the queue's accesses carry no PASID.
+    pub const WITHOUT_PASID: u64 = 1 << 61;
     /// The bits of the PASID (PCI Express Base Specification 6.20: a PASID has at most 20 bits).
     pub const PASID_MASK: u64 = 0xf_ffff;
 
     /// A queue that belongs to nobody.
-    pub const REVOKED: Self = Self { pasid: None, busy: false };
+    pub const REVOKED: Self = Self { space: None, busy: false };
 
-    /// The assignment to an address space.
+    /// A queue that belongs to the function's own address space.
+    pub const OWN: Self = Self { space: Some(Space::Own), busy: false };
+
+    /// The assignment to an address space by PASID.
     ///
     /// # Errors
     /// [`AssignmentError::Pasid`] if `pasid` has more than 20 bits.
@@ -46,33 +61,44 @@ impl Assignment {
         if pasid as u64 & !Self::PASID_MASK != 0 {
             return Err(AssignmentError::Pasid(pasid));
         }
-        Ok(Self { pasid: Some(pasid), busy: false })
+        Ok(Self { space: Some(Space::Pasid(pasid)), busy: false })
     }
 
     /// The register's value. Of a PASID only the low 20 bits are taken.
     #[must_use]
     pub const fn encode(self) -> u64 {
-        let pasid = match self.pasid {
-            Some(pasid) => Self::ASSIGNED | pasid as u64 & Self::PASID_MASK,
+        let space = match self.space {
+            Some(Space::Own) => Self::ASSIGNED | Self::WITHOUT_PASID,
+            Some(Space::Pasid(pasid)) => Self::ASSIGNED | pasid as u64 & Self::PASID_MASK,
             None => 0,
         };
-        pasid | if self.busy { Self::BUSY } else { 0 }
+        space | if self.busy { Self::BUSY } else { 0 }
     }
 
     /// Reads the register.
     #[must_use]
     #[allow(clippy::cast_possible_truncation, reason = "masked to 20 bits")]
     pub const fn decode(value: u64) -> Self {
-        let pasid = if value & Self::ASSIGNED != 0 { Some((value & Self::PASID_MASK) as u32) } else { None };
-        Self { pasid, busy: value & Self::BUSY != 0 }
+        let space = if value & Self::ASSIGNED == 0 {
+            None
+        } else if value & Self::WITHOUT_PASID != 0 {
+            Some(Space::Own)
+        } else {
+            Some(Space::Pasid((value & Self::PASID_MASK) as u32))
+        };
+        Self { space, busy: value & Self::BUSY != 0 }
     }
 
     /// Reads a value that a host wrote to the register.
     ///
     /// # Errors
-    /// [`AssignmentError::Reserved`] if bits are set that a host must leave 0, a PASID without bit 63 included.
+    /// [`AssignmentError::Reserved`] if bits are set that a host must leave 0: a PASID without bit 63, or with bit 61, included.
     pub const fn from_write(value: u64) -> Result<Self, AssignmentError> {
-        let allowed = if value & Self::ASSIGNED != 0 { Self::ASSIGNED | Self::PASID_MASK } else { 0 };
+        let allowed = match (value & Self::ASSIGNED != 0, value & Self::WITHOUT_PASID != 0) {
+            (false, _) => 0,
+            (true, false) => Self::ASSIGNED | Self::PASID_MASK,
+            (true, true) => Self::ASSIGNED | Self::WITHOUT_PASID,
+        };
         if value & !allowed != 0 {
             return Err(AssignmentError::Reserved(value));
         }

@@ -221,6 +221,7 @@ pub fn c_header() -> String {
     }
     header.number("WARP_ASSIGNED", Assignment::ASSIGNED);
     header.number("WARP_ASSIGN_BUSY", Assignment::BUSY);
+    header.number("WARP_ASSIGN_NO_PASID", Assignment::WITHOUT_PASID);
     header.number("WARP_ASSIGN_PASID", Assignment::PASID_MASK);
 
     header.section("8.5 PCI function");

@@ -16,7 +16,7 @@ pub mod pci;
 mod registers;
 mod session_entry;
 
-pub use assignment::{Assignment, AssignmentError};
+pub use assignment::{Assignment, AssignmentError, Space};
 pub use command::{Command, INTERFACE};
 pub use completion::{Answer, Completion};
 pub use control::{CONTROL_VERSION, control_ident, control_page};

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use uaccel_warp_abi::{
     Answer, Assignment, AssignmentError, CONTROL_VERSION, Command, Completion, Descriptor, DescriptorError,
-    DescriptorFlags, Features, Geometry, GeometryError, Limits, Mode, SessionEntry, SessionEntryError, State, VERSION,
-    control_ident, control_page, ident, pci, user_page,
+    DescriptorFlags, Features, Geometry, GeometryError, Limits, Mode, SessionEntry, SessionEntryError, Space, State,
+    VERSION, control_ident, control_page, ident, pci, user_page,
 };
 
 fn bytes(words: &[u64]) -> Vec<u8> {
@@ -166,15 +166,17 @@ fn the_pci_function() {
 fn assignments() {
     let value = |assignment: Assignment| assignment.encode().to_le_bytes();
     assert_eq!(value(Assignment::to(0x1_2345).expect("20 bits")), [0x45, 0x23, 0x01, 0, 0, 0, 0, 0x80]);
-    assert_eq!(value(Assignment { pasid: Some(7), busy: true }), [7, 0, 0, 0, 0, 0, 0, 0xc0]);
-    assert_eq!(value(Assignment { pasid: None, busy: true }), [0, 0, 0, 0, 0, 0, 0, 0x40]);
+    assert_eq!(value(Assignment { space: Some(Space::Pasid(7)), busy: true }), [7, 0, 0, 0, 0, 0, 0, 0xc0]);
+    assert_eq!(value(Assignment { space: None, busy: true }), [0, 0, 0, 0, 0, 0, 0, 0x40]);
+    assert_eq!(value(Assignment::OWN), [0, 0, 0, 0, 0, 0, 0, 0xa0]);
     assert_eq!(value(Assignment::REVOKED), [0; 8]);
     assert_eq!(Assignment::to(1 << 20), Err(AssignmentError::Pasid(1 << 20)));
-    for assignment in [Assignment::REVOKED, Assignment { pasid: Some(0), busy: false }] {
+    let zero = Assignment::to(0).expect("20 bits");
+    for assignment in [Assignment::REVOKED, Assignment::OWN, zero] {
         assert_eq!(Assignment::decode(assignment.encode()), assignment);
         assert_eq!(Assignment::from_write(assignment.encode()), Ok(assignment), "PASID 0 is not the same as none");
     }
-    for wrong in [1 << 62, 1 << 63 | 1 << 20, 1 << 63 | 1 << 61, 5] {
+    for wrong in [1 << 62, 1 << 63 | 1 << 20, 1 << 63 | 1 << 61 | 5, 1 << 61, 5] {
         assert_eq!(Assignment::from_write(wrong), Err(AssignmentError::Reserved(wrong)));
     }
 }

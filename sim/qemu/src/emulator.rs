@@ -8,6 +8,9 @@ pub const PAGE: u64 = 4096;
 /// Bytes of a large page.
 pub(crate) const LARGE: u64 = 2 << 20;
 
+/// What stands in a PASID's place for the function's own address space, whose accesses carry none: `PCI_NO_PASID` of QEMU's `hw/pci/pci.h`.
+pub const NO_PASID: u32 = u32::MAX;
+
 /// A place in the machine's memory, after translation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -76,6 +79,8 @@ pub enum Refusal {
 }
 
 /// What the engine asks of the machine emulator it is part of. All functions but [`schedule`](Self::schedule) are called under the emulator's big lock.
+///
+/// Where a PASID is asked for, [`NO_PASID`] stands for the function's own address space.
 ///
 /// The emulator in turn tells the engine what happens to its translations and page requests; it may do so from within [`translate`](Self::translate) and
 /// [`request_page`](Self::request_page).

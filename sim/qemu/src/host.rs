@@ -9,15 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use uaccel_sim::{AddressSpace, Control, DeviceModel, Doorbell, UserPage};
 use uaccel_warp_abi::{
-    Assignment, CONTROL_VERSION, FailReason, Features, State, control_ident, control_page, pci, user_page,
+    Assignment, CONTROL_VERSION, FailReason, Features, Space, State, control_ident, control_page, pci, user_page,
 };
 
 use self::bottom_half::Kept;
 use crate::counters::Counters;
-use crate::emulator::Emulator;
+use crate::emulator::{Emulator, NO_PASID};
 use crate::port::Port;
 use crate::queue::Queue;
-use crate::trace::Trace;
+use crate::trace::{Named, Trace};
 use crate::translations::Translations;
 use crate::workers::Workers;
 
@@ -90,7 +90,7 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
         let Some(queue) = self.try_queue(index) else { return 0 };
         match control_page::ASSIGN + register {
             // Never busy: who can read this holds the lock under which memory is touched.
-            control_page::ASSIGN => Assignment { pasid: queue.space.map(|space| space.0), busy: false }.encode(),
+            control_page::ASSIGN => Assignment { space: queue.space.map(space), busy: false }.encode(),
             control_page::QUEUE_STATE => queue.state.encode(),
             _ => 0,
         }
@@ -130,7 +130,7 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
         match control_page::queue_of(offset) {
             Some((index, register)) if control_page::ASSIGN + register == control_page::ASSIGN => {
                 if let Ok(assignment) = Assignment::from_write(value) {
-                    self.assign(index, assignment.pasid);
+                    self.assign(index, assignment.space.map(number));
                 }
             }
             _ => {}
@@ -148,17 +148,17 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
             match self.translations.acquire(pasid) {
                 Ok(()) => {
                     queue.reopen(&self.model, Some(AddressSpace(pasid)));
-                    self.trace().queue(index, format_args!("assigned to pasid {pasid}"));
+                    self.trace().queue(index, format_args!("assigned to {}", Named(pasid)));
                 }
                 Err(refusal) => {
                     queue.state = State::Failed(FailReason::Device as u32);
-                    self.trace().queue(index, format_args!("cannot have pasid {pasid}: {refusal}"));
+                    self.trace().queue(index, format_args!("cannot have {}: {refusal}", Named(pasid)));
                 }
             }
         }
         if let Some(space) = before {
             self.translations.release(space.0);
-            self.trace().queue(index, format_args!("revoked from pasid {}", space.0));
+            self.trace().queue(index, format_args!("revoked from {}", Named(space.0)));
         }
     }
 
@@ -287,4 +287,20 @@ const fn is_writable(offset: usize) -> bool {
         offset,
         user_page::RING_BASE | user_page::GEOMETRY | user_page::ENABLE | user_page::SUBMIT | user_page::ARM
     )
+}
+
+/// What an address space is called on the bus.
+const fn number(space: Space) -> u32 {
+    match space {
+        Space::Own => NO_PASID,
+        Space::Pasid(pasid) => pasid,
+    }
+}
+
+/// The address space of that name.
+const fn space(AddressSpace(number): AddressSpace) -> Space {
+    match number {
+        NO_PASID => Space::Own,
+        pasid => Space::Pasid(pasid),
+    }
 }

@@ -44,7 +44,7 @@ mod translations;
 mod workers;
 
 pub use counters::{Counter, Counters};
-pub use emulator::{Emulator, PAGE, Place, Refusal, Translation};
+pub use emulator::{Emulator, NO_PASID, PAGE, Place, Refusal, Translation};
 pub use host::Host;
 pub use options::{Options, OptionsError};
 pub use plugin::{qemu_plugin_install, qemu_plugin_version};

@@ -3,11 +3,23 @@
 use core::fmt;
 use std::io::{self, Write};
 
-use crate::emulator::{Refusal, Translation};
+use crate::emulator::{NO_PASID, Refusal, Translation};
 
 /// What goes over the bus between the engine and the IOMMU, one line on standard error for each message, if it is switched on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Trace(bool);
+
+/// How an address space is written in a line.
+pub(crate) struct Named(pub(crate) u32);
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            NO_PASID => f.write_str("no pasid"),
+            pasid => write!(f, "pasid {pasid}"),
+        }
+    }
+}
 
 /// How an access is written in a line.
 const fn access(write: bool) -> &'static str {
@@ -25,10 +37,10 @@ impl Trace {
     pub fn translation(self, pasid: u32, page: u64, write: bool, answer: &Result<Translation, Refusal>) {
         match answer {
             Ok(translation) => {
-                self.line(format_args!("ats        pasid {pasid} page {page:#x} {} -> {translation}", access(write)))
+                self.line(format_args!("ats        {} page {page:#x} {} -> {translation}", Named(pasid), access(write)))
             }
             Err(refusal) => {
-                self.line(format_args!("ats        pasid {pasid} page {page:#x} {} -> {refusal}", access(write)))
+                self.line(format_args!("ats        {} page {page:#x} {} -> {refusal}", Named(pasid), access(write)))
             }
         }
     }
@@ -37,10 +49,11 @@ impl Trace {
     pub fn page_request(self, pasid: u32, page: u64, write: bool, group: u16, sent: &Result<(), Refusal>) {
         match sent {
             Ok(()) => {
-                self.line(format_args!("pri        pasid {pasid} page {page:#x} {} group {group}", access(write)))
+                self.line(format_args!("pri        {} page {page:#x} {} group {group}", Named(pasid), access(write)))
             }
             Err(refusal) => self.line(format_args!(
-                "pri        pasid {pasid} page {page:#x} {} group {group} not sent: {refusal}",
+                "pri        {} page {page:#x} {} group {group} not sent: {refusal}",
+                Named(pasid),
                 access(write)
             )),
         }
@@ -50,14 +63,14 @@ impl Trace {
     pub fn page_response(self, pasid: u32, group: u16, granted: bool, known: bool) {
         let answer = if granted { "success" } else { "refused" };
         let note = if known { "" } else { ", nobody waits for it" };
-        self.line(format_args!("response   pasid {pasid} group {group} {answer}{note}"));
+        self.line(format_args!("response   {} group {group} {answer}{note}", Named(pasid)));
     }
 
     /// An invalidation of `len` bytes; 0 stands for the whole address space.
     pub fn invalidation(self, pasid: u32, address: u64, len: u64) {
         match len {
-            0 => self.line(format_args!("invalidate pasid {pasid} all")),
-            len => self.line(format_args!("invalidate pasid {pasid} address {address:#x} size {len:#x}")),
+            0 => self.line(format_args!("invalidate {} all", Named(pasid))),
+            len => self.line(format_args!("invalidate {} address {address:#x} size {len:#x}", Named(pasid))),
         }
     }
 

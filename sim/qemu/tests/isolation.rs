@@ -4,6 +4,7 @@ mod support;
 
 use support::user::{copy, fill, is_ok};
 use support::{Rights, User, assign, page, plug, revoke};
+use uaccel_qemu::NO_PASID;
 use uaccel_queue::{Algorithm, Status};
 use uaccel_warp_abi::{
     Answer, Assignment, Descriptor, Features, Geometry, SessionEntry, State, control_ident, control_page, pci,
@@ -29,6 +30,28 @@ fn the_same_address_in_two_address_spaces_is_two_places() {
     }
     assert_eq!(machine.peek(1, page(101), 64), [b'a'; 64]);
     assert_eq!(machine.peek(2, page(101), 64), [b'b'; 64]);
+}
+
+#[test]
+fn the_functions_own_address_space_is_not_that_of_pasid_0() {
+    let (machine, host) = plug();
+    let mut users = [NO_PASID, 0].map(|pasid| User::open(&machine, &host, usize::from(pasid == 0), pasid, page(0)));
+    assert_eq!([0, 1].map(|queue| host.read(control_page::assign(queue))), [0xa << 60, 8 << 60]);
+    for (user, byte) in users.iter_mut().zip([b'a', b'b']) {
+        machine.map(user.pasid, page(100), 2, Rights::Write);
+        machine.poke(user.pasid, page(100), &[byte; 64]);
+        user.submit(&copy(1, page(100), page(101), 64));
+        assert!(is_ok(&user.wait(), 1));
+        assert_eq!(machine.peek(user.pasid, page(101), 64), [byte; 64]);
+    }
+    // An invalidation without a PASID is of the one, not of the other.
+    let before = host.counters().translations.get();
+    host.invalidated(NO_PASID, page(100), 4095);
+    for user in &mut users {
+        user.submit(&copy(2, page(100), page(101), 64));
+        assert!(is_ok(&user.wait(), 2));
+    }
+    assert_eq!(host.counters().translations.get(), before + 1);
 }
 
 #[test]
@@ -155,7 +178,7 @@ fn an_assigned_queue_is_as_after_opening() {
     let mut user = User::open(&machine, &host, 0, 1, page(0));
     assert_eq!(user.open_session(0, &digest()), Status::Ok as u8);
     assign(&host, 0, 2);
-    assert_eq!(Assignment::decode(host.read(control_page::assign(0))), Assignment { pasid: Some(2), busy: false });
+    assert_eq!(Assignment::decode(host.read(control_page::assign(0))), Assignment::to(2).expect("20 bits"));
     assert_eq!(State::decode(host.read(control_page::queue_state(0))), State::Off);
     assert_eq!(machine.watched(), [2]);
     let mut next = User::open(&machine, &host, 0, 2, page(0));

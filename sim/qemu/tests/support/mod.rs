@@ -10,7 +10,7 @@ pub use user::User;
 
 use std::sync::Arc;
 
-use uaccel_qemu::{Host, PAGE, Trace};
+use uaccel_qemu::{Host, NO_PASID, PAGE, Trace};
 use uaccel_sim::{Warp, WarpConfig};
 use uaccel_warp_abi::{Assignment, control_page};
 
@@ -26,9 +26,10 @@ pub fn plug() -> (Arc<Machine>, Arc<WarpHost>) {
     (machine, host)
 }
 
-/// Assigns a queue as the kernel does.
+/// Assigns a queue as the kernel does, or with [`NO_PASID`] as whoever has no PASIDs.
 pub fn assign(host: &WarpHost, queue: usize, pasid: u32) {
-    host.write(control_page::assign(queue), Assignment::to(pasid).expect("20 bits").encode());
+    let assignment = if pasid == NO_PASID { Assignment::OWN } else { Assignment::to(pasid).expect("20 bits") };
+    host.write(control_page::assign(queue), assignment.encode());
 }
 
 /// Revokes a queue as the kernel does.
