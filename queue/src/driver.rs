@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Capabilities, Cells, Completer, OpenError, SharedMemory, Submitter, Transport, TransportError};
+use crate::{
+    AddressMode, Capabilities, Cells, Completer, OpenError, SharedMemory, Submitter, Transport, TransportError,
+};
 
 /// What a bus knows of a device before anybody opens it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct DeviceInfo {
     pub unusable: Option<Unusable>,
     /// The memory node it is near, where known.
     pub numa_node: Option<u32>,
+    /// How addresses in its jobs would reach memory, where the bus knows that and the driver cannot.
+    pub address_mode: Option<AddressMode>,
     /// The algorithms it has by the kernel's account, each under the kernel's name; none where the bus has no such account.
     pub algorithms: Vec<String>,
 }
@@ -37,7 +41,15 @@ impl DeviceInfo {
     #[must_use]
     pub fn new(name: impl Into<String>, interface: impl Into<String>) -> Self {
         let (name, interface) = (name.into(), interface.into());
-        Self { name, interface, simulated: false, unusable: None, numa_node: None, algorithms: Vec::new() }
+        Self {
+            name,
+            interface,
+            simulated: false,
+            unusable: None,
+            numa_node: None,
+            address_mode: None,
+            algorithms: Vec::new(),
+        }
     }
 }
 

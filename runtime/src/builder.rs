@@ -195,7 +195,10 @@ impl Builder {
         let machine = self.root.as_ref().map_or_else(UacceBus::new, UacceBus::at);
         let mut buses: Vec<Arc<dyn Bus>> = self.buses.clone();
         buses.push(Arc::new(machine));
-        buses.push(Arc::new(self.root.as_ref().map_or_else(VfioBus::new, VfioBus::at)));
+        // Unless the program has brought one along, with its own rules.
+        if !buses.iter().any(|bus| bus.name() == VfioBus::NAME) {
+            buses.push(Arc::new(self.root.as_ref().map_or_else(VfioBus::new, VfioBus::at)));
+        }
         buses.extend(self.daemon(named.as_deref()));
         choice::choose(&buses, &self.drivers, named.as_deref())
     }

@@ -135,7 +135,11 @@ pub(crate) fn choose(
             |info: &DeviceInfo| named.is_some_and(|name| name == info.name || (!is_device && name == bus.name()));
         for info in infos {
             let driver = drivers.iter().find(|driver| driver.drives(&info));
-            let advertised = driver.map(|driver| driver.advertised(&info));
+            let advertised = driver.map(|driver| {
+                let mut offers = driver.advertised(&info);
+                offers.address_mode = info.address_mode.unwrap_or(offers.address_mode);
+                offers
+            });
             let verdict = match (&info.unusable, driver) {
                 (Some(unusable), _) => {
                     Verdict::Unusable { reason: unusable.reason.clone(), cure: unusable.cure.clone() }

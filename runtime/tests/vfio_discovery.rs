@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use uaccel_drivers::function::{Control, Function, NotThis};
-use uaccel_queue::{Bus, DeviceInfo, Region, TransportError};
-use uaccel_runtime::vfio::{Road, VfioBus};
+use uaccel_queue::{AddressMode, Bus, DeviceInfo, Region, TransportError};
+use uaccel_runtime::Runtime;
+use uaccel_runtime::vfio::{Pinning, Road, VfioBus};
 
 /// The name that the kernel gives an engine (section 8.5 of its specification).
 const WARP: &str = "pci:v00001234d00005741sv00001AF4sd00001100bc12sc00i00";
@@ -139,6 +140,26 @@ fn a_node_of_its_own_is_enough() {
     fs::write(machine.0.join("dev/vfio/devices/vfio0"), "").unwrap();
     fs::write(machine.0.join("dev/iommu"), "").unwrap();
     assert_eq!(info(&VfioBus::at(&machine.0), "vfio-0000:00:01.0").unwrap().unusable, None);
+}
+
+#[test]
+fn nobody_is_told_that_page_tables_are_shared() {
+    let machine = Machine::new("mode");
+    let folder = machine.device("pci", "0000:00:01.0", 3);
+    fs::write(folder.join("modalias"), WARP).unwrap();
+    machine.driver(&folder, "vfio-pci");
+    machine.node(3);
+    let advertised = |bus: VfioBus| {
+        let report = Runtime::builder().bus(Arc::new(bus)).root(&machine.0).report();
+        let mut entries = report.entries().iter().filter(|entry| entry.info.name == "vfio-0000:00:01.0");
+        let entry = entries.next().unwrap();
+        assert!(entries.next().is_none(), "the program's bus stands for the runtime's own");
+        entry.advertised.as_ref().unwrap().address_mode
+    };
+    assert_eq!(advertised(VfioBus::at(&machine.0)), AddressMode::IdentityPinned);
+    assert_eq!(advertised(VfioBus::at(&machine.0).by(Road::OnDemand)), AddressMode::OnDemandPinned);
+    let registered = VfioBus::at(&machine.0).by(Road::OnDemand).pinning(Pinning::RegisteredOnly);
+    assert_eq!(advertised(registered), AddressMode::IdentityPinned);
 }
 
 #[test]

@@ -37,6 +37,9 @@ pub struct VfioBus {
 static OPEN: Mutex<BTreeMap<(PathBuf, String), Weak<OpenDevice>>> = Mutex::new(BTreeMap::new());
 
 impl VfioBus {
+    /// What it is called.
+    pub(crate) const NAME: &str = "vfio";
+
     /// The bus of this machine, or of what [`ROOT_VARIABLE`] names.
     #[must_use]
     pub fn new() -> Self {
@@ -194,11 +197,12 @@ impl Default for VfioBus {
 
 impl Bus for VfioBus {
     fn name(&self) -> &str {
-        "vfio"
+        Self::NAME
     }
 
     fn devices(&self) -> Vec<DeviceInfo> {
-        self.tree.entries(&self.functions).iter().map(Entry::info).collect()
+        let mode = self.policy.address_mode(self.road == Road::OnDemand);
+        self.tree.entries(&self.functions).iter().map(|entry| entry.info(mode)).collect()
     }
 
     fn open(&self, device: &str) -> Result<Arc<dyn Transport>, TransportError> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 use uaccel_drivers::function::Function;
-use uaccel_queue::{DeviceInfo, Unusable};
+use uaccel_queue::{AddressMode, DeviceInfo, Unusable};
 
 /// What names of devices begin with; what follows is the name on its bus.
 const PREFIX: &str = "vfio-";
@@ -65,12 +65,13 @@ impl Entry {
         format!("{PREFIX}{}", self.id)
     }
 
-    /// What is known of the device without opening it.
-    pub(super) fn info(&self) -> DeviceInfo {
+    /// What is known of the device without opening it, as a bus that makes this of addresses.
+    pub(super) fn info(&self, mode: AddressMode) -> DeviceInfo {
         let mut info = DeviceInfo::new(self.name(), self.function.interface());
         let node = fs::read_to_string(self.folder.join("numa_node")).ok();
         // -1 says that it is not known.
         info.numa_node = node.and_then(|node| node.trim_end().parse().ok());
+        info.address_mode = Some(mode);
         info.unusable = self.judge();
         info
     }

@@ -10,7 +10,7 @@ use uaccel_queue::{AddressMode, DeviceMemory, Quiet, Region, RegionKind, Transpo
 
 use super::memory::{JobMemory, PinnedMemory};
 use super::on_demand::OnDemand;
-use super::pinning::{Pinning, Policy};
+use super::pinning::Policy;
 use super::road::Road;
 use super::watch;
 use crate::sys::device_map::DeviceMap;
@@ -151,14 +151,12 @@ impl OpenDevice {
         if self.is_lost() { Quiet::Proven } else { control.revoke(number, within) }
     }
 
-    /// The memory of jobs, as a queue with this policy sees it, and what that makes of addresses. Only where memory is pinned for the time of
-    /// a job, it can be pinned on request.
+    /// The memory of jobs, as a queue with this policy sees it, and what that makes of addresses.
     pub(super) fn job_memory(&self, policy: Policy) -> (Arc<dyn DeviceMemory>, AddressMode) {
+        let mode = policy.address_mode(self.on_demand.is_some());
         match &self.on_demand {
-            Some(on_demand) if policy == Policy::Safe(Pinning::PerJob) => {
-                (on_demand.clone(), AddressMode::OnDemandPinned)
-            }
-            _ => (Arc::new(JobMemory { memory: self.memory.clone(), policy }), AddressMode::IdentityPinned),
+            Some(on_demand) if mode == AddressMode::OnDemandPinned => (on_demand.clone(), mode),
+            _ => (Arc::new(JobMemory { memory: self.memory.clone(), policy }), mode),
         }
     }
 

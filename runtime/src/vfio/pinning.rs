@@ -1,5 +1,7 @@
 //! When memory is pinned, and for how long.
 
+use uaccel_queue::AddressMode;
+
 /// When the memory that jobs name is pinned, and for how long. Memory that was registered, and the runtime's own, is pinned as long as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -18,4 +20,16 @@ pub(super) enum Policy {
     Safe(Pinning),
     /// They stay pinned for the next job that names them: see [`VfioBus::keeping_pins`](super::VfioBus::keeping_pins).
     Keep,
+}
+
+impl Policy {
+    /// What it makes of addresses, for a device whose page requests are answered or are not. Only where memory is pinned for the time of a job, it can be
+    /// pinned on request.
+    pub(super) fn address_mode(self, on_request: bool) -> AddressMode {
+        if on_request && self == Self::Safe(Pinning::PerJob) {
+            AddressMode::OnDemandPinned
+        } else {
+            AddressMode::IdentityPinned
+        }
+    }
 }

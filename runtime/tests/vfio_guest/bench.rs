@@ -38,7 +38,12 @@ pub(crate) fn runtime() -> Runtime {
 
 /// The same, to be changed.
 pub(crate) fn builder() -> Builder {
-    Runtime::builder().bus(Arc::new(bus())).device(device()).fallback(Fallback::Never).deadline(PATIENCE)
+    builder_on(bus())
+}
+
+/// The same with other rules for the device.
+pub(crate) fn builder_on(bus: VfioBus) -> Builder {
+    Runtime::builder().bus(Arc::new(bus)).device(device()).fallback(Fallback::Never).deadline(PATIENCE)
 }
 
 /// What was done to make memory reachable.

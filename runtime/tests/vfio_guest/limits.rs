@@ -4,9 +4,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use uaccel_runtime::vfio::{Pinning, Road};
 use uaccel_runtime::{Error, Fallback, Work};
 
-use std::sync::Arc;
-
-use crate::bench::{builder, bus, device, road, runtime};
+use crate::bench::{builder, builder_on, bus, device, road, runtime};
 use crate::root::LOCKED;
 
 /// A lower limit on locked memory, until it is dropped.
@@ -69,8 +67,7 @@ fn what_cannot_be_pinned_goes_to_the_cpu_where_that_is_allowed() {
 
 #[test]
 fn a_queue_for_registered_memory_refuses_all_other() {
-    let bus = Arc::new(bus().pinning(Pinning::RegisteredOnly));
-    let runtime = builder().bus(bus).build().unwrap();
+    let runtime = builder_on(bus().pinning(Pinning::RegisteredOnly)).build().unwrap();
     assert_eq!(runtime.device(), device());
     let (source, mut destination) = ([1; 100], [0; 100]);
     match runtime.run(Work::copy(&source, &mut destination)) {
