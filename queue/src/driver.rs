@@ -1,6 +1,7 @@
 //! Where devices come from, and who drives them.
 
 use std::fmt;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use crate::{
@@ -73,6 +74,19 @@ pub trait Bus: Send + Sync + fmt::Debug {
     /// [`TransportError::Refused`] where there is no such memory, which is the default; or what the system says.
     fn shared_memory(&self, len: usize) -> Result<SharedMemory, TransportError> {
         Err(TransportError::Refused(format!("bus {} has no shared memory of {len} bytes", self.name())))
+    }
+
+    /// Makes `len` bytes at `start` known to the devices of this bus, so that jobs on them cost less than on other memory, until what is returned is dropped.
+    ///
+    /// # Safety
+    /// They are initialised, and the caller's alone; they can be written, and stay where they are, until what is returned was dropped. Only devices in jobs on them, and
+    /// the owner of what is returned, access them meanwhile.
+    ///
+    /// # Errors
+    /// [`TransportError::Refused`] where there is no such thing, which is the default, or where it cannot be.
+    unsafe fn register(&self, start: NonNull<u8>, len: usize) -> Result<SharedMemory, TransportError> {
+        let _ = start;
+        Err(TransportError::Refused(format!("bus {} registers no memory, {len} bytes or other", self.name())))
     }
 }
 

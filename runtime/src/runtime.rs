@@ -1,5 +1,6 @@
 //! The runtime: one device in use, and the CPU beside it.
 
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use uaccel_queue::{Capabilities, Outcome, SessionSpec};
@@ -223,6 +224,27 @@ impl Runtime {
             Err(error) => {
                 tracing::debug!(device = self.device(), len, %error, "no shared memory; ordinary memory instead");
                 SharedBuffer::plain(len)
+            }
+        }
+    }
+
+    /// A buffer of bytes that are there, made known to the device where its bus registers memory; else they stay ordinary memory, which does as well and may cost
+    /// more per job. [`SharedBuffer::is_registered`] says which, [`SharedBuffer::into_boxed_slice`] gives them back.
+    #[must_use]
+    pub fn share(&self, bytes: impl Into<Box<[u8]>>) -> SharedBuffer {
+        let mut bytes: Box<[u8]> = bytes.into();
+        let inner = &*self.inner;
+        if bytes.is_empty() || !inner.fork.is_home() {
+            return SharedBuffer::of(bytes);
+        }
+        let len = bytes.len();
+        let start = NonNull::from(&mut *bytes).cast();
+        // SAFETY: the bytes are on the heap, and go with the buffer, which owns both and drops what is returned first; it gives them out as its own.
+        match unsafe { inner.device.core.bus.register(start, len) } {
+            Ok(memory) => SharedBuffer::adopted(memory, bytes),
+            Err(error) => {
+                tracing::debug!(device = self.device(), len, %error, "memory stays unregistered");
+                SharedBuffer::of(bytes)
             }
         }
     }

@@ -11,7 +11,9 @@ use crate::buffers::{ReadBuf, Room, TextBuf, WriteBuf};
 use crate::sys::fork_mark::ForkMark;
 
 /// Bytes that the device finds in place, where its bus has such memory; else in ordinary memory. Made by
-/// [`Runtime::shared_buffer`](crate::Runtime::shared_buffer), zeroed.
+/// [`Runtime::shared_buffer`](crate::Runtime::shared_buffer), zeroed, or by [`Runtime::share`](crate::Runtime::share) of bytes that are there.
+///
+/// It owns its memory, so a device never knows memory that was given back: the device forgets it first. If the buffer is forgotten, so is the memory.
 ///
 /// It is read and written as a slice, and any job may use it: borrowed, leased, or owned. Its length stays; an output lies at its start, and what is
 /// behind keeps its content.
@@ -23,6 +25,8 @@ pub struct SharedBuffer(Memory);
 enum Memory {
     /// With its length, and the mark of the process that has it.
     Registered(SharedMemory, usize, ForkMark),
+    /// Bytes of the program's own. The device forgets them first, so that stands before.
+    Adopted(SharedMemory, Box<[u8]>),
     Plain(Box<[u8]>),
 }
 
@@ -39,17 +43,42 @@ impl SharedBuffer {
         Self(Memory::Plain(vec![0; len].into_boxed_slice()))
     }
 
+    /// Bytes of the program's own, which `memory` makes known to the device.
+    pub(crate) fn adopted(memory: SharedMemory, bytes: Box<[u8]>) -> Self {
+        debug_assert!(memory.start().as_ptr().cast_const() == bytes.as_ptr() && memory.len() == bytes.len());
+        Self(Memory::Adopted(memory, bytes))
+    }
+
+    /// Bytes in ordinary memory.
+    pub(crate) fn of(bytes: Box<[u8]>) -> Self {
+        Self(Memory::Plain(bytes))
+    }
+
+    /// The bytes as ordinary memory: where they were given to [`Runtime::share`](crate::Runtime::share), those themselves; else a copy.
+    #[must_use]
+    #[track_caller]
+    pub fn into_boxed_slice(self) -> Box<[u8]> {
+        match self.0 {
+            Memory::Plain(bytes) => bytes,
+            Memory::Adopted(memory, bytes) => {
+                drop(memory);
+                bytes
+            }
+            Memory::Registered(..) => (*self).into(),
+        }
+    }
+
     /// Whether the device's side has it mapped; `false` if it is ordinary memory. After a daemon has come back, it is registered with that one.
     #[must_use]
     pub fn is_registered(&self) -> bool {
-        matches!(self.0, Memory::Registered(..))
+        matches!(self.0, Memory::Registered(..) | Memory::Adopted(..))
     }
 
     #[track_caller]
     fn assert_home(&self) {
         let is_here = match &self.0 {
             Memory::Registered(_, _, fork) => fork.is_home(),
-            Memory::Plain(_) => true,
+            Memory::Adopted(..) | Memory::Plain(_) => true,
         };
         assert!(is_here, "a shared buffer belongs to the process that made it, not to its children");
     }
@@ -82,7 +111,7 @@ unsafe impl ReadBuf for SharedBuffer {
     fn bytes(&self) -> (*const u8, usize) {
         match &self.0 {
             Memory::Registered(memory, len, _) => (memory.start().as_ptr(), *len),
-            Memory::Plain(bytes) => (bytes.as_ptr(), bytes.len()),
+            Memory::Adopted(_, bytes) | Memory::Plain(bytes) => (bytes.as_ptr(), bytes.len()),
         }
     }
 }
@@ -93,7 +122,7 @@ unsafe impl WriteBuf for SharedBuffer {
     fn room(&mut self) -> Room {
         match &mut self.0 {
             Memory::Registered(memory, len, _) => Room { start: memory.start().as_ptr(), len: *len, initialised: true },
-            Memory::Plain(bytes) => bytes.room(),
+            Memory::Adopted(_, bytes) | Memory::Plain(bytes) => bytes.room(),
         }
     }
 

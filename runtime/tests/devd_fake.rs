@@ -564,6 +564,15 @@ fn a_daemon_without_windows_gives_ordinary_memory() {
     to.fill(0);
     let finished = software.submit(OwnedWork::copy(from, to)).expect("taken").wait();
     assert_eq!(finished.into_output().expect("owned").1[..], [5; 1000]);
+    // Where nothing can be registered, what is shared is what it was.
+    for runtime in [&runtime, &software] {
+        let bytes = vec![6; 1000].into_boxed_slice();
+        let start = bytes.as_ptr();
+        let shared = runtime.share(bytes);
+        assert!(!shared.is_registered() && shared[..] == [6; 1000]);
+        let bytes = shared.into_boxed_slice();
+        assert_eq!(bytes.as_ptr(), start);
+    }
 }
 
 /// Runs `child` in a child process; it says whether all is well.

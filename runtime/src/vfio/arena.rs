@@ -1,20 +1,22 @@
-//! Memory of the runtime's own that the device reaches for as long as it lives.
+//! Memory of the runtime's own that devices reach for as long as it lives.
 
 use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use uaccel_queue::{FaultKind, RingMemory, TransportError, Uncovered};
+use uaccel_queue::{RingMemory, SharedMemory, TransportError, Uncovered};
 
 use super::memory::PinnedMemory;
+use super::registration::{Registration, Wish};
 use crate::sys::fork_mark::ForkMark;
 use crate::sys::process_memory::ProcessMemory;
 
-/// Pages that the device reaches at their own address, zeroed at first, and that no child process inherits.
+/// Pages that devices reach at their own address, zeroed at first, and that no child process inherits.
 #[derive(Debug)]
 pub(super) struct ArenaPages {
+    /// Before the pages, so that it ends first.
+    registration: Registration,
     pages: ProcessMemory,
-    memory: Arc<PinnedMemory>,
 }
 
 impl ArenaPages {
@@ -22,9 +24,9 @@ impl ArenaPages {
     pub(super) fn new(len: usize, memory: &Arc<PinnedMemory>, fork: &ForkMark) -> Result<Self, TransportError> {
         let system = |source| TransportError::System { call: "mmap of memory for a device", source };
         let pages = place(len, memory, fork).map_err(system)?;
-        memory.register(pages.start().addr().get(), pages.len(), FaultKind::Write).map_err(refused)?;
-        // From here on dropping takes it back.
-        Ok(Self { pages, memory: memory.clone() })
+        let registration = Registration::new(pages.start().expose_provenance().get(), pages.len());
+        registration.add(memory).map_err(refused)?;
+        Ok(Self { registration, pages })
     }
 
     /// Hands it out as ring memory.
@@ -34,12 +36,12 @@ impl ArenaPages {
         // SAFETY: whole pages, zeroed, mapped while the keeper lives; everybody reaches them through ring memory.
         unsafe { RingMemory::new(start, device, len, Arc::new(self)) }
     }
-}
 
-impl Drop for ArenaPages {
-    fn drop(&mut self) {
-        // Before the pages go.
-        self.memory.unregister(self.pages.start().addr().get(), self.pages.len());
+    /// Hands it out as memory of the program's, with what registers it with devices that come later.
+    pub(super) fn into_shared_memory(self) -> (SharedMemory, Wish) {
+        let (start, len, wish) = (self.pages.start(), self.pages.len(), self.registration.wish());
+        // SAFETY: whole pages, zeroed, mapped while the keeper lives; nobody accesses them but the owner, and devices in jobs on them.
+        (unsafe { SharedMemory::new(start, len, Arc::new(self)) }, wish)
     }
 }
 
@@ -74,7 +76,7 @@ fn place(len: usize, memory: &PinnedMemory, fork: &ForkMark) -> io::Result<Proce
     Err(io::Error::new(io::ErrorKind::OutOfMemory, format!("no {len} bytes are free within {}", memory.reach())))
 }
 
-/// What it means for a queue that its own memory cannot be had.
+/// What it means that memory cannot be registered.
 pub(super) fn refused(error: Uncovered) -> TransportError {
-    TransportError::Refused(format!("memory for its rings: {error}"))
+    TransportError::Refused(format!("memory that the device is to reach: {error}"))
 }

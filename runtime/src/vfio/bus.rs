@@ -4,19 +4,22 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use nix::unistd::{AccessFlags, access};
 use uaccel_drivers::function::Function;
 use uaccel_drivers::warp::WarpFunction;
-use uaccel_queue::{Bus, DeviceInfo, Transport, TransportError};
+use uaccel_queue::{Bus, DeviceInfo, SharedMemory, Transport, TransportError};
 
+use super::arena::{self, ArenaPages};
 use super::discovery::{Entry, Tree};
 use super::memory::{Counts, PinnedMemory};
 use super::on_demand::OnDemand;
 use super::open_device::{OpenDevice, Taken};
 use super::pinning::{Pinning, Policy};
 use super::refusal;
+use super::registration::{Registration, Wish};
 use super::road::Road;
 use super::transport::VfioTransport;
 use crate::sys::fork_mark::ForkMark;
@@ -33,8 +36,45 @@ pub struct VfioBus {
     road: Road,
 }
 
-/// Devices that this process has open, by node of their group and by name: a device can be opened once, and all its queues share it.
-static OPEN: Mutex<BTreeMap<(PathBuf, String), Weak<OpenDevice>>> = Mutex::new(BTreeMap::new());
+/// What this process has open, whichever bus has opened it.
+static OPEN: Mutex<Open> = Mutex::new(Open { devices: BTreeMap::new(), registered: Vec::new() });
+
+/// What a process has open.
+#[derive(Debug)]
+struct Open {
+    /// By node of their group and by name: a device can be opened once, and all its queues share it.
+    devices: BTreeMap<(PathBuf, String), Weak<OpenDevice>>,
+    /// What all of them reach, also those that are opened later.
+    registered: Vec<Wish>,
+}
+
+impl Open {
+    fn lock() -> MutexGuard<'static, Self> {
+        OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The devices that are this process's, and there.
+    fn usable(&self) -> impl Iterator<Item = Arc<OpenDevice>> {
+        // A child has its parent's.
+        let is_usable = |device: &Arc<OpenDevice>| !device.is_lost() && device.fork.is_home();
+        self.devices.values().filter_map(Weak::upgrade).filter(is_usable)
+    }
+
+    /// Registers memory with all devices, those that come later included. Where that fails, what jobs name of it is pinned for the time of the job.
+    fn register(&mut self, wish: Wish) {
+        for device in self.usable() {
+            register(&wish, &device);
+        }
+        self.registered.retain(|wish| wish.strong_count() > 0);
+        self.registered.push(wish);
+    }
+}
+
+fn register(wish: &Wish, device: &OpenDevice) {
+    if let Some(Err(error)) = wish.upgrade().map(|range| range.add(&device.memory)) {
+        tracing::warn!(device = device.name, %error, "memory cannot be registered");
+    }
+}
 
 impl VfioBus {
     /// What it is called.
@@ -94,8 +134,7 @@ impl VfioBus {
     pub fn counts(&self, device: &str) -> Option<Counts> {
         let entry = self.find(device)?;
         let key = (entry.group_node().ok()?, entry.name());
-        let open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(open.get(&key)?.upgrade()?.memory.counts())
+        Some(Open::lock().devices.get(&key)?.upgrade()?.memory.counts())
     }
 
     fn find(&self, device: &str) -> Option<Entry> {
@@ -107,15 +146,16 @@ impl VfioBus {
         let group =
             entry.group_node().map_err(|source| TransportError::System { call: "readlink of iommu_group", source })?;
         let key = (group, entry.name());
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = open.get(&key).and_then(Weak::upgrade);
+        let mut open = Open::lock();
+        let known = open.devices.get(&key).and_then(Weak::upgrade);
         // A child has its parent's.
         if let Some(device) = known.filter(|device| !device.is_lost() && device.fork.is_home()) {
             let fits = self.road == Road::Best || self.road == device.road;
             return if fits { Ok(device) } else { Err(TransportError::Busy(key.1)) };
         }
         let device = OpenDevice::start(&key.1, &*entry.function, self.take(&key.1, entry, &key.0)?)?;
-        open.insert(key, Arc::downgrade(&device));
+        open.registered.iter().for_each(|wish| register(wish, &device));
+        open.devices.insert(key, Arc::downgrade(&device));
         Ok(device)
     }
 
@@ -134,6 +174,10 @@ impl VfioBus {
             }
         }
     }
+}
+
+fn none_open() -> TransportError {
+    TransportError::Refused("no device that was given to user space is open".to_owned())
 }
 
 fn system(call: &'static str) -> impl Fn(io::Error) -> TransportError {
@@ -209,5 +253,23 @@ impl Bus for VfioBus {
         let none = || TransportError::NoSuchDevice { bus: self.name().to_owned(), device: device.to_owned() };
         let entry = self.find(device).ok_or_else(none)?;
         Ok(Arc::new(VfioTransport::start(&self.device(&entry)?, self.policy)?))
+    }
+
+    fn shared_memory(&self, len: usize) -> Result<SharedMemory, TransportError> {
+        let mut open = Open::lock();
+        let device = open.usable().next().ok_or_else(none_open)?;
+        let (memory, wish) = ArenaPages::new(len, &device.memory, &device.fork)?.into_shared_memory();
+        open.register(wish);
+        Ok(memory)
+    }
+
+    unsafe fn register(&self, start: NonNull<u8>, len: usize) -> Result<SharedMemory, TransportError> {
+        let mut open = Open::lock();
+        let device = open.usable().next().ok_or_else(none_open)?;
+        let registration = Registration::new(start.expose_provenance().get(), len);
+        registration.add(&device.memory).map_err(arena::refused)?;
+        open.register(registration.wish());
+        // SAFETY: initialised memory that stays while the keeper lives, and nobody else's: the caller's promise.
+        Ok(unsafe { SharedMemory::new(start, len, Arc::new(registration)) })
     }
 }

@@ -9,7 +9,7 @@
 //!   ([`AddressMode::IdentityPinned`](uaccel_queue::AddressMode::IdentityPinned)), so plain pointers work; what a job names is mapped before it is submitted
 //!   and, unless it is mapped for another reason, unmapped when it is answered. A job whose memory cannot be mapped is never submitted.
 //! - **Nobody is told of memory that goes** (`munmap`, `madvise`). So nothing that a safe program names stays mapped when no job uses it, but
-//!   what the runtime owns. [`VfioBus::keeping_pins`] is faster, and unsafe.
+//!   what the runtime owns, and what is [registered](crate::Runtime::share) with an owner that gives it back only afterwards. [`VfioBus::keeping_pins`] is faster, and unsafe.
 //! - **The whole device is this process's**, its privileged registers too. [`Control`](uaccel_drivers::function::Control) does what a kernel driver would:
 //!   it gives queues to address spaces, takes them back, resets.
 //! - A queue is **quiet** when the device says that it touches no memory for it any more; when the device is closed, the kernel takes it off the bus.
@@ -26,6 +26,7 @@ mod on_demand;
 mod open_device;
 mod pinning;
 mod refusal;
+mod registration;
 mod road;
 mod transport;
 mod watch;

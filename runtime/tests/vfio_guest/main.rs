@@ -17,6 +17,7 @@ mod limits;
 mod pointers;
 mod processes;
 mod queues;
+mod registered;
 mod removal;
 mod roads;
 mod root;
