@@ -15,12 +15,12 @@ use uaccel_queue::{Bus, DeviceInfo, SharedMemory, Transport, TransportError};
 use super::arena::{self, ArenaPages};
 use super::discovery::{Entry, Tree};
 use super::memory::{Counts, PinnedMemory};
-use super::on_demand::OnDemand;
 use super::open_device::{OpenDevice, Taken};
 use super::pinning::{Pinning, Policy};
 use super::refusal;
 use super::registration::{Registration, Wish};
 use super::road::Road;
+use super::space::{Space, Spaces};
 use super::transport::VfioTransport;
 use crate::sys::fork_mark::ForkMark;
 use crate::sys::vfio::group::Container;
@@ -34,6 +34,8 @@ pub struct VfioBus {
     functions: Vec<Arc<dyn Function>>,
     policy: Policy,
     road: Road,
+    /// The address spaces of this bus's own, by name of the device, if it has such.
+    apart: Option<Mutex<BTreeMap<String, Weak<Space>>>>,
 }
 
 /// What this process has open, whichever bus has opened it.
@@ -71,7 +73,7 @@ impl Open {
 }
 
 fn register(wish: &Wish, device: &OpenDevice) {
-    if let Some(Err(error)) = wish.upgrade().map(|range| range.add(&device.memory)) {
+    if let Some(Err(error)) = wish.upgrade().map(|range| range.add(&device.space.memory)) {
         tracing::warn!(device = device.name, %error, "memory cannot be registered");
     }
 }
@@ -95,6 +97,7 @@ impl VfioBus {
             functions: vec![Arc::new(WarpFunction)],
             policy: Policy::Safe(Pinning::default()),
             road: Road::default(),
+            apart: None,
         }
     }
 
@@ -109,6 +112,13 @@ impl VfioBus {
     #[must_use]
     pub fn by(self, road: Road) -> Self {
         Self { road, ..self }
+    }
+
+    /// The same in an address space of its own: queues opened by this bus reach nothing that was mapped for others, and others nothing that was mapped for these. It takes a
+    /// road with PASIDs; by others opening is refused. Such queues have no memory that stays registered.
+    #[must_use]
+    pub fn apart(self) -> Self {
+        Self { apart: Some(Mutex::default()), ..self }
     }
 
     /// The same with another rule for when memory is pinned.
@@ -134,7 +144,12 @@ impl VfioBus {
     pub fn counts(&self, device: &str) -> Option<Counts> {
         let entry = self.find(device)?;
         let key = (entry.group_node().ok()?, entry.name());
-        Some(Open::lock().devices.get(&key)?.upgrade()?.memory.counts())
+        let device = Open::lock().devices.get(&key)?.upgrade()?;
+        let space = match &self.apart {
+            None => device.space.clone(),
+            Some(apart) => apart.lock().unwrap_or_else(PoisonError::into_inner).get(&device.name)?.upgrade()?,
+        };
+        Some(space.memory.counts())
     }
 
     fn find(&self, device: &str) -> Option<Entry> {
@@ -159,6 +174,28 @@ impl VfioBus {
         Ok(device)
     }
 
+    /// The address space that this bus's queues of a device work in.
+    fn space(&self, device: &Arc<OpenDevice>) -> Result<Arc<Space>, TransportError> {
+        let Some(apart) = &self.apart else { return Ok(device.space.clone()) };
+        let mut apart = apart.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = apart.get(&device.name).and_then(Weak::upgrade);
+        if let Some(space) = known.filter(|space| space.is_of(device)) {
+            return Ok(space);
+        }
+        let space = device.apart()?;
+        apart.insert(device.name.clone(), Arc::downgrade(&space));
+        Ok(space)
+    }
+
+    /// A device to begin with that is to reach memory of the program's.
+    fn first_of(&self, open: &Open) -> Result<Arc<OpenDevice>, TransportError> {
+        let refused = |why: &str| TransportError::Refused(why.to_owned());
+        if self.apart.is_some() {
+            return Err(refused("what is registered is so for all, and this bus is apart"));
+        }
+        open.usable().next().ok_or_else(|| refused("no device that was given to user space is open"))
+    }
+
     fn take(&self, name: &str, entry: &Entry, group: &Path) -> Result<Taken, TransportError> {
         let may = |path: &Path| access(path, AccessFlags::R_OK | AccessFlags::W_OK).is_ok();
         let own = entry.own_node();
@@ -176,10 +213,6 @@ impl VfioBus {
     }
 }
 
-fn none_open() -> TransportError {
-    TransportError::Refused("no device that was given to user space is open".to_owned())
-}
-
 fn system(call: &'static str) -> impl Fn(io::Error) -> TransportError {
     move |source| TransportError::System { call, source }
 }
@@ -191,46 +224,36 @@ fn by_group(name: &str, entry: &Entry, group: &Path) -> Result<Taken, TransportE
     let device = container.device(&entry.id).map_err(|error| refusal::of_device(name, error))?;
     let fork = ForkMark::new().map_err(system("mmap of the fork mark"))?;
     let memory = PinnedMemory::new(Box::new(container), fork.clone()).map_err(system("VFIO_IOMMU_GET_INFO"))?;
-    Ok(Taken { device, memory: Arc::new(memory), pasid: None, on_demand: None, road: Road::Group, fork })
+    Ok(Taken { device, space: Space::own(Arc::new(memory)), spaces: None, road: Road::Group, fork })
 }
 
 /// Opens a device by its own node.
 fn by_own_node(name: &str, entry: &Entry, node: &Path, road: Road) -> Result<Taken, TransportError> {
-    /// The PASID of all our queues. Any but 0 would do: they are the device's own.
+    /// The PASID of queues that want none for themselves. Any but 0 would do: they are the device's own.
     const PASID: u32 = 1;
     let iommufd = Iommufd::open(&entry.iommufd_node()).map_err(system("open of iommufd"))?;
     let (device, bound) = iommufd.bind(node).map_err(|error| refusal::of_binding(name, error))?;
-    let ioas = Arc::new(Ioas::new(&iommufd).map_err(system("IOMMU_IOAS_ALLOC"))?);
     let bits = iommufd.pasid_bits(bound).map_err(system("IOMMU_GET_HW_INFO"))?;
     let road = match road {
         Road::Best if bits == 0 => Road::Cdev,
         Road::Best => Road::Pasid,
         road => road,
     };
-    let mut faults = None;
-    let pasid = if road == Road::Cdev {
-        iommufd::attach(&device, ioas.table(), None).map_err(system("VFIO_DEVICE_ATTACH_IOMMUFD_PT"))?;
-        None
-    } else {
-        let refused = |call| move |error| refusal::of_pasid(name, call, error);
-        if road == Road::OnDemand {
-            faults = Some(iommufd.fault_queue().map_err(refused("IOMMU_FAULT_QUEUE_ALLOC"))?);
-        }
-        // Without a PASID the device reaches nothing.
-        let nothing = Ioas::new(&iommufd).map_err(system("IOMMU_IOAS_ALLOC"))?;
-        let alone = iommufd.translation(bound, &nothing, None).map_err(refused("IOMMU_HWPT_ALLOC"))?;
-        iommufd::attach(&device, alone, None).map_err(refused("VFIO_DEVICE_ATTACH_IOMMUFD_PT"))?;
-        let ours = iommufd.translation(bound, &ioas, faults.as_ref()).map_err(refused("IOMMU_HWPT_ALLOC"))?;
-        iommufd::attach(&device, ours, Some(PASID)).map_err(refused("VFIO_DEVICE_ATTACH_IOMMUFD_PT"))?;
-        Some(PASID)
-    };
     let fork = ForkMark::new().map_err(system("mmap of the fork mark"))?;
-    // Attaching has narrowed what can be mapped, so this is asked for only now.
-    let memory = PinnedMemory::new(Box::new(ioas), fork.clone()).map_err(system("IOMMU_IOAS_IOVA_RANGES"))?;
-    let memory = Arc::new(memory);
-    let on_demand = faults.map(|faults| OnDemand::start(memory.clone(), faults)).transpose();
-    let on_demand = on_demand.map_err(system("start of a thread"))?;
-    Ok(Taken { device, memory, pasid, on_demand, road, fork })
+    let ioas = Arc::new(Ioas::new(&iommufd).map_err(system("IOMMU_IOAS_ALLOC"))?);
+    if road == Road::Cdev {
+        iommufd::attach(&device, ioas.table(), None).map_err(system("VFIO_DEVICE_ATTACH_IOMMUFD_PT"))?;
+        // Attaching has narrowed what can be mapped, so this is asked for only now.
+        let memory = PinnedMemory::new(Box::new(ioas), fork.clone()).map_err(system("IOMMU_IOAS_IOVA_RANGES"))?;
+        return Ok(Taken { device, space: Space::own(Arc::new(memory)), spaces: None, road, fork });
+    }
+    let refused = |call| move |error| refusal::of_pasid(name, call, error);
+    // Without a PASID the device reaches nothing.
+    let alone = iommufd.translation(bound, &ioas, None).map_err(refused("IOMMU_HWPT_ALLOC"))?;
+    iommufd::attach(&device, alone.table(), None).map_err(refused("VFIO_DEVICE_ATTACH_IOMMUFD_PT"))?;
+    let spaces = Spaces { iommufd, bound, bits, on_request: road == Road::OnDemand, _nothing: (alone, ioas) };
+    let space = spaces.attach(name, &device, PASID, &fork, Weak::new())?;
+    Ok(Taken { device, space, spaces: Some(spaces), road, fork })
 }
 
 impl Default for VfioBus {
@@ -252,22 +275,24 @@ impl Bus for VfioBus {
     fn open(&self, device: &str) -> Result<Arc<dyn Transport>, TransportError> {
         let none = || TransportError::NoSuchDevice { bus: self.name().to_owned(), device: device.to_owned() };
         let entry = self.find(device).ok_or_else(none)?;
-        Ok(Arc::new(VfioTransport::start(&self.device(&entry)?, self.policy)?))
+        let device = self.device(&entry)?;
+        let space = self.space(&device)?;
+        Ok(Arc::new(VfioTransport::start(&device, space, self.policy)?))
     }
 
     fn shared_memory(&self, len: usize) -> Result<SharedMemory, TransportError> {
         let mut open = Open::lock();
-        let device = open.usable().next().ok_or_else(none_open)?;
-        let (memory, wish) = ArenaPages::new(len, &device.memory, &device.fork)?.into_shared_memory();
+        let device = self.first_of(&open)?;
+        let (memory, wish) = ArenaPages::new(len, &device.space.memory, &device.fork)?.into_shared_memory();
         open.register(wish);
         Ok(memory)
     }
 
     unsafe fn register(&self, start: NonNull<u8>, len: usize) -> Result<SharedMemory, TransportError> {
         let mut open = Open::lock();
-        let device = open.usable().next().ok_or_else(none_open)?;
+        let device = self.first_of(&open)?;
         let registration = Registration::new(start.expose_provenance().get(), len);
-        registration.add(&device.memory).map_err(arena::refused)?;
+        registration.add(&device.space.memory).map_err(arena::refused)?;
         open.register(registration.wish());
         // SAFETY: initialised memory that stays while the keeper lives, and nobody else's: the caller's promise.
         Ok(unsafe { SharedMemory::new(start, len, Arc::new(registration)) })

@@ -28,6 +28,7 @@ mod pinning;
 mod refusal;
 mod registration;
 mod road;
+mod space;
 mod transport;
 mod watch;
 

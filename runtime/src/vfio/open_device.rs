@@ -1,23 +1,23 @@
 //! A device that this process holds as a whole, shared by its queues.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use std::time::Duration;
 
 use uaccel_drivers::function::{Control, Function};
-use uaccel_queue::{AddressMode, DeviceMemory, Quiet, Region, RegionKind, TransportError};
+use uaccel_queue::{Quiet, Region, RegionKind, TransportError};
 
-use super::memory::{JobMemory, PinnedMemory};
-use super::on_demand::OnDemand;
-use super::pinning::Policy;
 use super::road::Road;
+use super::space::{Space, Spaces};
 use super::watch;
 use crate::sys::device_map::DeviceMap;
 use crate::sys::fork_mark::ForkMark;
 use crate::sys::signal::Bell;
 use crate::sys::uapi::vfio::PciIrq;
 use crate::sys::vfio::device::VfioDevice;
+use crate::sys::vfio::iommufd;
 
 /// How long a device may take to let go of a queue when nobody has said how long.
 pub(super) const STEP: Duration = Duration::from_secs(1);
@@ -39,11 +39,12 @@ pub(super) struct OpenDevice {
     failed: Vec<AtomicBool>,
     /// Whether the device went back, or was found to be gone. That is for good.
     lost: AtomicBool,
-    pub(super) memory: Arc<PinnedMemory>,
-    /// The address space its queues work in; the device's own if it is none.
-    pasid: Option<u32>,
-    /// What is pinned on request, if that is how it is.
-    on_demand: Option<Arc<OnDemand>>,
+    /// The address space that queues work in that want none for themselves.
+    pub(super) space: Arc<Space>,
+    /// Where others come from, if there can be any.
+    spaces: Option<Spaces>,
+    /// The others, by PASID.
+    apart: Mutex<BTreeMap<u32, Weak<Space>>>,
     pub(super) road: Road,
     /// Told to end with this.
     events: Arc<watch::Events>,
@@ -54,9 +55,9 @@ pub(super) struct OpenDevice {
 #[derive(Debug)]
 pub(super) struct Taken {
     pub(super) device: VfioDevice,
-    pub(super) memory: Arc<PinnedMemory>,
-    pub(super) pasid: Option<u32>,
-    pub(super) on_demand: Option<Arc<OnDemand>>,
+    pub(super) space: Space,
+    /// Where other address spaces come from, if there can be any.
+    pub(super) spaces: Option<Spaces>,
     /// Which it was.
     pub(super) road: Road,
     pub(super) fork: ForkMark,
@@ -78,7 +79,7 @@ fn system(call: &'static str) -> impl Fn(std::io::Error) -> TransportError {
 impl OpenDevice {
     /// Takes over an open device: brings it into its state after power-on, connects its interrupts, and lets it access memory.
     pub(super) fn start(name: &str, function: &dyn Function, taken: Taken) -> Result<Arc<Self>, TransportError> {
-        let Taken { device, memory, pasid, on_demand, road, fork } = taken;
+        let Taken { device, space, spaces, road, fork } = taken;
         let refused = |reason: String| TransportError::Refused(format!("{name}: {reason}"));
         let reset = device.reset().map_err(system("VFIO_DEVICE_RESET"))?;
         let registers = Arc::new(map(&device, function.region(), &fork, &refused)?);
@@ -97,7 +98,7 @@ impl OpenDevice {
         }
         let events = Arc::new(watch::Events::connect(&device).map_err(system("VFIO_DEVICE_SET_IRQS"))?);
         let queues = control.queues();
-        tracing::info!(device = name, queues, reset, %road, reach = %memory.reach(), "device taken");
+        tracing::info!(device = name, queues, reset, %road, reach = %space.memory.reach(), "device taken");
         let open = Arc::new(Self {
             name: name.to_owned(),
             device,
@@ -107,9 +108,9 @@ impl OpenDevice {
             queues: Mutex::new(vec![Place::Free; queues]),
             failed: (0..queues).map(|_| AtomicBool::new(false)).collect(),
             lost: AtomicBool::new(false),
-            memory,
-            pasid,
-            on_demand,
+            space: Arc::new(space),
+            spaces,
+            apart: Mutex::default(),
             road,
             events: events.clone(),
             fork,
@@ -134,30 +135,61 @@ impl OpenDevice {
         }
     }
 
-    /// Lets a queue work.
-    pub(super) fn assign(&self, number: usize) -> Result<(), TransportError> {
+    /// Makes an address space for queues that are to be apart from all others.
+    pub(super) fn apart(self: &Arc<Self>) -> Result<Arc<Space>, TransportError> {
+        let Some(spaces) = &self.spaces else {
+            let why = format!("{} was opened by {}, which gives it one address space only", self.name, self.road);
+            return Err(TransportError::Refused(why));
+        };
+        let mut apart = self.apart_spaces();
+        if self.is_lost() {
+            return Err(TransportError::Gone);
+        }
+        // The lowest number that no address space has. One that is about to end has its number until it has.
+        let free = |pasid: &u32| Some(*pasid) != self.space.pasid && !apart.contains_key(pasid);
+        let pasid = (1..1 << spaces.bits.min(20)).find(free);
+        let pasid = pasid.ok_or_else(|| TransportError::Busy(self.name.clone()))?;
+        let space = spaces.attach(&self.name, &self.device, pasid, &self.fork, Arc::downgrade(self))?;
+        let space = Arc::new(space);
+        apart.insert(pasid, Arc::downgrade(&space));
+        tracing::debug!(device = self.name, pasid, "address space attached");
+        Ok(space)
+    }
+
+    /// An address space of its own ends.
+    pub(super) fn detach(&self, pasid: u32) {
+        let mut apart = self.apart_spaces();
+        // A device that went back is attached to nothing.
+        if !self.is_lost()
+            && self.fork.is_home()
+            && let Err(error) = iommufd::detach(&self.device, pasid)
+        {
+            // Its number stays taken.
+            tracing::error!(device = self.name, pasid, %error, "the device stays attached to an address space");
+            return;
+        }
+        apart.remove(&pasid);
+    }
+
+    fn apart_spaces(&self) -> MutexGuard<'_, BTreeMap<u32, Weak<Space>>> {
+        self.apart.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a queue work in an address space.
+    pub(super) fn assign(&self, number: usize, space: &Space) -> Result<(), TransportError> {
         let control = self.control();
         if self.is_lost() {
             return Err(TransportError::Gone);
         }
         // Relaxed: whoever finds out late that it failed, or works again, looks again.
         self.failed[number].store(false, Ordering::Relaxed);
-        control.assign(number, self.pasid).map_err(|error| TransportError::Refused(format!("{}: {error}", self.name)))
+        control.assign(number, space.pasid).map_err(|error| TransportError::Refused(format!("{}: {error}", self.name)))
     }
 
     /// Takes a queue away. A device that is gone touches nothing.
     pub(super) fn revoke(&self, number: usize, within: Duration) -> Quiet {
         let control = self.control();
         if self.is_lost() { Quiet::Proven } else { control.revoke(number, within) }
-    }
-
-    /// The memory of jobs, as a queue with this policy sees it, and what that makes of addresses.
-    pub(super) fn job_memory(&self, policy: Policy) -> (Arc<dyn DeviceMemory>, AddressMode) {
-        let mode = policy.address_mode(self.on_demand.is_some());
-        match &self.on_demand {
-            Some(on_demand) if mode == AddressMode::OnDemandPinned => (on_demand.clone(), mode),
-            _ => (Arc::new(JobMemory { memory: self.memory.clone(), policy }), mode),
-        }
     }
 
     /// The registers of one queue.
@@ -213,7 +245,10 @@ impl OpenDevice {
             tracing::error!(device = self.name, %error, "the device does not go back");
         }
         // Only now: an access that finds nothing would be an error in the kernel's log.
-        self.memory.end();
+        self.space.memory.end();
+        // Not dropped with the lock, since that takes it.
+        let apart: Vec<_> = self.apart_spaces().values().filter_map(Weak::upgrade).collect();
+        apart.iter().for_each(|space| space.memory.end());
         self.bells.iter().for_each(Bell::ring);
     }
 

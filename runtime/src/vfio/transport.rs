@@ -9,6 +9,7 @@ use uaccel_queue::{AddressMode, DeviceMemory, Quiet, Region, RegionKind, RingMem
 use super::arena::ArenaPages;
 use super::open_device::{OpenDevice, STEP};
 use super::pinning::Policy;
+use super::space::Space;
 use crate::sys::{signal, store_barrier};
 
 /// How long to sleep before looking whether the device is still there.
@@ -17,6 +18,8 @@ const LOOK: Duration = Duration::from_millis(250);
 /// The way to one queue.
 #[derive(Debug)]
 pub(super) struct VfioTransport {
+    /// Before the device, which is told when it ends.
+    space: Arc<Space>,
     device: Arc<OpenDevice>,
     number: usize,
     regions: [Region; 1],
@@ -30,11 +33,12 @@ pub(super) struct VfioTransport {
 
 impl VfioTransport {
     /// Takes one of the device's queues, and lets it work.
-    pub(super) fn start(device: &Arc<OpenDevice>, policy: Policy) -> Result<Self, TransportError> {
+    pub(super) fn start(device: &Arc<OpenDevice>, space: Arc<Space>, policy: Policy) -> Result<Self, TransportError> {
         let number = device.take()?;
-        let (memory, mode) = device.job_memory(policy);
+        let (memory, mode) = space.job_memory(policy);
         // From here on dropping gives the queue back.
         let transport = Self {
+            space,
             device: device.clone(),
             number,
             regions: [device.user_region(number).inspect_err(|_| device.give_back(number, Quiet::Proven))?],
@@ -44,7 +48,7 @@ impl VfioTransport {
             stopped: Mutex::new(false),
         };
         transport.device.bells[number].clear();
-        transport.device.assign(number)?;
+        transport.device.assign(number, &transport.space)?;
         tracing::debug!(device = device.name, queue = number, "queue taken");
         Ok(transport)
     }
@@ -71,7 +75,7 @@ impl Transport for VfioTransport {
 
     fn ring_memory(&self, len: usize) -> Result<RingMemory, TransportError> {
         self.check()?;
-        let memory = ArenaPages::new(len, &self.device.memory, &self.device.fork)?.into_ring_memory();
+        let memory = ArenaPages::new(len, &self.space.memory, &self.device.fork)?.into_ring_memory();
         self.rings().push(memory.clone());
         Ok(memory)
     }
@@ -136,7 +140,7 @@ impl Transport for VfioTransport {
         // The queue that knew them is gone.
         self.rings().clear();
         self.device.bells[self.number].clear();
-        self.device.assign(self.number)?;
+        self.device.assign(self.number, &self.space)?;
         *stopped = false;
         Ok(())
     }
@@ -164,7 +168,7 @@ impl Drop for VfioTransport {
         let quiet = if *self.stopped() { Quiet::Proven } else { self.device.revoke(self.number, STEP) };
         if quiet != Quiet::Proven {
             tracing::error!(device = self.device.name, queue = self.number, "device does not let go; rings leaked");
-            std::mem::forget(std::mem::take(&mut *self.rings()));
+            std::mem::forget((std::mem::take(&mut *self.rings()), self.space.clone()));
         }
         self.device.give_back(self.number, quiet);
     }

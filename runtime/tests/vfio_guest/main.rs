@@ -21,3 +21,4 @@ mod registered;
 mod removal;
 mod roads;
 mod root;
+mod spaces;

@@ -5,6 +5,8 @@ use super::io;
 const TYPE: u8 = b';';
 const BASE: u8 = 0x80;
 
+/// `IOMMU_DESTROY`.
+pub(crate) const DESTROY: u64 = io(TYPE, BASE);
 /// `IOMMU_IOAS_ALLOC`.
 pub(crate) const IOAS_ALLOC: u64 = io(TYPE, BASE + 1);
 /// `IOMMU_IOAS_IOVA_RANGES`.
@@ -23,6 +25,16 @@ pub(crate) const FAULT_QUEUE_ALLOC: u64 = io(TYPE, BASE + 14);
 pub(crate) const DEVICE_BIND: u64 = io(TYPE, 100 + 18);
 /// `VFIO_DEVICE_ATTACH_IOMMUFD_PT`.
 pub(crate) const DEVICE_ATTACH: u64 = io(TYPE, 100 + 19);
+/// `VFIO_DEVICE_DETACH_IOMMUFD_PT`.
+pub(crate) const DEVICE_DETACH: u64 = io(TYPE, 100 + 20);
+
+/// `struct iommu_destroy`.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(crate) struct Destroy {
+    pub(crate) size: u32,
+    pub(crate) id: u32,
+}
 
 /// `struct iommu_ioas_alloc`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -200,10 +212,25 @@ impl Attach {
     pub(crate) const WITHOUT_PASID: u32 = 12;
 }
 
+/// `struct vfio_device_detach_iommufd_pt`.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(crate) struct Detach {
+    pub(crate) argsz: u32,
+    pub(crate) flags: u32,
+    pub(crate) pasid: u32,
+}
+
+impl Detach {
+    /// `VFIO_DEVICE_DETACH_PASID`.
+    pub(crate) const PASID: u32 = 1 << 0;
+}
+
 const _: () = {
     assert!(IOAS_ALLOC == 0x3b81 && IOAS_IOVA_RANGES == 0x3b84 && IOAS_MAP == 0x3b85 && IOAS_UNMAP == 0x3b86);
     assert!(HWPT_ALLOC == 0x3b89 && GET_HW_INFO == 0x3b8a && FAULT_QUEUE_ALLOC == 0x3b8e);
-    assert!(DEVICE_BIND == 0x3b76 && DEVICE_ATTACH == 0x3b77);
+    assert!(DEVICE_BIND == 0x3b76 && DEVICE_ATTACH == 0x3b77 && DEVICE_DETACH == 0x3b78 && DESTROY == 0x3b80);
+    assert!(size_of::<Destroy>() == 8 && size_of::<Detach>() == 12);
     assert!(size_of::<IoasAlloc>() == 12 && size_of::<IovaRanges>() == 32 && size_of::<IovaRange>() == 16);
     assert!(size_of::<IoasMap>() == 40 && size_of::<IoasUnmap>() == 24);
     assert!(size_of::<HwptAlloc>() == 48 && std::mem::offset_of!(HwptAlloc, fault_id) == 40);

@@ -12,9 +12,9 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::device::VfioDevice;
 use super::{ioctl, size};
 use crate::sys::uapi::iommufd::{
-    Attach, Bind, DEVICE_ATTACH, DEVICE_BIND, FAULT_QUEUE_ALLOC, FaultAlloc, GET_HW_INFO, HWPT_ALLOC, HwInfo,
-    HwptAlloc, IOAS_ALLOC, IOAS_IOVA_RANGES, IOAS_MAP, IOAS_UNMAP, IoasAlloc, IoasMap, IoasUnmap, IovaRange,
-    IovaRanges, PageFault, PageResponse,
+    Attach, Bind, DESTROY, DEVICE_ATTACH, DEVICE_BIND, DEVICE_DETACH, Destroy, Detach, FAULT_QUEUE_ALLOC, FaultAlloc,
+    GET_HW_INFO, HWPT_ALLOC, HwInfo, HwptAlloc, IOAS_ALLOC, IOAS_IOVA_RANGES, IOAS_MAP, IOAS_UNMAP, IoasAlloc, IoasMap,
+    IoasUnmap, IovaRange, IovaRanges, PageFault, PageResponse,
 };
 use crate::vfio::{Mapper, Reach};
 
@@ -29,6 +29,13 @@ pub(crate) struct BoundDevice(u32);
 /// What can be attached to a device: an address space, or a translation of one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PageTable(u32);
+
+/// A translation of an address space for a device. Nothing is attached to it when it is dropped, or it goes with the iommufd.
+#[derive(Debug)]
+pub(crate) struct Translation {
+    iommufd: Arc<Iommufd>,
+    id: u32,
+}
 
 /// The address space that memory is mapped in.
 #[derive(Debug)]
@@ -76,11 +83,11 @@ impl Iommufd {
 
     /// Makes a translation of an address space for a device that can be attached with PASIDs beside it, with a queue for its page requests if one is given.
     pub(crate) fn translation(
-        &self,
+        self: &Arc<Self>,
         device: BoundDevice,
         ioas: &Ioas,
         faults: Option<&FaultQueue>,
-    ) -> io::Result<PageTable> {
+    ) -> io::Result<Translation> {
         let mut alloc = HwptAlloc {
             size: size::<HwptAlloc>(),
             flags: HwptAlloc::ALLOC_PASID,
@@ -93,7 +100,15 @@ impl Iommufd {
             alloc.fault_id = faults.id;
         }
         ioctl(&self.0, HWPT_ALLOC, &mut alloc)?;
-        Ok(PageTable(alloc.out_hwpt_id))
+        Ok(Translation { iommufd: self.clone(), id: alloc.out_hwpt_id })
+    }
+
+    /// Ends an object, if nothing uses it any more.
+    fn destroy(&self, id: u32) {
+        let mut destroy = Destroy { size: size::<Destroy>(), id };
+        if let Err(error) = ioctl(&self.0, DESTROY, &mut destroy) {
+            tracing::debug!(id, %error, "it ends with the iommufd");
+        }
     }
 
     /// Makes a queue for page requests.
@@ -116,6 +131,31 @@ pub(crate) fn attach(device: &VfioDevice, table: PageTable, pasid: Option<u32>) 
     };
     ioctl(device, DEVICE_ATTACH, &mut attach)?;
     Ok(())
+}
+
+/// Ends what [`attach`] did for a PASID: what the device accesses with it reaches nothing.
+pub(crate) fn detach(device: &VfioDevice, pasid: u32) -> io::Result<()> {
+    ioctl(device, DEVICE_DETACH, &mut Detach { argsz: size::<Detach>(), flags: Detach::PASID, pasid })?;
+    Ok(())
+}
+
+impl Translation {
+    /// It can be attached.
+    pub(crate) fn table(&self) -> PageTable {
+        PageTable(self.id)
+    }
+}
+
+impl Drop for Translation {
+    fn drop(&mut self) {
+        self.iommufd.destroy(self.id);
+    }
+}
+
+impl Drop for Ioas {
+    fn drop(&mut self) {
+        self.iommufd.destroy(self.id);
+    }
 }
 
 impl Ioas {
