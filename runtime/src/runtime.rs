@@ -230,6 +230,16 @@ impl Runtime {
 
     /// A buffer of bytes that are there, made known to the device where its bus registers memory; else they stay ordinary memory, which does as well and may cost
     /// more per job. [`SharedBuffer::is_registered`] says which, [`SharedBuffer::into_boxed_slice`] gives them back.
+    ///
+    /// What a job has borrowed cannot be given back before the job is answered:
+    /// ```compile_fail
+    /// # let runtime = uaccel_runtime::Runtime::new().unwrap();
+    /// let (shared, mut to) = (runtime.share(vec![1u8; 5000]), vec![0u8; 5000]);
+    /// runtime.lease().unwrap().scope(|scope| {
+    ///     scope.copy(&shared, &mut to).unwrap();
+    ///     drop(shared.into_boxed_slice());
+    /// });
+    /// ```
     #[must_use]
     pub fn share(&self, bytes: impl Into<Box<[u8]>>) -> SharedBuffer {
         let mut bytes: Box<[u8]> = bytes.into();

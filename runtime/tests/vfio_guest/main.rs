@@ -11,9 +11,11 @@
 
 mod bench;
 mod conformance;
+mod device_file;
 #[path = "../guest/mod.rs"]
 mod guest;
 mod limits;
+mod mishaps;
 mod pointers;
 mod processes;
 mod queues;
