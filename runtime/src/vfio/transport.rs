@@ -160,9 +160,9 @@ impl Transport for VfioTransport {
 
 impl Drop for VfioTransport {
     fn drop(&mut self) {
-        // A child only closes its descriptors: the queue is the parent's.
+        // A child closes nothing: the queue is the parent's, and so is whom the device would tell of its end.
         if !self.device.fork.is_home() {
-            std::mem::forget(std::mem::take(&mut *self.rings()));
+            std::mem::forget((std::mem::take(&mut *self.rings()), self.space.clone(), self.device.clone()));
             return;
         }
         let quiet = if *self.stopped() { Quiet::Proven } else { self.device.revoke(self.number, STEP) };

@@ -3,8 +3,9 @@
 use uaccel_queue::{Bus, TransportError};
 use uaccel_runtime::{Error, OwnedWork, Work};
 
-use crate::bench::{bus, device, eventually, runtime};
+use crate::bench::{PATIENCE, bus, device, eventually, runtime};
 use crate::guest::child::Child;
+use crate::root::handed;
 
 /// Whether the device can be had, and has not been found gone.
 fn opens() -> bool {
@@ -53,6 +54,24 @@ fn a_child_cannot_use_its_parents_queues() {
     let mut destination = [0; 5000];
     runtime.run(Work::copy(&[7; 5000], &mut destination)).unwrap();
     assert_eq!(destination, [7; 5000]);
+}
+
+#[test]
+fn a_child_that_drops_what_its_parent_has_open_leaves_it_alone() {
+    let queue = bus().open(device()).unwrap();
+    let mut held = Some(queue);
+    // In the child it is the last; in the parent it stays.
+    Child::run(|| drop(held.take())).join();
+    let queue = held.expect("the parent's");
+    assert!(queue.is_alive());
+    queue.stop(PATIENCE).unwrap();
+    queue.reset(PATIENCE).unwrap();
+    // Somebody still hears that the system wants the device back: this would last for ever.
+    handed().unbind();
+    assert!(!queue.is_alive());
+    handed().bind();
+    drop(queue);
+    eventually("the device is free", opens);
 }
 
 #[test]
