@@ -8,9 +8,11 @@
 //! | --- | --- | --- |
 //! | [`warp::WarpDriver`] | `warp_v1` | the Warp engine, wherever it is hosted |
 //! | [`software::SoftwareDriver`] | `software_v1` | this CPU |
+//! | [`edu::EduDriver`] | `edu_v1` | `edu`, QEMU's device for teaching, through VFIO |
 //! | [`null::NullDriver`] | `null_v1` | none: jobs succeed without effect, for measuring what surrounds them |
 
 pub mod function;
+pub mod edu;
 mod handoff;
 pub mod local;
 pub mod null;

@@ -69,7 +69,7 @@ impl Region {
     #[inline]
     pub fn write(&self, offset: usize, value: u64) {
         // SAFETY: `at` checks alignment and bounds; the mapping lives as long as `self`.
-        unsafe { self.at(offset).write_volatile(value.to_le()) }
+        unsafe { self.at::<u64>(offset).write_volatile(value.to_le()) }
     }
 
     /// Reads a 64-bit register.
@@ -80,13 +80,36 @@ impl Region {
     #[must_use]
     pub fn read(&self, offset: usize) -> u64 {
         // SAFETY: `at` checks alignment and bounds; the mapping lives as long as `self`.
-        u64::from_le(unsafe { self.at(offset).read_volatile() })
+        u64::from_le(unsafe { self.at::<u64>(offset).read_volatile() })
     }
 
+    /// Writes a 32-bit register.
+    ///
+    /// # Panics
+    /// If `offset` is not a multiple of 4 or lies outside: a mistake of the driver.
     #[inline]
-    fn at(&self, offset: usize) -> NonNull<u64> {
+    pub fn write32(&self, offset: usize, value: u32) {
+        // SAFETY: as in `write`.
+        unsafe { self.at::<u32>(offset).write_volatile(value.to_le()) }
+    }
+
+    /// Reads a 32-bit register.
+    ///
+    /// # Panics
+    /// If `offset` is not a multiple of 4 or lies outside: a mistake of the driver.
+    #[inline]
+    #[must_use]
+    pub fn read32(&self, offset: usize) -> u32 {
+        // SAFETY: as in `write`.
+        u32::from_le(unsafe { self.at::<u32>(offset).read_volatile() })
+    }
+
+    /// The register of type `T` at `offset`, checked to be aligned and inside.
+    #[inline]
+    fn at<T>(&self, offset: usize) -> NonNull<T> {
+        let width = size_of::<T>();
         assert!(
-            offset.is_multiple_of(8) && offset < self.len && self.len - offset >= 8,
+            offset.is_multiple_of(width) && offset < self.len && self.len - offset >= width,
             "register {offset:#x} of {} bytes",
             self.len
         );

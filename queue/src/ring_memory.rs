@@ -54,6 +54,18 @@ impl RingMemory {
         self.device + offset as u64
     }
 
+    /// The byte at `offset`, for data that only one side touches at a time, and that a record published elsewhere hands over: buffers beside rings.
+    /// Whoever reaches it through the pointer sees to it that nobody else does meanwhile.
+    ///
+    /// # Panics
+    /// If `offset` is beyond the end: a mistake of the caller.
+    #[must_use]
+    pub fn buffer(&self, offset: usize) -> NonNull<u8> {
+        assert!(offset <= self.len, "offset {offset} of {} bytes", self.len);
+        // SAFETY: inside the memory `new`'s caller described, or one past its end.
+        unsafe { self.host.cast().add(offset) }
+    }
+
     /// The word at `offset`.
     ///
     /// # Panics
