@@ -11,8 +11,8 @@
 //! | [`edu::EduDriver`] | `edu_v1` | `edu`, QEMU's device for teaching, through VFIO |
 //! | [`null::NullDriver`] | `null_v1` | none: jobs succeed without effect, for measuring what surrounds them |
 
-pub mod function;
 pub mod edu;
+pub mod function;
 mod handoff;
 pub mod local;
 pub mod null;

@@ -27,6 +27,7 @@
 mod absent;
 mod attempts;
 mod books;
+mod bounce;
 mod buffers;
 mod builder;
 mod choice;
@@ -34,6 +35,7 @@ mod counters;
 pub mod devd;
 mod device;
 mod error;
+mod extent;
 mod immediate;
 mod job_future;
 mod lease;
@@ -61,6 +63,7 @@ pub mod uacce;
 pub mod vfio;
 mod work;
 
+pub use bounce::Bouncing;
 pub use buffers::{ReadBuf, Room, TextBuf, WriteBuf};
 pub use builder::Builder;
 pub use choice::{DEVICE_VARIABLE, Entry, Report, Verdict};

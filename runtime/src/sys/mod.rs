@@ -1,6 +1,7 @@
 //! Every system call of the host side.
 
 pub(crate) mod address_space;
+pub(crate) mod careful_copy;
 pub(crate) mod cpus;
 pub(crate) mod device_map;
 pub(crate) mod doorbell;

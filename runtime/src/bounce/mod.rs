@@ -1,0 +1,94 @@
+//! Jobs for a device that does not reach the process's memory ([`AddressMode::Bounced`]): data goes through memory that it does reach.
+//!
+//! A queue over such a device gets a second table of jobs below its own, as deep as there are [`Bay`]s: places in memory that the device reaches, each with
+//! room for one job's data. A job waits for a free bay, its sources are copied there, it is passed on with the bay's addresses, and when it is answered what
+//! it produced is copied to where it belongs. The device never learns an address of the process, so a job's memory is free the moment the job is answered or
+//! the queue is given up, whatever the device does.
+//!
+//! Copying meets the faults that the device would have met: memory that is missing or protected is reported with its address. Where the caller does not vouch for it, it is copied by
+//! the kernel.
+//!
+//! [`AddressMode::Bounced`]: uaccel_queue::AddressMode::Bounced
+
+mod bay;
+mod completer;
+mod desk;
+mod submitter;
+
+use std::sync::{Arc, Mutex};
+
+use uaccel_queue::{
+    Capabilities, Cells, DeviceInfo, Driver, FaultHandling, OpenError, OpenQueue, Operation, Order, QueueRequest,
+    Transport,
+};
+
+use bay::{AREA, Bay};
+use completer::BouncedCompleter;
+use desk::Desk;
+use submitter::BouncedSubmitter;
+
+/// Jobs that the device has at a time, at most. More only wait at another place.
+const BAYS: usize = 4;
+
+/// A driver whose jobs go through memory that the device reaches. The runtime does so with every driver whose transport says
+/// [`Bounced`](uaccel_queue::AddressMode::Bounced); on its own this is for tests of a driver over such a transport.
+#[derive(Clone, Debug)]
+pub struct Bouncing<D>(pub D);
+
+impl<D: Driver> Driver for Bouncing<D> {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn drives(&self, device: &DeviceInfo) -> bool {
+        self.0.drives(device)
+    }
+
+    fn advertised(&self, device: &DeviceInfo) -> Capabilities {
+        self.0.advertised(device)
+    }
+
+    fn open(
+        &self,
+        transport: Arc<dyn Transport>,
+        cells: Arc<Cells>,
+        request: &QueueRequest,
+    ) -> Result<OpenQueue, OpenError> {
+        open(&self.0, &transport, &cells, request)
+    }
+}
+
+/// Opens a queue whose jobs go through memory that the device reaches.
+///
+/// # Errors
+/// What the driver says, or the transport, which has to have ring memory for the bays.
+pub(crate) fn open(
+    driver: &dyn Driver,
+    transport: &Arc<dyn Transport>,
+    cells: &Arc<Cells>,
+    request: &QueueRequest,
+) -> Result<OpenQueue, OpenError> {
+    if request.depth == 0 || request.depth > cells.depth() {
+        return Err(OpenError::Depth { depth: request.depth, limit: cells.depth() });
+    }
+    let depth = request.depth.min(BAYS);
+    let inner_cells = Arc::new(Cells::new(depth));
+    let OpenQueue { mut granted, submitter, completer } =
+        driver.open(transport.clone(), inner_cells.clone(), &QueueRequest::new(depth))?;
+    let two_sources = [Operation::Compare, Operation::Seal, Operation::Open];
+    let areas = if two_sources.iter().any(|operation| granted.operations.contains(*operation)) { 3 } else { 2 };
+    let memory = transport.ring_memory(depth * areas * AREA)?;
+    let bays = (0..depth).map(|number| Bay::new(memory.clone(), number * areas * AREA, areas)).collect();
+    granted.depth = request.depth;
+    granted.max_transfer = granted.max_transfer.min(AREA as u64);
+    // A job whose memory is missing is answered before those that wait.
+    granted.order = Order::Any;
+    granted.faults = FaultHandling::Reported;
+    (granted.chains, granted.scatter, granted.immediate) = (false, false, false);
+    let desk = Arc::new(Mutex::new(Desk::new(submitter, inner_cells.clone(), cells.clone(), bays)));
+    Ok(OpenQueue {
+        granted,
+        submitter: Box::new(BouncedSubmitter { desk: desk.clone() }),
+        completer: Box::new(BouncedCompleter::new(desk, completer, inner_cells)),
+    })
+}
