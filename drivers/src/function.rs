@@ -18,6 +18,16 @@ pub trait Function: fmt::Debug + Send + Sync {
     /// The number of the region that has the registers.
     fn region(&self) -> u32;
 
+    /// How many bits of an address it passes on.
+    fn address_bits(&self) -> u32 {
+        u64::BITS
+    }
+
+    /// Whether such devices are models, which are only used when named.
+    fn is_model(&self) -> bool {
+        false
+    }
+
     /// Takes over the registers, a region of kind [`Control`](uaccel_queue::RegionKind::Control). Nothing is changed yet.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ use crate::scope;
 use crate::session::DroppedSessions;
 use crate::sys::fork_mark::ForkMark;
 use crate::work::RawWork;
-use crate::{Error, patience, pins, probe};
+use crate::{Error, patience, probe, reach};
 
 /// What all queues of a device share.
 pub(crate) struct DeviceCore {
@@ -366,8 +366,7 @@ fn open_queue(core: &Arc<DeviceCore>) -> Result<Arc<QueueCore>, Error> {
     let failed = |source| core.open_failed(source);
     let transport = core.bus.open(&core.info.name).map_err(|error| failed(OpenError::from(error)))?;
     let cells = Arc::new(Cells::new(core.request.depth));
-    let open = core.driver.open(transport.clone(), cells.clone(), &core.request).map_err(failed)?;
-    let (mut open, pins) = pins::cover(open, &*transport, &cells);
+    let (mut open, pins) = reach::open(&*core.driver, &transport, &cells, &core.request).map_err(failed)?;
     // A model's word is its own; hardware has a kernel between.
     if !core.info.simulated {
         open = probe::probe(open, &transport, &cells, &core.fork).map_err(failed)?;

@@ -9,48 +9,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_queue::ArrayQueue;
 use uaccel_queue::{
-    Batch, Cancel, Capabilities, Cells, Completer, DeviceError, DeviceInfo, DeviceMemory, Done, Driver, FaultKind, Job,
-    OpenError, OpenQueue, Operation, Outcome, QueueRequest, SessionError, SessionId, SessionSpec, Status, Submitter,
-    Token, Transport, Uncovered,
+    Batch, Cancel, Cells, Completer, DeviceError, DeviceMemory, Done, Job, OpenQueue, Outcome, SessionError, SessionId,
+    SessionSpec, Status, Submitter, Token, Uncovered,
 };
 
-/// A driver whose queues cover what their jobs name, where the transport asks for that. The runtime does so with every driver; on its own this is for
-/// tests of a driver over such a transport.
-#[derive(Clone, Debug)]
-pub struct Covering<D>(pub D);
+use crate::extent::{self, Extent};
 
-impl<D: Driver> Driver for Covering<D> {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn drives(&self, device: &DeviceInfo) -> bool {
-        self.0.drives(device)
-    }
-
-    fn advertised(&self, device: &DeviceInfo) -> Capabilities {
-        self.0.advertised(device)
-    }
-
-    fn open(
-        &self,
-        transport: Arc<dyn Transport>,
-        cells: Arc<Cells>,
-        request: &QueueRequest,
-    ) -> Result<OpenQueue, OpenError> {
-        let open = self.0.open(transport.clone(), cells.clone(), request)?;
-        Ok(cover(open, &*transport, &cells).0)
-    }
-}
-
-/// Wraps the halves of a fresh queue, if its transport asks for that.
-pub(crate) fn cover(open: OpenQueue, transport: &dyn Transport, cells: &Arc<Cells>) -> (OpenQueue, Option<Arc<Pins>>) {
-    let Some(memory) = transport.memory() else { return (open, None) };
+/// Wraps the halves of a fresh queue.
+pub(crate) fn cover(open: OpenQueue, memory: Arc<dyn DeviceMemory>, cells: &Arc<Cells>) -> (OpenQueue, Arc<Pins>) {
     let pins = Arc::new(Pins::new(memory, cells.depth(), open.granted.max_transfer));
     let OpenQueue { granted, submitter, completer } = open;
     let submitter = Covered { inner: submitter, cells: cells.clone(), pins: pins.clone(), slots: Vec::new() };
     let completer = Releasing { inner: completer, pins: pins.clone() };
-    (OpenQueue { granted, submitter: Box::new(submitter), completer: Box::new(completer) }, Some(pins))
+    (OpenQueue { granted, submitter: Box::new(submitter), completer: Box::new(completer) }, pins)
 }
 
 /// What jobs of one queue have covered.
@@ -92,10 +63,10 @@ impl Pins {
         let Some(mut slot) = self.slot(job.token.slot()) else { return Ok(false) };
         slot.refusal = None;
         // Refused by the driver, or by the device, whatever is there.
-        if ranges(job).into_iter().flatten().any(|(_, len, _)| len as u64 > self.limit) {
+        if extent::of(job).into_iter().flatten().any(|extent| extent.len as u64 > self.limit) {
             return Ok(true);
         }
-        for (place, (start, len, access)) in ranges(job).into_iter().flatten().enumerate() {
+        for (place, Extent { start, len, access }) in extent::of(job).into_iter().flatten().enumerate() {
             if let Err(refusal) = self.memory.cover(start, len, access) {
                 self.release_all(&mut slot);
                 if refusal == Uncovered::Gone {
@@ -141,22 +112,6 @@ impl Drop for Pins {
 impl fmt::Debug for Pins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pins").field("memory", &self.memory).field("depth", &self.slots.len()).finish_non_exhaustive()
-    }
-}
-
-/// The memory that a job names: start, length, and what is done with it.
-fn ranges(job: &Job) -> [Option<(usize, usize, FaultKind)>; 3] {
-    let source = Some((job.source.expose_provenance(), job.source_len, FaultKind::Read));
-    let destination = Some((job.destination.expose_provenance(), job.destination_len, FaultKind::Write));
-    let aux = Some((job.aux.expose_provenance(), job.aux_len, FaultKind::Read));
-    // Fields that an operation does not use hold what an earlier job left there.
-    match job.operation {
-        Operation::Nop => [None, None, None],
-        Operation::Fill => [None, destination, None],
-        Operation::Compare => [source, None, aux],
-        Operation::Crc32c | Operation::Crc32 => [source, None, None],
-        Operation::Seal | Operation::Open => [source, destination, aux],
-        _ => [source, destination, None],
     }
 }
 

@@ -7,8 +7,8 @@ use uaccel_queue::{Cancel, OpenError, Outcome, Quiet, Token, Transport, Transpor
 
 use crate::error::Cause;
 use crate::pair::Pair;
-use crate::pins;
 use crate::queue_core::{QueueCore, Reason};
+use crate::reach;
 
 /// The longest a stop or a reset may take.
 pub(crate) const STEP: Duration = Duration::from_secs(1);
@@ -133,8 +133,7 @@ fn open_anew(core: &QueueCore, pair: &mut Pair) -> Result<(), OpenError> {
 
 fn open_over(core: &QueueCore, pair: &mut Pair, transport: Arc<dyn Transport>) -> Result<(), OpenError> {
     let device = &core.device;
-    let open = device.driver.open(transport.clone(), Arc::clone(&core.cells), &device.request)?;
-    let (mut open, pins) = pins::cover(open, &*transport, &core.cells);
+    let (mut open, pins) = reach::open(&*device.driver, &transport, &core.cells, &device.request)?;
     // The same device as before: what was found out when the queue was first opened still holds.
     open.granted.faults = pair.granted.faults;
     pair.replace(open, transport, device.dropped.clone());

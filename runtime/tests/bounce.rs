@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use uaccel_conformance::{Backend, conformance};
 use uaccel_drivers::warp::WarpDriver;
 use uaccel_queue::{AddressMode, Bus, DeviceInfo, Driver, Quiet, Region, RingMemory, Transport, TransportError, Wake};
-use uaccel_runtime::Bouncing;
+use uaccel_runtime::Reaching;
 use uaccel_sim::{Plan, Simulator, ThreadHost, ThreadHostConfig, Warp, WarpConfig};
 
 /// The simulator's bus, whose devices are said to reach their ring memory only.
@@ -84,7 +84,7 @@ impl Default for Simulated {
 
 impl Backend for Simulated {
     fn driver(&self) -> Arc<dyn Driver> {
-        Arc::new(Bouncing(WarpDriver))
+        Arc::new(Reaching(WarpDriver))
     }
 
     fn bus(&self) -> Arc<dyn Bus> {

@@ -6,15 +6,17 @@
 //! Source of the registers: `docs/specs/edu.rst` of QEMU, and of what the document leaves open `hw/misc/edu.c`.
 
 mod completer;
+mod control;
 mod driver;
 mod engine;
 mod registers;
 mod submitter;
 
+pub use control::EduFunction;
 pub use driver::EduDriver;
 
 /// The name of its interface.
 pub const INTERFACE: &str = "edu_v1";
 
-/// The most bytes of one job. A second of the device's time is ten transfers; a megabyte takes it nearly a minute.
-const LONGEST: usize = 1 << 20;
+/// The most bytes of one job, which take the device nearly seven seconds.
+const LONGEST: usize = 128 << 10;

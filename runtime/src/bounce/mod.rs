@@ -17,10 +17,7 @@ mod submitter;
 
 use std::sync::{Arc, Mutex};
 
-use uaccel_queue::{
-    Capabilities, Cells, DeviceInfo, Driver, FaultHandling, OpenError, OpenQueue, Operation, Order, QueueRequest,
-    Transport,
-};
+use uaccel_queue::{Cells, Driver, FaultHandling, OpenError, OpenQueue, Operation, Order, QueueRequest, Transport};
 
 use bay::{AREA, Bay};
 use completer::BouncedCompleter;
@@ -29,34 +26,6 @@ use submitter::BouncedSubmitter;
 
 /// Jobs that the device has at a time, at most. More only wait at another place.
 const BAYS: usize = 4;
-
-/// A driver whose jobs go through memory that the device reaches. The runtime does so with every driver whose transport says
-/// [`Bounced`](uaccel_queue::AddressMode::Bounced); on its own this is for tests of a driver over such a transport.
-#[derive(Clone, Debug)]
-pub struct Bouncing<D>(pub D);
-
-impl<D: Driver> Driver for Bouncing<D> {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn drives(&self, device: &DeviceInfo) -> bool {
-        self.0.drives(device)
-    }
-
-    fn advertised(&self, device: &DeviceInfo) -> Capabilities {
-        self.0.advertised(device)
-    }
-
-    fn open(
-        &self,
-        transport: Arc<dyn Transport>,
-        cells: Arc<Cells>,
-        request: &QueueRequest,
-    ) -> Result<OpenQueue, OpenError> {
-        open(&self.0, &transport, &cells, request)
-    }
-}
 
 /// Opens a queue whose jobs go through memory that the device reaches.
 ///

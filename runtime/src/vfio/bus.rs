@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use nix::unistd::{AccessFlags, access};
+use uaccel_drivers::edu::EduFunction;
 use uaccel_drivers::function::Function;
 use uaccel_drivers::warp::WarpFunction;
 use uaccel_queue::{Bus, DeviceInfo, SharedMemory, Transport, TransportError};
@@ -94,7 +95,7 @@ impl VfioBus {
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self {
             tree: Tree::new(root.into()),
-            functions: vec![Arc::new(WarpFunction)],
+            functions: vec![Arc::new(WarpFunction), Arc::new(EduFunction::default())],
             policy: Policy::Safe(Pinning::default()),
             road: Road::default(),
             apart: None,
@@ -223,7 +224,8 @@ fn by_group(name: &str, entry: &Entry, group: &Path) -> Result<Taken, TransportE
     let container = Arc::new(container.map_err(|error| refusal::of_group(name, error))?);
     let device = container.device(&entry.id).map_err(|error| refusal::of_device(name, error))?;
     let fork = ForkMark::new().map_err(system("mmap of the fork mark"))?;
-    let memory = PinnedMemory::new(Box::new(container), fork.clone()).map_err(system("VFIO_IOMMU_GET_INFO"))?;
+    let memory = PinnedMemory::new(Box::new(container), entry.function.address_bits(), fork.clone());
+    let memory = memory.map_err(system("VFIO_IOMMU_GET_INFO"))?;
     Ok(Taken { device, space: Space::own(Arc::new(memory)), spaces: None, road: Road::Group, fork })
 }
 
@@ -240,18 +242,21 @@ fn by_own_node(name: &str, entry: &Entry, node: &Path, road: Road) -> Result<Tak
         road => road,
     };
     let fork = ForkMark::new().map_err(system("mmap of the fork mark"))?;
+    let address_bits = entry.function.address_bits();
     let ioas = Arc::new(Ioas::new(&iommufd).map_err(system("IOMMU_IOAS_ALLOC"))?);
     if road == Road::Cdev {
         iommufd::attach(&device, ioas.table(), None).map_err(system("VFIO_DEVICE_ATTACH_IOMMUFD_PT"))?;
         // Attaching has narrowed what can be mapped, so this is asked for only now.
-        let memory = PinnedMemory::new(Box::new(ioas), fork.clone()).map_err(system("IOMMU_IOAS_IOVA_RANGES"))?;
+        let memory = PinnedMemory::new(Box::new(ioas), address_bits, fork.clone());
+        let memory = memory.map_err(system("IOMMU_IOAS_IOVA_RANGES"))?;
         return Ok(Taken { device, space: Space::own(Arc::new(memory)), spaces: None, road, fork });
     }
     let refused = |call| move |error| refusal::of_pasid(name, call, error);
     // Without a PASID the device reaches nothing.
     let alone = iommufd.translation(bound, &ioas, None).map_err(refused("IOMMU_HWPT_ALLOC"))?;
     iommufd::attach(&device, alone.table(), None).map_err(refused("VFIO_DEVICE_ATTACH_IOMMUFD_PT"))?;
-    let spaces = Spaces { iommufd, bound, bits, on_request: road == Road::OnDemand, _nothing: (alone, ioas) };
+    let on_request = road == Road::OnDemand;
+    let spaces = Spaces { iommufd, bound, bits, on_request, address_bits, _nothing: (alone, ioas) };
     let space = spaces.attach(name, &device, PASID, &fork, Weak::new())?;
     Ok(Taken { device, space, spaces: Some(spaces), road, fork })
 }

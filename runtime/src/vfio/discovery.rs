@@ -10,6 +10,8 @@ use nix::unistd::{AccessFlags, access};
 use uaccel_drivers::function::Function;
 use uaccel_queue::{AddressMode, DeviceInfo, Unusable};
 
+use super::mapper::Reach;
+
 /// What names of devices begin with; what follows is the name on its bus.
 const PREFIX: &str = "vfio-";
 
@@ -71,7 +73,9 @@ impl Entry {
         let node = fs::read_to_string(self.folder.join("numa_node")).ok();
         // -1 says that it is not known.
         info.numa_node = node.and_then(|node| node.trim_end().parse().ok());
-        info.address_mode = Some(mode);
+        let narrow = !Reach::of_bits(self.function.address_bits()).has_process();
+        info.address_mode = Some(if narrow { AddressMode::Bounced } else { mode });
+        info.simulated = self.function.is_model();
         info.unusable = self.judge();
         info
     }

@@ -37,6 +37,25 @@ pub struct Reach {
 }
 
 impl Reach {
+    /// All addresses of so many bits.
+    pub(super) fn of_bits(address_bits: u32) -> Self {
+        Self { ranges: vec![0..=u64::MAX], page: 1, left: None }.narrowed(address_bits)
+    }
+
+    /// Whether this process's addresses are within, as far as they are in use: a stack is at their upper end.
+    pub(super) fn has_process(&self) -> bool {
+        let local = 0_u8;
+        self.first_outside((&raw const local).addr() as u64, 1).is_none()
+    }
+
+    /// What is left of it for a device that passes on so many bits of an address.
+    pub(super) fn narrowed(mut self, address_bits: u32) -> Self {
+        let last = u64::MAX.checked_shr(u64::BITS.saturating_sub(address_bits)).unwrap_or(0);
+        self.ranges.retain(|range| *range.start() <= last);
+        self.ranges.iter_mut().for_each(|range| *range = *range.start()..=last.min(*range.end()));
+        self
+    }
+
     /// The first of `len` addresses from `start` on that is not within reach.
     pub(super) fn first_outside(&self, start: u64, len: u64) -> Option<u64> {
         let mut at = start;
@@ -64,6 +83,15 @@ impl fmt::Display for Reach {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_of_few_bits_reaches_what_they_name() {
+        let reach = Reach { ranges: vec![0..=0xfff, 0x1000_0000..=u64::MAX], page: 4096, left: None };
+        assert_eq!(reach.clone().narrowed(64), reach);
+        assert_eq!(reach.clone().narrowed(29).ranges, [0..=0xfff, 0x1000_0000..=0x1fff_ffff]);
+        assert_eq!(reach.clone().narrowed(28).ranges, [0..=0xfff]);
+        assert_eq!(reach.narrowed(0).ranges, [0..=0]);
+    }
 
     #[test]
     fn holes_are_outside_and_ranges_side_by_side_are_not() {

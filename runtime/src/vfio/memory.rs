@@ -53,8 +53,9 @@ struct Tally {
 }
 
 impl PinnedMemory {
-    pub(super) fn new(mapper: Box<dyn Mapper>, fork: ForkMark) -> io::Result<Self> {
-        let reach = mapper.reach()?;
+    /// The memory of a device that passes on so many bits of an address.
+    pub(super) fn new(mapper: Box<dyn Mapper>, address_bits: u32, fork: ForkMark) -> io::Result<Self> {
+        let reach = mapper.reach()?.narrowed(address_bits);
         let space = Space { mappings: Mappings::default(), mapper: Some(mapper) };
         Ok(Self { reach, space: Mutex::new(space), counts: Tally::default(), fork })
     }

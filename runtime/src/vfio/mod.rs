@@ -19,6 +19,7 @@
 mod arena;
 mod bus;
 mod discovery;
+mod interrupts;
 mod mapper;
 mod mappings;
 mod memory;

@@ -9,13 +9,13 @@ use std::time::Duration;
 use uaccel_drivers::function::{Control, Function};
 use uaccel_queue::{Quiet, Region, RegionKind, TransportError};
 
+use super::interrupts::Interrupts;
 use super::road::Road;
 use super::space::{Space, Spaces};
 use super::watch;
 use crate::sys::device_map::DeviceMap;
 use crate::sys::fork_mark::ForkMark;
 use crate::sys::signal::Bell;
-use crate::sys::uapi::vfio::PciIrq;
 use crate::sys::vfio::device::VfioDevice;
 use crate::sys::vfio::iommufd;
 
@@ -34,6 +34,7 @@ pub(super) struct OpenDevice {
     registers: Arc<DeviceMap>,
     /// Rung by the interrupt of each queue.
     pub(super) bells: Vec<Bell>,
+    interrupts: Interrupts,
     queues: Mutex<Vec<Place>>,
     /// Queues that were taken away because the device has failed.
     failed: Vec<AtomicBool>,
@@ -92,7 +93,7 @@ impl OpenDevice {
         }
         let bells: Result<Vec<_>, _> = (0..control.queues()).map(|_| Bell::new()).collect();
         let bells = bells.map_err(system("eventfd"))?;
-        connect(&device, &*control, &bells, &refused)?;
+        let interrupts = Interrupts::connect(&device, &*control, &bells, &refused)?;
         if device.is_pci() {
             device.set_bus_master(true).map_err(system("write to PCI configuration space"))?;
         }
@@ -105,6 +106,7 @@ impl OpenDevice {
             control: RwLock::new(control),
             registers,
             bells,
+            interrupts,
             queues: Mutex::new(vec![Place::Free; queues]),
             failed: (0..queues).map(|_| AtomicBool::new(false)).collect(),
             lost: AtomicBool::new(false),
@@ -190,6 +192,13 @@ impl OpenDevice {
     pub(super) fn revoke(&self, number: usize, within: Duration) -> Quiet {
         let control = self.control();
         if self.is_lost() { Quiet::Proven } else { control.revoke(number, within) }
+    }
+
+    /// Lets interrupts signal again that are masked when they do.
+    pub(super) fn unmask(&self) {
+        if let Err(error) = self.interrupts.unmask(&self.device) {
+            tracing::debug!(device = self.name, %error, kind = ?self.interrupts.kind(), "interrupts cannot be unmasked");
+        }
     }
 
     /// The registers of one queue.
@@ -324,22 +333,4 @@ fn map(
     let map = DeviceMap::new(len, offset, fork.clone()).map_err(system("mmap of registers"))?;
     map.attach(device).map_err(system("mmap of registers"))?;
     Ok(map)
-}
-
-/// Has each queue's interrupt ring its bell.
-fn connect(
-    device: &VfioDevice,
-    control: &dyn Control,
-    bells: &[Bell],
-    refused: &impl Fn(String) -> TransportError,
-) -> Result<(), TransportError> {
-    let there = device.irqs(PciIrq::Msix).map_err(system("VFIO_DEVICE_GET_IRQ_INFO"))?;
-    let (vectors, bells): (Vec<_>, Vec<_>) =
-        bells.iter().enumerate().map(|(queue, bell)| (control.vector(queue), bell.as_fd())).unzip();
-    if vectors.iter().enumerate().any(|(queue, vector)| u32::try_from(queue) != Ok(*vector))
-        || vectors.len() as u64 > u64::from(there)
-    {
-        return Err(refused(format!("{there} interrupts are too few for {} queues", vectors.len())));
-    }
-    device.connect(PciIrq::Msix, &bells).map_err(system("VFIO_DEVICE_SET_IRQS"))
 }

@@ -35,6 +35,8 @@ pub(super) struct Spaces {
     pub(super) bound: BoundDevice,
     /// How many bits a PASID has.
     pub(super) bits: u8,
+    /// How many bits of an address the device passes on.
+    pub(super) address_bits: u32,
     /// Whether the device's page requests are answered.
     pub(super) on_request: bool,
     /// What it reaches without a PASID: an address space without mappings, kept as long as this.
@@ -51,12 +53,15 @@ impl Space {
         Self { memory, pasid: None, on_demand: None, _table: None, device: Weak::new() }
     }
 
-    /// The memory of jobs, as a queue with this policy sees it, and what that makes of addresses.
-    pub(super) fn job_memory(&self, policy: Policy) -> (Arc<dyn DeviceMemory>, AddressMode) {
+    /// The memory of jobs, as a queue with this policy sees it, and what that makes of addresses. None of it, where the device's addresses do not go to the process's.
+    pub(super) fn job_memory(&self, policy: Policy) -> (Option<Arc<dyn DeviceMemory>>, AddressMode) {
+        if !self.memory.reach().has_process() {
+            return (None, AddressMode::Bounced);
+        }
         let mode = policy.address_mode(self.on_demand.is_some());
         match &self.on_demand {
-            Some(on_demand) if mode == AddressMode::OnDemandPinned => (on_demand.clone(), mode),
-            _ => (Arc::new(JobMemory { memory: self.memory.clone(), policy }), mode),
+            Some(on_demand) if mode == AddressMode::OnDemandPinned => (Some(on_demand.clone()), mode),
+            _ => (Some(Arc::new(JobMemory { memory: self.memory.clone(), policy })), mode),
         }
     }
 
@@ -93,7 +98,7 @@ impl Spaces {
         let table = iommufd.translation(*bound, &ioas, faults.as_ref()).map_err(refused("IOMMU_HWPT_ALLOC"))?;
         iommufd::attach(device, table.table(), Some(pasid)).map_err(refused("VFIO_DEVICE_ATTACH_IOMMUFD_PT"))?;
         // Attaching has narrowed what can be mapped, so this is asked for only now.
-        let memory = PinnedMemory::new(Box::new(Arc::new(ioas)), fork.clone());
+        let memory = PinnedMemory::new(Box::new(Arc::new(ioas)), self.address_bits, fork.clone());
         let memory = Arc::new(memory.map_err(system("IOMMU_IOAS_IOVA_RANGES"))?);
         let on_demand = faults.map(|faults| OnDemand::start(memory.clone(), faults)).transpose();
         let on_demand = on_demand.map_err(system("start of a thread"))?;

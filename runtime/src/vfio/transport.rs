@@ -23,7 +23,7 @@ pub(super) struct VfioTransport {
     device: Arc<OpenDevice>,
     number: usize,
     regions: [Region; 1],
-    memory: Arc<dyn DeviceMemory>,
+    memory: Option<Arc<dyn DeviceMemory>>,
     mode: AddressMode,
     /// All the ring memory the device may know, whoever else has let go of it.
     rings: Mutex<Vec<RingMemory>>,
@@ -91,6 +91,7 @@ impl Transport for VfioTransport {
         let bell = &self.device.bells[self.number];
         loop {
             self.check()?;
+            self.device.unmask();
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             let within = left.map_or(LOOK, |left| left.min(LOOK));
             let rung = signal::sleep_on(&[bell.as_fd()], within)
@@ -115,6 +116,8 @@ impl Transport for VfioTransport {
 
     fn clear_wake(&self) {
         self.device.bells[self.number].clear();
+        // Whoever polls now has the device let go of its line; until then it may signal again, which costs a look.
+        self.device.unmask();
     }
 
     fn stop(&self, within: Duration) -> Result<Quiet, TransportError> {
@@ -154,7 +157,7 @@ impl Transport for VfioTransport {
     }
 
     fn memory(&self) -> Option<Arc<dyn DeviceMemory>> {
-        Some(self.memory.clone())
+        self.memory.clone()
     }
 }
 

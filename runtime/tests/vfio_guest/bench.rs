@@ -8,6 +8,9 @@ use uaccel_runtime::{Builder, Fallback, Runtime};
 pub(crate) use crate::guest::jobs::{PATIENCE, copy, crc32c, eventually, fill, noise, run};
 use crate::root;
 
+/// Vendor and device on the PCI bus: specification of the engine, section 8.5.
+pub(crate) const FUNCTION: (&str, &str) = ("0x1234", "0x5741");
+
 /// The name of the device.
 pub(crate) fn device() -> &'static str {
     static NAME: LazyLock<String> = LazyLock::new(|| format!("vfio-{}", root::handed().id));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use uaccel_conformance::Backend;
 use uaccel_drivers::warp::WarpDriver;
 use uaccel_queue::{Bus, Driver};
-use uaccel_runtime::Covering;
+use uaccel_runtime::Reaching;
 
 use crate::bench::{PATIENCE, bus, device};
 
@@ -15,7 +15,7 @@ pub(crate) struct Device;
 
 impl Backend for Device {
     fn driver(&self) -> Arc<dyn Driver> {
-        Arc::new(Covering(WarpDriver))
+        Arc::new(Reaching(WarpDriver))
     }
 
     fn bus(&self) -> Arc<dyn Bus> {

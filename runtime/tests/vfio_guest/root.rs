@@ -9,6 +9,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{Gid, Uid, getuid, setgid, setuid};
 
+use crate::bench::FUNCTION;
 use crate::guest::jobs::eventually;
 
 /// The user that the tests are.
@@ -101,15 +102,14 @@ impl Handed {
     }
 }
 
-/// The name of the engine on its bus.
+/// The name of the device on its bus.
 fn engine() -> String {
     let devices = fs::read_dir("/sys/bus/pci/devices").expect("a PCI bus");
     let is = |path: &Path, file: &str, value: &str| {
         fs::read_to_string(path.join(file)).is_ok_and(|text| text.trim_end() == value)
     };
-    let found = devices.flatten().find(|entry| {
-        // Specification of the engine, section 8.5.
-        is(&entry.path(), "vendor", "0x1234") && is(&entry.path(), "device", "0x5741")
-    });
-    found.expect("an engine").file_name().to_string_lossy().into_owned()
+    let (vendor, device) = FUNCTION;
+    let found =
+        devices.flatten().find(|entry| is(&entry.path(), "vendor", vendor) && is(&entry.path(), "device", device));
+    found.expect("a device").file_name().to_string_lossy().into_owned()
 }

@@ -133,7 +133,7 @@ impl Machine {
             line.add(["-run-with", "exit-with-parent=on"]);
         }
         // 5-level paging is beyond the emulated IOMMU.
-        line.add(["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]);
+        line.add(["-machine", "q35", "-accel", "tcg", "-cpu", "max,la57=off"]);
         line.add(["-smp", &self.processors.to_string(), "-m", &format!("{}M", self.memory_mib)]);
         if let Some((path, options)) = &self.plugin {
             let mut value = doubled(path);

@@ -124,6 +124,10 @@ impl IrqInfo {
 /// The indexes of a PCI device's interrupts (`VFIO_PCI_*_IRQ_INDEX`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PciIrq {
+    /// The line that functions share.
+    Intx = 0,
+    /// Messages.
+    Msi = 1,
     /// Messages from a table.
     Msix = 2,
     /// The kernel's word that the function has met an uncorrectable error.
@@ -144,8 +148,12 @@ pub(crate) struct IrqSet {
 }
 
 impl IrqSet {
+    /// `VFIO_IRQ_SET_DATA_NONE`: nothing follows.
+    pub(crate) const DATA_NONE: u32 = 1 << 0;
     /// `VFIO_IRQ_SET_DATA_EVENTFD`: a descriptor (i32) per interrupt follows.
     pub(crate) const DATA_EVENTFD: u32 = 1 << 2;
+    /// `VFIO_IRQ_SET_ACTION_UNMASK`.
+    pub(crate) const ACTION_UNMASK: u32 = 1 << 4;
     /// `VFIO_IRQ_SET_ACTION_TRIGGER`.
     pub(crate) const ACTION_TRIGGER: u32 = 1 << 5;
 }

@@ -126,6 +126,14 @@ impl VfioDevice {
         Ok(())
     }
 
+    /// Lets the first interrupt of a kind signal again that the kernel has masked.
+    pub(crate) fn unmask(&self, kind: PciIrq) -> io::Result<()> {
+        let flags = IrqSet::DATA_NONE | IrqSet::ACTION_UNMASK;
+        let mut set = IrqSet { argsz: size::<IrqSet>(), flags, index: kind as u32, start: 0, count: 1 };
+        ioctl(&self.file, DEVICE_SET_IRQS, &mut set)?;
+        Ok(())
+    }
+
     /// Resets the function, if it can be reset by itself; says whether it was.
     pub(crate) fn reset(&self) -> io::Result<bool> {
         if self.info.flags & DeviceInfo::RESET == 0 {
