@@ -14,14 +14,13 @@ pub(super) const AREA: usize = 256 << 10;
 #[derive(Debug)]
 pub(super) struct Bay {
     memory: RingMemory,
-    offset: usize,
     areas: usize,
 }
 
 impl Bay {
-    /// The bay in `memory` that starts at `offset` and has so many areas.
-    pub(super) fn new(memory: RingMemory, offset: usize, areas: usize) -> Self {
-        Self { memory, offset, areas }
+    /// A bay of so many areas, as many as `memory` has.
+    pub(super) fn new(memory: RingMemory, areas: usize) -> Self {
+        Self { memory, areas }
     }
 
     /// Brings a job's sources here.
@@ -100,12 +99,12 @@ impl Bay {
     }
 
     fn start(&self, area: usize) -> NonNull<u8> {
-        self.memory.buffer(self.offset + area * AREA)
+        self.memory.buffer(area * AREA)
     }
 
     fn device_address(&self, area: usize) -> usize {
         #[allow(clippy::cast_possible_truncation, reason = "a device's address for a job's pointer, on 64-bit systems")]
-        let address = self.memory.device_address(self.offset + area * AREA) as usize;
+        let address = self.memory.device_address(area * AREA) as usize;
         address
     }
 }

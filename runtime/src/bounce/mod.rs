@@ -17,7 +17,9 @@ mod submitter;
 
 use std::sync::{Arc, Mutex};
 
-use uaccel_queue::{Cells, Driver, FaultHandling, OpenError, OpenQueue, Operation, Order, QueueRequest, Transport};
+use uaccel_queue::{
+    Cells, Driver, FaultHandling, OpenError, OpenQueue, Operation, Order, QueueRequest, Transport, TransportError,
+};
 
 use bay::{AREA, Bay};
 use completer::BouncedCompleter;
@@ -46,8 +48,9 @@ pub(crate) fn open(
         driver.open(transport.clone(), inner_cells.clone(), &QueueRequest::new(depth))?;
     let two_sources = [Operation::Compare, Operation::Seal, Operation::Open];
     let areas = if two_sources.iter().any(|operation| granted.operations.contains(*operation)) { 3 } else { 2 };
-    let memory = transport.ring_memory(depth * areas * AREA)?;
-    let bays = (0..depth).map(|number| Bay::new(memory.clone(), number * areas * AREA, areas)).collect();
+    // Each by itself: where memory has to be one piece for the device, a small one is easier to have.
+    let bays = (0..depth).map(|_| Ok(Bay::new(transport.ring_memory(areas * AREA)?, areas)));
+    let bays = bays.collect::<Result<_, TransportError>>()?;
     granted.depth = request.depth;
     granted.max_transfer = granted.max_transfer.min(AREA as u64);
     // A job whose memory is missing is answered before those that wait.

@@ -10,6 +10,7 @@ pub(crate) mod gate_page;
 pub(crate) mod limits;
 pub(crate) mod membarrier;
 pub(crate) mod peer_map;
+pub(crate) mod physical;
 pub(crate) mod process_memory;
 pub(crate) mod sealed_memory;
 pub(crate) mod sigbus;

@@ -46,6 +46,16 @@ impl ProcessMemory {
         if memory.start().addr().get() == start { Ok(memory) } else { Err(io::ErrorKind::AlreadyExists.into()) }
     }
 
+    /// Bytes of a huge page.
+    pub(crate) const HUGE: usize = 2 << 20;
+
+    /// At least `len` bytes in huge pages that stay where they are. `OutOfMemory` if none are set aside.
+    pub(crate) fn huge(len: usize, fork: ForkMark) -> io::Result<Self> {
+        let kind = MapFlags::MAP_HUGETLB | MapFlags::MAP_HUGE_2MB | MapFlags::MAP_LOCKED;
+        let len = len.max(1).checked_next_multiple_of(Self::HUGE).ok_or(io::ErrorKind::OutOfMemory)?;
+        Self::map(None, len, MapFlags::MAP_PRIVATE | MapFlags::MAP_POPULATE | kind, fork)
+    }
+
     fn map(place: Option<NonZeroUsize>, len: usize, flags: MapFlags, fork: ForkMark) -> io::Result<Self> {
         let rounded = len.max(1).checked_next_multiple_of(PAGE).and_then(NonZeroUsize::new);
         let len = rounded.ok_or(io::ErrorKind::OutOfMemory)?;

@@ -23,6 +23,7 @@ use super::registration::{Registration, Wish};
 use super::road::Road;
 use super::space::{Space, Spaces};
 use super::transport::VfioTransport;
+use super::unprotected::NoMapper;
 use crate::sys::fork_mark::ForkMark;
 use crate::sys::vfio::group::Container;
 use crate::sys::vfio::iommufd::{self, Ioas, Iommufd};
@@ -32,6 +33,8 @@ use crate::uacce::ROOT_VARIABLE;
 #[derive(Debug)]
 pub struct VfioBus {
     tree: Tree,
+    /// Whether devices that no IOMMU stands behind are opened.
+    unprotected: bool,
     functions: Vec<Arc<dyn Function>>,
     policy: Policy,
     road: Road,
@@ -99,6 +102,7 @@ impl VfioBus {
             policy: Policy::Safe(Pinning::default()),
             road: Road::default(),
             apart: None,
+            unprotected: false,
         }
     }
 
@@ -138,6 +142,18 @@ impl VfioBus {
     #[must_use]
     pub unsafe fn keeping_pins(self) -> Self {
         Self { policy: Policy::Keep, ..self }
+    }
+
+    /// The same with devices that no IOMMU stands behind, which the kernel gives only to who has `CAP_SYS_RAWIO`, where it was told to
+    /// (`vfio.enable_unsafe_noiommu_mode=1`). They are called `unprotected-` and their name on their bus; data is copied through huge pages whose physical addresses they are told, which takes
+    /// `CAP_SYS_ADMIN`.
+    ///
+    /// # Safety
+    /// Such a device reaches all of the machine's memory: the kernel's, and everybody's. It is trusted, with its firmware and with whoever had it before; nothing moves huge pages of this process
+    /// (`migrate_pages`, offlining of memory); and when the process ends in the middle of a job, nothing stops the device from writing to memory that is somebody else's by then.
+    #[must_use]
+    pub unsafe fn unprotected(self) -> Self {
+        Self { unprotected: true, ..self }
     }
 
     /// What was done to make memory reachable for a device that this process has open.
@@ -199,6 +215,9 @@ impl VfioBus {
 
     fn take(&self, name: &str, entry: &Entry, group: &Path) -> Result<Taken, TransportError> {
         let may = |path: &Path| access(path, AccessFlags::R_OK | AccessFlags::W_OK).is_ok();
+        if entry.is_unprotected() {
+            return if self.unprotected { without_iommu(name, entry, group) } else { Err(refusal::unprotected(name)) };
+        }
         let own = entry.own_node();
         match (self.road, &own) {
             (Road::Group, _) => by_group(name, entry, group),
@@ -227,6 +246,20 @@ fn by_group(name: &str, entry: &Entry, group: &Path) -> Result<Taken, TransportE
     let memory = PinnedMemory::new(Box::new(container), entry.function.address_bits(), fork.clone());
     let memory = memory.map_err(system("VFIO_IOMMU_GET_INFO"))?;
     Ok(Taken { device, space: Space::own(Arc::new(memory)), spaces: None, road: Road::Group, fork })
+}
+
+/// Opens a device that no IOMMU stands behind.
+fn without_iommu(name: &str, entry: &Entry, group: &Path) -> Result<Taken, TransportError> {
+    let container = Container::open_unprotected(&entry.container_node(), group);
+    let container = Arc::new(container.map_err(|error| refusal::of_group(name, error))?);
+    let device = container.device(&entry.id).map_err(|error| refusal::of_device(name, error))?;
+    tracing::warn!(device = name, "no IOMMU stands behind this device: all of the machine's memory is open to it");
+    let fork = ForkMark::new().map_err(system("mmap of the fork mark"))?;
+    let address_bits = entry.function.address_bits();
+    let memory = PinnedMemory::new(Box::new(NoMapper { _container: container }), address_bits, fork.clone());
+    let memory = memory.map_err(system("no mapper"))?;
+    let space = Space::unprotected(Arc::new(memory), address_bits);
+    Ok(Taken { device, space, spaces: None, road: Road::Group, fork })
 }
 
 /// Opens a device by its own node.
@@ -274,7 +307,7 @@ impl Bus for VfioBus {
 
     fn devices(&self) -> Vec<DeviceInfo> {
         let mode = self.policy.address_mode(self.road == Road::OnDemand);
-        self.tree.entries(&self.functions).iter().map(|entry| entry.info(mode)).collect()
+        self.tree.entries(&self.functions).iter().map(|entry| entry.info(mode, self.unprotected)).collect()
     }
 
     fn open(&self, device: &str) -> Result<Arc<dyn Transport>, TransportError> {

@@ -11,9 +11,13 @@ use uaccel_drivers::function::Function;
 use uaccel_queue::{AddressMode, DeviceInfo, Unusable};
 
 use super::mapper::Reach;
+use super::refusal::UNPROTECTED;
 
 /// What names of devices begin with; what follows is the name on its bus.
 const PREFIX: &str = "vfio-";
+
+/// The same for devices that no IOMMU stands behind, so that it shows wherever they do.
+const UNPROTECTED_PREFIX: &str = "unprotected-";
 
 /// Where devices and their nodes are.
 #[derive(Clone, Debug)]
@@ -64,19 +68,26 @@ impl Tree {
 impl Entry {
     /// The name users say.
     pub(super) fn name(&self) -> String {
-        format!("{PREFIX}{}", self.id)
+        let prefix = if self.is_unprotected() { UNPROTECTED_PREFIX } else { PREFIX };
+        format!("{prefix}{}", self.id)
+    }
+
+    /// Whether no IOMMU stands behind it, and the kernel gives it all the same.
+    pub(super) fn is_unprotected(&self) -> bool {
+        // `vfio_noiommu_group_alloc` of the kernel's drivers/vfio/group.c.
+        fs::read_to_string(self.folder.join("iommu_group/name")).is_ok_and(|name| name.trim_end() == "vfio-noiommu")
     }
 
     /// What is known of the device without opening it, as a bus that makes this of addresses.
-    pub(super) fn info(&self, mode: AddressMode) -> DeviceInfo {
+    pub(super) fn info(&self, mode: AddressMode, unprotected: bool) -> DeviceInfo {
         let mut info = DeviceInfo::new(self.name(), self.function.interface());
         let node = fs::read_to_string(self.folder.join("numa_node")).ok();
         // -1 says that it is not known.
         info.numa_node = node.and_then(|node| node.trim_end().parse().ok());
-        let narrow = !Reach::of_bits(self.function.address_bits()).has_process();
+        let narrow = self.is_unprotected() || !Reach::of_bits(self.function.address_bits()).has_process();
         info.address_mode = Some(if narrow { AddressMode::Bounced } else { mode });
         info.simulated = self.function.is_model();
-        info.unusable = self.judge();
+        info.unusable = self.judge(unprotected);
         info
     }
 
@@ -87,7 +98,8 @@ impl Entry {
 
     /// The node of its group.
     pub(super) fn group_node(&self) -> io::Result<PathBuf> {
-        Ok(self.root.join("dev/vfio").join(self.group()?))
+        let prefix = if self.is_unprotected() { "noiommu-" } else { "" };
+        Ok(self.root.join("dev/vfio").join(format!("{prefix}{}", self.group()?)))
     }
 
     /// The node of containers.
@@ -122,7 +134,7 @@ impl Entry {
         target(&self.folder.join("subsystem"))
     }
 
-    fn judge(&self) -> Option<Unusable> {
+    fn judge(&self, unprotected: bool) -> Option<Unusable> {
         let unusable = |reason: String, cure: String| Some(Unusable { reason, cure: Some(cure) });
         if !self.is_given() {
             let cure = match self.bus().as_deref() {
@@ -136,6 +148,10 @@ impl Entry {
                 ),
             };
             return unusable("no driver has it, nor is it given to user space".to_owned(), cure);
+        }
+        if self.is_unprotected() && !unprotected {
+            let cure = "turn on the IOMMU in the firmware and the kernel (intel_iommu=on); where there is none, and the device is trusted with everything, a program can ask for such by VfioBus::unprotected";
+            return unusable(UNPROTECTED.to_owned(), cure.to_owned());
         }
         let node = match self.group_node() {
             Ok(node) => node,

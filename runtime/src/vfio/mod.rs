@@ -31,6 +31,7 @@ mod registration;
 mod road;
 mod space;
 mod transport;
+mod unprotected;
 mod watch;
 
 pub use bus::VfioBus;

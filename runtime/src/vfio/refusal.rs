@@ -24,12 +24,23 @@ pub(super) fn of_group(device: &str, error: GroupError) -> TransportError {
                 "the IOMMU does not keep its interrupts apart; enable interrupt remapping in the firmware and the kernel"
                     .to_owned(),
             ),
+            Some(Errno::EPERM) if call == "open of the VFIO group" => refused(
+                "no IOMMU stands behind it, and the kernel gives such a device only to who has CAP_SYS_RAWIO".to_owned(),
+            ),
             Some(Errno::ENOENT) => TransportError::Gone,
             _ => TransportError::System { call, source },
         },
         other => refused(other.to_string()),
     }
 }
+
+/// A device that reaches all of the machine's memory is not opened by who has not asked for such.
+pub(super) fn unprotected(device: &str) -> TransportError {
+    TransportError::Refused(format!("{device} cannot be opened: {UNPROTECTED}"))
+}
+
+/// Why such a device is not used.
+pub(super) const UNPROTECTED: &str = "no IOMMU stands behind it, so all of the machine's memory would be open to it";
 
 /// What the kernel means by refusing a device of a group.
 pub(super) fn of_device(device: &str, source: io::Error) -> TransportError {

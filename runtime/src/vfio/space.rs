@@ -3,13 +3,15 @@
 use std::io;
 use std::sync::{Arc, Weak};
 
-use uaccel_queue::{AddressMode, DeviceMemory, TransportError};
+use uaccel_queue::{AddressMode, DeviceMemory, RingMemory, TransportError};
 
+use super::arena::ArenaPages;
 use super::memory::{JobMemory, PinnedMemory};
 use super::on_demand::OnDemand;
 use super::open_device::OpenDevice;
 use super::pinning::Policy;
 use super::refusal;
+use super::unprotected;
 use crate::sys::fork_mark::ForkMark;
 use crate::sys::vfio::device::VfioDevice;
 use crate::sys::vfio::iommufd::{self, BoundDevice, Ioas, Iommufd, Translation};
@@ -24,6 +26,8 @@ pub(super) struct Space {
     pub(super) pasid: Option<u32>,
     /// What is pinned on request, if that is how it is.
     on_demand: Option<Arc<OnDemand>>,
+    /// Whether it is all of the machine's memory, for a device that passes on so many bits of an address.
+    unprotected: Option<u32>,
     /// Told when this ends, if the device can have others.
     device: Weak<OpenDevice>,
 }
@@ -50,7 +54,22 @@ fn system(call: &'static str) -> impl Fn(io::Error) -> TransportError {
 impl Space {
     /// The device's own.
     pub(super) fn own(memory: Arc<PinnedMemory>) -> Self {
-        Self { memory, pasid: None, on_demand: None, _table: None, device: Weak::new() }
+        Self { memory, pasid: None, on_demand: None, unprotected: None, _table: None, device: Weak::new() }
+    }
+
+    /// All of the machine's memory.
+    pub(super) fn unprotected(memory: Arc<PinnedMemory>, address_bits: u32) -> Self {
+        let mut space = Self::own(memory);
+        space.unprotected = Some(address_bits);
+        space
+    }
+
+    /// Memory that the device reaches all the time.
+    pub(super) fn ring_memory(&self, len: usize, fork: &ForkMark) -> Result<RingMemory, TransportError> {
+        match self.unprotected {
+            Some(address_bits) => unprotected::ring_memory(len, address_bits, fork),
+            None => Ok(ArenaPages::new(len, &self.memory, fork)?.into_ring_memory()),
+        }
     }
 
     /// The memory of jobs, as a queue with this policy sees it, and what that makes of addresses. None of it, where the device's addresses do not go to the process's.
@@ -102,6 +121,6 @@ impl Spaces {
         let memory = Arc::new(memory.map_err(system("IOMMU_IOAS_IOVA_RANGES"))?);
         let on_demand = faults.map(|faults| OnDemand::start(memory.clone(), faults)).transpose();
         let on_demand = on_demand.map_err(system("start of a thread"))?;
-        Ok(Space { memory, pasid: Some(pasid), on_demand, _table: Some(table), device: owner })
+        Ok(Space { memory, pasid: Some(pasid), on_demand, unprotected: None, _table: Some(table), device: owner })
     }
 }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use uaccel_queue::{AddressMode, DeviceMemory, Quiet, Region, RegionKind, RingMemory, Transport, TransportError, Wake};
 
-use super::arena::ArenaPages;
 use super::open_device::{OpenDevice, STEP};
 use super::pinning::Policy;
 use super::space::Space;
@@ -75,7 +74,7 @@ impl Transport for VfioTransport {
 
     fn ring_memory(&self, len: usize) -> Result<RingMemory, TransportError> {
         self.check()?;
-        let memory = ArenaPages::new(len, &self.space.memory, &self.device.fork)?.into_ring_memory();
+        let memory = self.space.ring_memory(len, &self.device.fork)?;
         self.rings().push(memory.clone());
         Ok(memory)
     }

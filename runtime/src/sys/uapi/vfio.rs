@@ -7,6 +7,8 @@ const BASE: u8 = 100;
 
 /// `VFIO_API_VERSION`.
 pub(crate) const API_VERSION: i32 = 0;
+/// `VFIO_NOIOMMU_IOMMU`.
+pub(crate) const NOIOMMU: u64 = 8;
 /// `VFIO_TYPE1v2_IOMMU`.
 pub(crate) const TYPE1_V2: u64 = 3;
 

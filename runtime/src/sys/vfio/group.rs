@@ -15,7 +15,8 @@ use super::device::VfioDevice;
 use super::{ioctl, ioctl_number, ioctl_words, size};
 use crate::sys::uapi::vfio::{
     API_VERSION, CHECK_EXTENSION, DmaMap, DmaUnmap, GET_API_VERSION, GROUP_GET_DEVICE_FD, GROUP_GET_STATUS,
-    GROUP_SET_CONTAINER, GroupStatus, IOMMU_GET_INFO, IOMMU_MAP_DMA, IOMMU_UNMAP_DMA, SET_IOMMU, TYPE1_V2, Type1Info,
+    GROUP_SET_CONTAINER, GroupStatus, IOMMU_GET_INFO, IOMMU_MAP_DMA, IOMMU_UNMAP_DMA, NOIOMMU, SET_IOMMU, TYPE1_V2,
+    Type1Info,
 };
 use crate::vfio::{Mapper, Reach};
 
@@ -36,6 +37,11 @@ pub(crate) enum GroupError {
     /// It cannot do it in this way.
     #[error("this kernel's VFIO has no type1v2 (module vfio_iommu_type1)")]
     NoType1,
+    /// It gives no device without an IOMMU.
+    #[error(
+        "this kernel gives no device without an IOMMU (CONFIG_VFIO_NOIOMMU, and vfio.enable_unsafe_noiommu_mode=1)"
+    )]
+    NoUnprotected,
     /// Another member of the group has a driver of its own.
     #[error("another device of its IOMMU group is bound to a driver of the kernel's")]
     NotViable,
@@ -51,14 +57,23 @@ fn call(call: &'static str) -> impl Fn(io::Error) -> GroupError {
 impl Container {
     /// Opens a container and a group, and joins them under type1v2.
     pub(crate) fn open(container: &Path, group: &Path) -> Result<Self, GroupError> {
+        Self::open_under(TYPE1_V2, container, group)
+    }
+
+    /// The same under no IOMMU at all: nothing can be mapped.
+    pub(crate) fn open_unprotected(container: &Path, group: &Path) -> Result<Self, GroupError> {
+        Self::open_under(NOIOMMU, container, group)
+    }
+
+    fn open_under(model: u64, container: &Path, group: &Path) -> Result<Self, GroupError> {
         let open = |path: &Path| File::options().read(true).write(true).open(path);
         let file = open(container).map_err(call("open of the VFIO container"))?;
         let version = ioctl_number(&file, GET_API_VERSION, 0).map_err(call("VFIO_GET_API_VERSION"))?;
         if version != API_VERSION {
             return Err(GroupError::Version(version));
         }
-        if ioctl_number(&file, CHECK_EXTENSION, TYPE1_V2).map_err(call("VFIO_CHECK_EXTENSION"))? == 0 {
-            return Err(GroupError::NoType1);
+        if ioctl_number(&file, CHECK_EXTENSION, model).map_err(call("VFIO_CHECK_EXTENSION"))? == 0 {
+            return Err(if model == NOIOMMU { GroupError::NoUnprotected } else { GroupError::NoType1 });
         }
         let group = open(group).map_err(call("open of the VFIO group"))?;
         let mut status = GroupStatus { argsz: size::<GroupStatus>(), flags: 0 };
@@ -68,7 +83,7 @@ impl Container {
         }
         let mut number = file.as_raw_fd();
         ioctl(&group, GROUP_SET_CONTAINER, &mut number).map_err(call("VFIO_GROUP_SET_CONTAINER"))?;
-        ioctl_number(&file, SET_IOMMU, TYPE1_V2).map_err(call("VFIO_SET_IOMMU"))?;
+        ioctl_number(&file, SET_IOMMU, model).map_err(call("VFIO_SET_IOMMU"))?;
         Ok(Self { file, group })
     }
 
