@@ -1,5 +1,7 @@
 //! The driver of `edu` over a thread that does what the device does, held to the suite that defines a driver; and what happens when it is stopped.
 
+#![allow(clippy::cast_possible_truncation, reason = "addresses of a 64-bit process, and lengths below a page")]
+
 use std::os::fd::BorrowedFd;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -36,6 +36,23 @@ const fn vfio_tests(options: &'static [&'static str]) -> Call {
 const VFIO_TESTS: &[&str] =
     &["test", "--package", "uaccel-runtime", "--features", "device-tests", "--test", "vfio_guest", "--"];
 
+/// A call of the tests on QEMU's `edu`, whose transfers take a tenth of a second of the guest's time: that passes at once while the guest has nothing to do.
+const fn edu_tests(options: &'static [&'static str], arguments: &'static [&'static str]) -> Call {
+    Call { before: EDU_TESTS, ..in_guest(options, arguments) }
+}
+
+const EDU_TESTS: &[&str] = &[
+    "test",
+    "--package",
+    "uaccel-runtime",
+    "--features",
+    "device-tests",
+    "--test",
+    "edu_guest",
+    "--",
+    "--test-threads=1",
+];
+
 const DEVICE_TESTS: &[&str] =
     &["test", "--package", "uaccel-runtime", "--features", "device-tests", "--test", "uacce_guest", "--"];
 
@@ -272,6 +289,89 @@ pub(crate) const TESTS: &[Step] = &[
             vfio_tests(&["--kernel", "own", "--no-module", "--env", "UACCEL_TEST_ROAD=cdev"]),
             vfio_tests(&["--kernel", "own", "--no-module", "--env", "UACCEL_TEST_ROAD=pasid"]),
             vfio_tests(&["--kernel", "own", "--no-module", "--timeout", "1200", "--env", "UACCEL_TEST_ROAD=on-demand"]),
+        ],
+        missing: lab::missing,
+    },
+    Step {
+        name: "guest-edu",
+        proves: "somebody else's device driven from user space alone: through memory that it reaches and by plain pointers, by messages and by a line, on the kernel that Debian 12 ships, and without an IOMMU",
+        commands: &[
+            cargo(&["build", "--package", "sva-lab"]),
+            edu_tests(
+                &[
+                    "--no-engine",
+                    "--device",
+                    "edu",
+                    "--load",
+                    "vfio-pci",
+                    "--load",
+                    "vfio_iommu_type1",
+                    "--qemu-arg=-icount",
+                    "--qemu-arg=shift=3,sleep=off",
+                ],
+                &[],
+            ),
+            edu_tests(
+                &[
+                    "--no-engine",
+                    "--device",
+                    "edu,dma_mask=0xffffffffffffffff",
+                    "--kernel",
+                    "own",
+                    "--env",
+                    "UACCEL_TEST_ADDRESS_BITS=64",
+                    "--qemu-arg=-icount",
+                    "--qemu-arg=shift=3,sleep=off",
+                ],
+                &[],
+            ),
+            edu_tests(
+                &[
+                    "--no-engine",
+                    "--device",
+                    "edu",
+                    "--load",
+                    "vfio-pci",
+                    "--load",
+                    "vfio_iommu_type1",
+                    "--append",
+                    "pci=nomsi",
+                    "--env",
+                    "UACCEL_TEST_INTERRUPTS=vfio-intx",
+                    "--qemu-arg=-icount",
+                    "--qemu-arg=shift=3,sleep=off",
+                ],
+                &["copies", "wake", "signals"],
+            ),
+            edu_tests(
+                &["--kit", "bookworm", "--device", "edu", "--load", "vfio-pci", "--load", "vfio_iommu_type1"],
+                &["copies"],
+            ),
+            in_guest(
+                &[
+                    "--kernel",
+                    "own",
+                    "--no-iommu",
+                    "--no-engine",
+                    "--device",
+                    "edu,dma_mask=0xffffffffffffffff",
+                    "--append",
+                    "vfio.enable_unsafe_noiommu_mode=1",
+                    "--append",
+                    "hugepages=16",
+                ],
+                &[
+                    "test",
+                    "--package",
+                    "uaccel-runtime",
+                    "--features",
+                    "device-tests",
+                    "--test",
+                    "unprotected_guest",
+                    "--",
+                    "--test-threads=1",
+                ],
+            ),
         ],
         missing: lab::missing,
     },

@@ -15,7 +15,7 @@ pub(super) struct EduCompleter {
 unsafe impl Completer for EduCompleter {
     fn poll(&mut self, done: &mut Done<'_>) -> Result<(), Box<DeviceError>> {
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
-        engine.advance();
+        engine.look();
         while done.room() > 0
             && let Some((token, outcome)) = engine.answer()
         {
@@ -25,6 +25,6 @@ unsafe impl Completer for EduCompleter {
     }
 
     fn arm(&mut self) {
-        // Every transfer signals its end; there is no way to ask for less.
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner).arm();
     }
 }

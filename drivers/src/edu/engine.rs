@@ -14,6 +14,10 @@ pub(super) struct Engine {
     /// The job that the device is at.
     current: Option<Stretch>,
     answered: VecDeque<(Token, Outcome)>,
+    /// Whether somebody may sleep until there is an answer.
+    armed: bool,
+    /// Whether the device signals for what was done without it.
+    signals: bool,
 }
 
 /// A job, as far as the device is concerned.
@@ -91,16 +95,35 @@ impl Stretch {
 impl Engine {
     pub(super) fn new(registers: Registers, depth: usize) -> Self {
         let (waiting, answered) = (VecDeque::with_capacity(depth), VecDeque::with_capacity(depth));
-        Self { registers, waiting, current: None, answered }
+        Self { registers, waiting, current: None, answered, armed: false, signals: false }
     }
 
-    /// Puts a job behind the others.
-    pub(super) fn add(&mut self, task: Task) {
-        self.waiting.push_back(task);
+    /// Takes jobs, behind those that are there.
+    pub(super) fn add(&mut self, tasks: impl Iterator<Item = Task>) {
+        self.waiting.extend(tasks);
+        self.advance();
+        // A transfer's end is signalled anyway.
+        if !self.answered.is_empty() && std::mem::take(&mut self.armed) {
+            self.registers.signal();
+            self.signals = true;
+        }
+    }
+
+    /// Looks what the device has done, and brings the work on.
+    pub(super) fn look(&mut self) {
+        self.advance();
+        if std::mem::take(&mut self.signals) {
+            self.registers.acknowledge();
+        }
+    }
+
+    /// Demands a signal for the next answer.
+    pub(super) fn arm(&mut self) {
+        self.armed = true;
     }
 
     /// Brings the work on, as far as the device is ready for it.
-    pub(super) fn advance(&mut self) {
+    fn advance(&mut self) {
         loop {
             let next = match self.current {
                 // An earlier user's transfer may still run: to nowhere, but what is written to the registers meanwhile is lost.

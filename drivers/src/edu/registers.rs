@@ -9,6 +9,7 @@ const IDENTIFICATION: usize = 0x00;
 /// Reads as the complement of what was written.
 const LIVENESS: usize = 0x04;
 const INTERRUPT_STATUS: usize = 0x24;
+const INTERRUPT_RAISE: usize = 0x60;
 const INTERRUPT_ACKNOWLEDGE: usize = 0x64;
 const DMA_SOURCE: usize = 0x80;
 const DMA_DESTINATION: usize = 0x88;
@@ -20,6 +21,9 @@ const RUN: u64 = 1 << 0;
 const TO_MEMORY: u64 = 1 << 1;
 /// Interrupt at the end.
 const SIGNAL: u64 = 1 << 2;
+
+/// The interrupt of nobody's but ours: the device has one for its factorials, and one for transfers.
+const OURS: u32 = 1 << 16;
 
 /// Where the device's own buffer is, in its addresses.
 const BUFFER: u64 = 0x4_0000;
@@ -86,7 +90,12 @@ impl Registers {
         true
     }
 
-    /// Takes back the signal of transfers that have ended.
+    /// Has the device signal, for what was done without it.
+    pub(super) fn signal(&self) {
+        self.0.write32(INTERRUPT_RAISE, OURS);
+    }
+
+    /// Takes back signals.
     pub(super) fn acknowledge(&self) {
         match self.0.read32(INTERRUPT_STATUS) {
             0 => {}

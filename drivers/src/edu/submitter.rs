@@ -15,12 +15,11 @@ pub(super) struct EduSubmitter {
 unsafe impl Submitter for EduSubmitter {
     unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, Box<DeviceError>> {
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
-        for index in 0..batch.len() {
+        engine.add((0..batch.len()).map(|index| {
             let task = Task::of(batch.job(index));
             batch.launch(index);
-            engine.add(task);
-        }
-        engine.advance();
+            task
+        }));
         Ok(batch.len())
     }
 

@@ -21,6 +21,11 @@ pub trait Backend: Sync {
         32
     }
 
+    /// How many jobs the longest test does in a row. A device whose jobs take long can say fewer; tokens and rings wrap later than they would.
+    fn endurance(&self) -> u64 {
+        6000
+    }
+
     /// After how long an answer that has not come is taken for lost.
     fn patience(&self) -> Duration {
         Duration::from_secs(20)

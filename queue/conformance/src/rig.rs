@@ -33,6 +33,8 @@ pub(crate) struct Rig {
     free: Vec<u32>,
     flights: Vec<Option<Flight>>,
     next_session: u16,
+    /// Polls in a row that found nothing.
+    idle: u32,
 }
 
 /// The buffers of a job in flight.
@@ -114,6 +116,7 @@ impl Rig {
             free: (0..u32::try_from(depth).expect("a depth")).rev().collect(),
             flights: (0..depth).map(|_| None).collect(),
             next_session: 0,
+            idle: 0,
         }
     }
 
@@ -232,7 +235,19 @@ impl Rig {
             self.free.push(slot);
             replies.push((flight.token, Reply { outcome, room }));
         }
+        self.idle = if replies.is_empty() { self.idle.saturating_add(1) } else { 0 };
         result.map(|()| replies).map_err(|error| *error)
+    }
+
+    /// Lets others work between two polls. A device that is slow is not asked all the time: it may be the same processor that emulates it, and time may pass for
+    /// it only when nothing else runs.
+    pub(crate) fn rest(&self) {
+        /// Polls in a row that found nothing, before the first sleep.
+        const BUSY: u32 = 2000;
+        match self.idle.checked_sub(BUSY) {
+            None => std::thread::yield_now(),
+            Some(long) => std::thread::sleep(Duration::from_millis(1 << (long / 4).min(5))),
+        }
     }
 
     pub(crate) fn poll(&mut self) -> Vec<(Token, Reply)> {
@@ -248,7 +263,7 @@ impl Rig {
                 return reply;
             }
             assert!(Instant::now() < deadline, "{token:?} was never answered");
-            std::thread::yield_now();
+            self.rest();
         }
     }
 
@@ -259,7 +274,7 @@ impl Rig {
         while self.in_flight() > 0 {
             replies.append(&mut self.poll());
             assert!(Instant::now() < deadline, "{} jobs were never answered", self.in_flight());
-            std::thread::yield_now();
+            self.rest();
         }
         replies
     }
@@ -280,7 +295,7 @@ impl Rig {
                 replies[waiting.swap_remove(at).1] = Some(reply);
             }
             assert!(Instant::now() < deadline, "{} of {} answered", tokens.len() - waiting.len(), requests.len());
-            std::thread::yield_now();
+            self.rest();
         }
         replies.into_iter().map(|reply| reply.expect("all answered")).collect()
     }

@@ -31,6 +31,10 @@ impl Backend for Device {
         4
     }
 
+    fn endurance(&self) -> u64 {
+        200
+    }
+
     fn patience(&self) -> Duration {
         PATIENCE
     }

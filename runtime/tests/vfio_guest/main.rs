@@ -11,6 +11,7 @@
 
 mod bench;
 mod conformance;
+mod counted;
 mod device_file;
 #[path = "../guest/mod.rs"]
 mod guest;
