@@ -99,6 +99,11 @@ pub trait Transport: Send + Sync + std::fmt::Debug {
     /// How addresses in jobs reach memory.
     fn address_mode(&self) -> AddressMode;
 
+    /// The PASID of the queue's accesses, where they have one and this process knows it: the number that the kernel's log names an address space by.
+    fn pasid(&self) -> Option<u32> {
+        None
+    }
+
     /// What the device reaches of this process's memory, where that is not everything: the submitter covers what a job names first.
     fn memory(&self) -> Option<Arc<dyn DeviceMemory>> {
         None

@@ -373,7 +373,9 @@ fn open_queue(core: &Arc<DeviceCore>) -> Result<Arc<QueueCore>, Error> {
     }
     tracing::debug!(device = core.name(), driver = core.driver.name(), "queue opened");
     let pair = Pair::new(open, transport, core.request.depth, core.dropped.clone());
+    let pasid = pair.transport.pasid();
     let queue = QueueCore::new(core.clone(), cells, pair);
+    queue.set_pasid(pasid);
     queue.set_pins(pins.as_ref());
     Ok(Arc::new(queue))
 }

@@ -1,5 +1,6 @@
 //! What a caller of the runtime is told.
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -19,12 +20,14 @@ use crate::choice::Report;
 #[non_exhaustive]
 pub enum Error {
     /// A pointer was bad.
-    #[error("{operation}: {fault}")]
+    #[error("{operation}: {fault}{}", Space(*.pasid))]
     BadPointer {
         /// What was asked.
         operation: Operation,
         /// Which address, and for what.
         fault: Fault,
+        /// In which address space of the device, where its accesses name one and this process knows it.
+        pasid: Option<u32>,
     },
     /// The request breaks the rules of its operation.
     #[error("{operation}: {reason}")]
@@ -230,7 +233,14 @@ impl Error {
     }
 
     /// The error of an outcome that is not good, where the caller had `room` and the device writes at most `limit` bytes of it.
-    pub(crate) fn of_outcome(device: &str, operation: Operation, outcome: &Outcome, room: u64, limit: u64) -> Self {
+    pub(crate) fn of_outcome(
+        device: &str,
+        pasid: Option<u32>,
+        operation: Operation,
+        outcome: &Outcome,
+        room: u64,
+        limit: u64,
+    ) -> Self {
         match outcome.status {
             // It is the device that is too small, whatever the caller's buffer is.
             Status::OutputTooSmall if room > limit => Self::TooLarge { operation, len: room, limit },
@@ -241,7 +251,7 @@ impl Error {
             Status::Truncated => Self::Truncated(operation),
             Status::TagMismatch => Self::TagMismatch(operation),
             Status::Fault | Status::Partial => match outcome.fault {
-                Some(fault) => Self::BadPointer { operation, fault },
+                Some(fault) => Self::BadPointer { operation, fault, pasid },
                 None => Self::device_failed(device, "reported a fault without an address"),
             },
             Status::InvalidJob => Self::InvalidInput { operation, reason: "the device found the job invalid" },
@@ -255,6 +265,15 @@ impl Error {
 
     pub(crate) fn device_failed(device: &str, cause: impl ToString) -> Self {
         Self::DeviceFailed { device: device.into(), cause: cause.to_string().into() }
+    }
+}
+
+/// The address space of a fault, for a text.
+struct Space(Option<u32>);
+
+impl fmt::Display for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |pasid| write!(f, " (PASID {pasid})"))
     }
 }
 

@@ -283,8 +283,7 @@ fn finish_badly<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
     if secret {
         destination.wipe();
     }
-    let error =
-        error.unwrap_or_else(|| Error::of_outcome(core.device.name(), operation, outcome, room, core.device.limit()));
+    let error = error.unwrap_or_else(|| core.error_of(operation, outcome, room));
     Finished { result: Err(error), buffers: Some((source, destination, aux)) }
 }
 

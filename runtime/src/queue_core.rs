@@ -45,6 +45,8 @@ pub(crate) struct QueueCore {
     parked: AtomicBool,
     /// What its jobs have covered, where that has to be. The halves own it.
     pins: Mutex<Weak<Pins>>,
+    /// The PASID of its accesses, where that is known.
+    pasid: Mutex<Option<u32>>,
     pub(crate) tally: Tally,
 }
 
@@ -85,6 +87,7 @@ impl QueueCore {
             leased: AtomicBool::new(false),
             parked: AtomicBool::new(false),
             pins: Mutex::default(),
+            pasid: Mutex::default(),
             tally: Tally::default(),
             cells,
         }
@@ -132,6 +135,18 @@ impl QueueCore {
     pub(crate) fn set_leased(&self, leased: bool) {
         // Relaxed: see `is_leased`. The pair has a lock of its own, so who finds out late only looks once more.
         self.leased.store(leased, Ordering::Relaxed);
+    }
+
+    /// Notes the address space of its accesses.
+    pub(crate) fn set_pasid(&self, pasid: Option<u32>) {
+        *self.pasid.lock().unwrap_or_else(PoisonError::into_inner) = pasid;
+    }
+
+    /// What a caller is told of a job that went wrong.
+    #[cold]
+    pub(crate) fn error_of(&self, operation: Operation, outcome: &Outcome, room: u64) -> Error {
+        let pasid = *self.pasid.lock().unwrap_or_else(PoisonError::into_inner);
+        Error::of_outcome(self.device.name(), pasid, operation, outcome, room, self.device.limit())
     }
 
     /// Notes where the halves keep what jobs have covered.

@@ -138,5 +138,6 @@ fn open_over(core: &QueueCore, pair: &mut Pair, transport: Arc<dyn Transport>) -
     open.granted.faults = pair.granted.faults;
     pair.replace(open, transport, device.dropped.clone());
     core.set_pins(pins.as_ref());
+    core.set_pasid(pair.transport.pasid());
     Ok(())
 }

@@ -109,7 +109,6 @@ impl Answer<'_> {
             _ => {
                 // SAFETY: the slot was just answered, and nobody builds it while the answer is handed out.
                 let job = unsafe { self.core.cells.job(self.ticket.0.slot()) };
-                let limit = self.core.device.limit();
                 let refusal = match self.outcome {
                     // A fault without an address is one that the device never met.
                     Outcome { status: Status::Fault, fault: None, .. } => {
@@ -118,7 +117,7 @@ impl Answer<'_> {
                     _ => None,
                 };
                 let room = job.destination_len as u64;
-                refusal.unwrap_or_else(|| Error::of_outcome(device, job.operation, self.outcome, room, limit))
+                refusal.unwrap_or_else(|| self.core.error_of(job.operation, self.outcome, room))
             }
         }
     }
@@ -149,7 +148,7 @@ pub(crate) fn run_one_queued(core: &Arc<QueueCore>, pair: &mut Pair, work: &RawW
 pub(crate) fn failed(core: &QueueCore, work: &RawWork<'_>, outcome: &Outcome) -> Error {
     let limit = core.device.limit();
     let room = (work.destination_len as u64).min(limit);
-    of_clamped(work, Error::of_outcome(core.device.name(), work.operation, outcome, room, limit), limit)
+    of_clamped(work, core.error_of(work.operation, outcome, room), limit)
 }
 
 /// The error of a job whose room was clamped to the device's limit: it is the device that is too small, not the caller's buffer.

@@ -155,6 +155,10 @@ impl Transport for VfioTransport {
         self.mode
     }
 
+    fn pasid(&self) -> Option<u32> {
+        self.space.pasid
+    }
+
     fn memory(&self) -> Option<Arc<dyn DeviceMemory>> {
         self.memory.clone()
     }

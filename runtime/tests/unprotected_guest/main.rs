@@ -4,6 +4,8 @@
 //!
 //!     sva-lab run --kernel own --no-iommu --no-engine --device edu,dma_mask=0xffffffffffffffff --append vfio.enable_unsafe_noiommu_mode=1 --append hugepages=16 -- <this program> --test-threads=1
 
+#![allow(clippy::cast_possible_truncation, reason = "small numbers of the tests themselves")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -13,6 +13,7 @@ mod bench;
 mod conformance;
 mod counted;
 mod device_file;
+mod faults;
 #[path = "../guest/mod.rs"]
 mod guest;
 mod limits;
