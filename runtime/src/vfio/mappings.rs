@@ -3,6 +3,9 @@
 //! Pieces do not overlap, are mapped as a whole and unmapped as a whole, which is all that the kernel's interfaces can do. A range that is acquired lies in
 //! pieces, each of which counts it as a user; the gaps between those that were there become pieces of their own. A piece stays as it is while it
 //! has users, so whoever releases a range meets exactly the pieces that counted it.
+//!
+//! A page of which a range is only a part may be a neighbour's, too, who may use it for longer. So it is a piece of its own: did it lie in one with the pages behind it,
+//! the neighbour would keep those as well, while their owner gives them back, and whoever gets the addresses next would find the old pages mapped.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -42,18 +45,21 @@ pub(super) enum Unmapped {
 }
 
 impl Mappings {
-    /// Counts a user of `pages`, and maps what of it is not mapped yet. `pages` is not empty, and made of whole pages of the mapper's.
+    /// Counts a user of the pages around `bytes`, and maps what of them is not mapped yet. `bytes` is not empty; pages are the mapper's, and there is a whole one
+    /// around its end.
     pub(super) fn acquire(
         &mut self,
         mapper: &dyn Mapper,
         page: usize,
-        pages: Range<usize>,
+        bytes: Range<usize>,
         write: bool,
     ) -> Result<(), Unmapped> {
+        let whole = bytes.start.next_multiple_of(page)..bytes.end - bytes.end % page;
+        let pages = bytes.start - bytes.start % page..bytes.end.next_multiple_of(page);
         self.give_way(mapper, &pages, write)?;
         // Counted first: what is there already must not go to make room for the rest.
         self.over(&pages).for_each(|(_, piece)| piece.users += 1);
-        let gaps = self.gaps(&pages);
+        let gaps: Vec<_> = self.gaps(&pages).into_iter().flat_map(|gap| cut(gap, &whole)).collect();
         for (number, gap) in gaps.iter().enumerate() {
             match self.map(mapper, page, gap, write) {
                 Ok(write) => {
@@ -209,6 +215,13 @@ impl Mappings {
     }
 }
 
+/// A range in up to three parts: what is before `whole`, what is of it, and what is behind. Of a range within one page there is no whole, and one part.
+fn cut(range: Range<usize>, whole: &Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let seams = if whole.start < whole.end { [whole.start, whole.end] } else { [whole.start; 2] };
+    let [first, second] = seams.map(|seam| seam.clamp(range.start, range.end));
+    [range.start..first, first..second, second..range.end].into_iter().filter(|part| !part.is_empty())
+}
+
 fn is_fault(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EFAULT)
 }
@@ -360,6 +373,38 @@ mod tests {
             mappings.drop_idle(&kernel);
             prop_assert!(kernel.pages().is_empty());
         }
+    }
+
+    #[test]
+    fn a_neighbour_in_a_page_keeps_that_page_and_no_other() {
+        let (kernel, mut mappings) = (Kernel::new(PAGES), Mappings::default());
+        // Both ends of the one lie in pages that others are in, too.
+        let (one, before, behind) = (PAGE + 100..5 * PAGE + 100, PAGE..PAGE + 100, 5 * PAGE + 100..5 * PAGE + 200);
+        for bytes in [&one, &before, &behind] {
+            mappings.acquire(&kernel, PAGE, bytes.clone(), true).unwrap();
+        }
+        assert_eq!(kernel.pages().into_keys().collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+        mappings.release(&kernel, bytes(&(1..6)), false);
+        assert_eq!(kernel.pages().into_keys().collect::<Vec<_>>(), [1, 5], "the rest may be somebody else's by now");
+        mappings.release(&kernel, bytes(&(1..2)), false);
+        mappings.release(&kernel, bytes(&(5..6)), false);
+        assert!(kernel.pages().is_empty());
+    }
+
+    #[test]
+    fn pages_of_which_a_range_is_only_a_part_are_mapped_by_themselves() {
+        let parts = |start, end| {
+            let (kernel, mut mappings) = (Kernel::new(PAGES), Mappings::default());
+            mappings.acquire(&kernel, PAGE, start..end, true).unwrap();
+            let mapped = kernel.mapped.lock().unwrap();
+            mapped.iter().map(|(start, (end, _))| (start / PAGE, end / PAGE)).collect::<Vec<_>>()
+        };
+        assert_eq!(parts(PAGE, 4 * PAGE), [(1, 4)]);
+        assert_eq!(parts(PAGE + 1, 4 * PAGE), [(1, 2), (2, 4)]);
+        assert_eq!(parts(PAGE, 4 * PAGE - 1), [(1, 3), (3, 4)]);
+        assert_eq!(parts(PAGE + 1, 4 * PAGE - 1), [(1, 2), (2, 3), (3, 4)]);
+        assert_eq!(parts(PAGE + 1, 3 * PAGE - 1), [(1, 2), (2, 3)]);
+        assert_eq!(parts(PAGE + 1, PAGE + 2), [(1, 2)]);
     }
 
     #[test]

@@ -127,14 +127,15 @@ impl PinnedMemory {
         let write = access == FaultKind::Write;
         let mut space = self.space();
         let Space { mappings, mapper: Some(mapper) } = &mut *space else { return Err(Uncovered::Gone) };
-        let joined = mappings.join(pages.clone(), write);
+        let joined = mappings.join(pages, write);
         let acquired = match joined {
             Ok(()) => {
                 self.counts.found.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
             Err(error) if joining => Err(error),
-            Err(_) => mappings.acquire(&**mapper, self.reach.page, pages.clone(), write),
+            // Its end does not wrap: there are whole pages around it.
+            Err(_) => mappings.acquire(&**mapper, self.reach.page, start..start + len, write),
         };
         let bytes = mappings.bytes();
         acquired.map_err(|error| match error {
