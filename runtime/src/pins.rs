@@ -87,6 +87,11 @@ impl Pins {
         }
     }
 
+    /// Releases what all jobs have covered. The device is quiet, and does not begin again.
+    pub(crate) fn release_jobs(&self) {
+        (0..self.slots.len()).for_each(|slot| self.release(slot));
+    }
+
     fn release_all(&self, slot: &mut Slot) {
         for (start, len) in slot.held.iter_mut().filter_map(Option::take) {
             self.memory.release(start, len);
@@ -105,7 +110,7 @@ impl Pins {
 
 impl Drop for Pins {
     fn drop(&mut self) {
-        (0..self.slots.len()).for_each(|slot| self.release(slot));
+        self.release_jobs();
     }
 }
 
@@ -139,7 +144,9 @@ impl Covered {
         let accepted = match unsafe { self.inner.submit(&batch) } {
             Ok(accepted) => accepted,
             Err(error) => {
-                // What the device may have seen stays covered until the queue is given up.
+                // What the device may have seen stays covered until the queue is given up; the rest is the caller's again.
+                let tokens = (0..batch.len()).map(|index| batch.job(index).token);
+                tokens.filter(|token| !self.cells.is_live(*token)).for_each(|token| self.pins.release(token.slot()));
                 self.slots.clear();
                 return Err(error);
             }
@@ -160,8 +167,11 @@ unsafe impl Submitter for Covered {
         let mut taken = 0;
         for index in 0..batch.len() {
             let job = batch.job(index);
-            // What is covered and was not passed on stays so until the queue is given up.
-            if self.pins.cover(job).inspect_err(|_| self.slots.clear())? {
+            let covered = self.pins.cover(job).inspect_err(|_| {
+                // What was not passed on is the caller's again.
+                self.slots.drain(..).for_each(|slot| self.pins.release(slot as usize));
+            });
+            if covered? {
                 #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
                 self.slots.push(job.token.slot() as u32);
                 continue;

@@ -302,6 +302,11 @@ impl QueueCore {
 
     /// Ends everything in flight as aborted, because of `cause`. The device is quiet.
     pub(crate) fn abort_all(&self, pair: &mut Pair, cause: &Cause, mut borrowed: impl FnMut(Token, &Outcome)) {
+        // First: whoever is told of an end has the memory back, and may have other memory there in a moment.
+        let pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        if let Some(pins) = pins {
+            pins.release_jobs();
+        }
         let tokens: Vec<_> = self.cells.in_flight().collect();
         // SAFETY: as in `drain`.
         let mut done = unsafe { Done::new(&self.cells, pair.slots.places()) };

@@ -1,0 +1,205 @@
+//! What jobs have covered of memory goes before their owners have it back, however a job ends.
+
+mod device;
+
+use std::collections::BTreeMap;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use device::DEADLINE;
+use uaccel_drivers::warp::WarpDriver;
+use uaccel_queue::{
+    AddressMode, Batch, Bus, Capabilities, Cells, DeviceError, DeviceInfo, DeviceMemory, Driver, FaultKind, OpenError,
+    OpenQueue, QueueRequest, Quiet, Region, RingMemory, SessionError, SessionId, SessionSpec, Submitter, Transport,
+    TransportError, Uncovered, Wake,
+};
+use uaccel_runtime::{Builder, Error, Fallback, OwnedWork, Runtime, Work};
+use uaccel_sim::{Mishap, Plan, PlanHandle, Simulator, ThreadHost, ThreadHostConfig, Warp, WarpConfig, When};
+
+/// How often each range is covered.
+#[derive(Debug, Default)]
+struct Covered(Mutex<BTreeMap<(usize, usize), usize>>);
+
+impl Covered {
+    fn ranges(&self) -> usize {
+        self.0.lock().unwrap().values().sum()
+    }
+}
+
+impl DeviceMemory for Covered {
+    fn cover(&self, start: usize, len: usize, _: FaultKind) -> Result<(), Uncovered> {
+        *self.0.lock().unwrap().entry((start, len)).or_default() += 1;
+        Ok(())
+    }
+
+    fn release(&self, start: usize, len: usize) {
+        let mut covered = self.0.lock().unwrap();
+        let users = covered.get_mut(&(start, len)).expect("it was covered");
+        *users = users.checked_sub(1).expect("it is released as often as it was covered");
+    }
+}
+
+/// What a test sees of the bus.
+#[derive(Debug, Default)]
+struct Seen {
+    memory: Arc<Covered>,
+    /// Ranges that were covered at each reset.
+    at_resets: Mutex<Vec<usize>>,
+    /// Whether submissions fail, before the device sees anything.
+    fails: AtomicBool,
+}
+
+/// The simulator's bus, whose devices are said to reach memory only where it is covered.
+#[derive(Debug)]
+struct Told(Arc<ThreadHost<Warp>>, Arc<Seen>);
+
+#[derive(Debug)]
+struct ToldTransport(Arc<dyn Transport>, Arc<Seen>);
+
+impl Bus for Told {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn devices(&self) -> Vec<DeviceInfo> {
+        self.0.devices()
+    }
+
+    fn open(&self, device: &str) -> Result<Arc<dyn Transport>, TransportError> {
+        Ok(Arc::new(ToldTransport(self.0.open(device)?, self.1.clone())))
+    }
+}
+
+impl Transport for ToldTransport {
+    fn regions(&self) -> &[Region] {
+        self.0.regions()
+    }
+
+    fn ring_memory(&self, len: usize) -> Result<RingMemory, TransportError> {
+        self.0.ring_memory(len)
+    }
+
+    fn ring_doorbell(&self, offset: usize, value: u64) {
+        self.0.ring_doorbell(offset, value);
+    }
+
+    fn sleep(&self, until: Option<Instant>) -> Result<Wake, TransportError> {
+        self.0.sleep(until)
+    }
+
+    fn wake_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.0.wake_fd()
+    }
+
+    fn clear_wake(&self) {
+        self.0.clear_wake();
+    }
+
+    fn stop(&self, within: Duration) -> Result<Quiet, TransportError> {
+        self.0.stop(within)
+    }
+
+    fn reset(&self, within: Duration) -> Result<(), TransportError> {
+        self.1.at_resets.lock().unwrap().push(self.1.memory.ranges());
+        self.0.reset(within)
+    }
+
+    fn is_alive(&self) -> bool {
+        self.0.is_alive()
+    }
+
+    fn address_mode(&self) -> AddressMode {
+        AddressMode::IdentityPinned
+    }
+
+    fn memory(&self) -> Option<Arc<dyn DeviceMemory>> {
+        Some(self.1.memory.clone())
+    }
+}
+
+/// The Warp driver, whose submissions fail when told to.
+#[derive(Debug)]
+struct Failing(Arc<Seen>);
+
+struct FailingSubmitter(Box<dyn Submitter>, Arc<Seen>);
+
+impl Driver for Failing {
+    fn name(&self) -> &str {
+        "warp that fails"
+    }
+
+    fn drives(&self, device: &DeviceInfo) -> bool {
+        WarpDriver.drives(device)
+    }
+
+    fn advertised(&self, device: &DeviceInfo) -> Capabilities {
+        WarpDriver.advertised(device)
+    }
+
+    fn open(
+        &self,
+        transport: Arc<dyn Transport>,
+        cells: Arc<Cells>,
+        request: &QueueRequest,
+    ) -> Result<OpenQueue, OpenError> {
+        let queue = WarpDriver.open(transport, cells, request)?;
+        Ok(OpenQueue { submitter: Box::new(FailingSubmitter(queue.submitter, self.0.clone())), ..queue })
+    }
+}
+
+// SAFETY: the Warp driver's, or nothing.
+unsafe impl Submitter for FailingSubmitter {
+    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, Box<DeviceError>> {
+        if self.1.fails.load(Ordering::SeqCst) {
+            return Err(DeviceError::Gone.into());
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.0.submit(batch) }
+    }
+
+    fn open_session(&mut self, id: SessionId, spec: &SessionSpec) -> Result<(), SessionError> {
+        self.0.open_session(id, spec)
+    }
+
+    fn close_session(&mut self, id: SessionId) {
+        self.0.close_session(id);
+    }
+}
+
+fn bench() -> (Builder, PlanHandle, Arc<Seen>) {
+    let threads = ThreadHostConfig { device: "warp0".to_owned(), ..ThreadHostConfig::default() };
+    let host = Simulator::warp(WarpConfig::default(), threads, Plan::default()).unwrap();
+    let (plan, seen) = (host.plan(), Arc::new(Seen::default()));
+    let builder = Runtime::builder().bus(Arc::new(Told(host, seen.clone()))).driver(Arc::new(Failing(seen.clone())));
+    (builder.device("warp0").queues(1).fallback(Fallback::Never).deadline(DEADLINE), plan, seen)
+}
+
+#[test]
+fn nothing_is_covered_any_more_when_jobs_that_were_taken_back_end() {
+    let (builder, plan, seen) = bench();
+    let runtime = builder.build().unwrap();
+    runtime.run(Work::copy(&[1; 100], &mut [0; 100])).unwrap();
+    assert_eq!(seen.memory.ranges(), 0);
+    plan.set(Plan::default().with(When::Nth(1), Mishap::LostCompletion));
+    let job = runtime.submit(OwnedWork::copy(vec![1; 100], vec![0; 100])).unwrap();
+    let finished = job.wait();
+    assert!(matches!(finished.result, Err(Error::Deadline(_))), "{:?}", finished.result);
+    // Others have seen their jobs end by then, too.
+    assert_eq!(*seen.at_resets.lock().unwrap(), [0]);
+    assert_eq!(seen.memory.ranges(), 0);
+}
+
+#[test]
+fn nothing_is_covered_of_a_job_that_the_device_never_saw() {
+    let (builder, _plan, seen) = bench();
+    let runtime = builder.build().unwrap();
+    runtime.run(Work::nop()).unwrap();
+    seen.fails.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        // It comes back at once.
+        assert!(runtime.submit(OwnedWork::copy(vec![1; 100], vec![0; 100])).is_err());
+        assert_eq!(seen.memory.ranges(), 0);
+    }
+}
