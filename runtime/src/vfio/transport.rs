@@ -46,7 +46,7 @@ impl VfioTransport {
             rings: Mutex::default(),
             stopped: Mutex::new(false),
         };
-        transport.device.bells[number].clear();
+        transport.clear_wake();
         transport.device.assign(number, &transport.space)?;
         tracing::debug!(device = device.name, queue = number, "queue taken");
         Ok(transport)
@@ -90,13 +90,12 @@ impl Transport for VfioTransport {
         let bell = &self.device.bells[self.number];
         loop {
             self.check()?;
-            self.device.unmask();
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             let within = left.map_or(LOOK, |left| left.min(LOOK));
             let rung = signal::sleep_on(&[bell.as_fd()], within)
                 .map_err(|source| TransportError::System { call: "poll", source })?;
             if rung[0] {
-                bell.clear();
+                self.clear_wake();
                 self.check()?;
                 return Ok(Wake::Signalled);
             }
@@ -115,7 +114,8 @@ impl Transport for VfioTransport {
 
     fn clear_wake(&self) {
         self.device.bells[self.number].clear();
-        // Whoever polls now has the device let go of its line; until then it may signal again, which costs a look.
+        // A line is masked when it signals. Always both, and in this order: then a line that is masked has its signal there, whoever sleeps on it. Whoever polls now has
+        // the device let go of its line; until then it signals again, which costs a look.
         self.device.unmask();
     }
 
@@ -141,7 +141,7 @@ impl Transport for VfioTransport {
         *stopped = true;
         // The queue that knew them is gone.
         self.rings().clear();
-        self.device.bells[self.number].clear();
+        self.clear_wake();
         self.device.assign(self.number, &self.space)?;
         *stopped = false;
         Ok(())
