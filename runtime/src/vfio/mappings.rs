@@ -118,6 +118,16 @@ impl Mappings {
         !idle.is_empty()
     }
 
+    /// Unmaps every piece, whoever uses it.
+    pub(super) fn end_all(&mut self, mapper: &dyn Mapper) {
+        for (start, piece) in std::mem::take(self).pieces {
+            if let Err(error) = mapper.unmap(start as u64, piece.end - start) {
+                // They may have gone with the device.
+                tracing::debug!(start = format_args!("{start:#x}"), %error, "pages are not unmapped");
+            }
+        }
+    }
+
     /// Bytes that are mapped.
     pub(super) fn bytes(&self) -> usize {
         self.bytes

@@ -78,8 +78,12 @@ impl PinnedMemory {
     /// The device is gone. Nothing is pinned for it any more, and what keeps it from others is closed.
     pub(super) fn end(&self) {
         let mut space = self.space();
-        space.mappings = Mappings::default();
-        let mapper = space.mapper.take();
+        let Space { mappings, mapper } = &mut *space;
+        // Piece by piece: what has the mappings may stay open, with a child of this process, or with a translation of them.
+        if let Some(mapper) = mapper {
+            mappings.end_all(&**mapper);
+        }
+        let mapper = mapper.take();
         drop(space);
         drop(mapper);
     }
@@ -184,6 +188,16 @@ impl PinnedMemory {
     }
 }
 
+/// What is kept for later, and what nobody has released, goes with it.
+impl Drop for PinnedMemory {
+    fn drop(&mut self) {
+        // A child has neither mappings nor pins: they are its parent's.
+        if self.fork.is_home() {
+            self.end();
+        }
+    }
+}
+
 /// Which limit was reached, and what raises it.
 fn limit(mapper: &dyn Mapper, error: &io::Error, bytes: usize) -> String {
     if error.raw_os_error() == Some(Errno::ENOSPC as i32) {
@@ -220,5 +234,60 @@ impl DeviceMemory for JobMemory {
 impl fmt::Debug for PinnedMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PinnedMemory").field("counts", &self.counts()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A kernel whose mappings stay when it is no longer spoken to, as those of a file that a child has open, too.
+    #[derive(Debug)]
+    struct Staying(Arc<AtomicU64>);
+
+    impl Mapper for Staying {
+        fn reach(&self) -> io::Result<Reach> {
+            Ok(Reach { ranges: vec![0..=u64::MAX], page: 4096, left: None })
+        }
+
+        fn map(&self, _iova: u64, _start: usize, len: usize, _write: bool) -> io::Result<()> {
+            self.0.fetch_add(len as u64, Ordering::Relaxed);
+            Ok(())
+        }
+
+        fn unmap(&self, _iova: u64, len: usize) -> io::Result<()> {
+            self.0.fetch_sub(len as u64, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    fn memory() -> (Arc<PinnedMemory>, Arc<AtomicU64>) {
+        let pinned = Arc::new(AtomicU64::new(0));
+        let memory = PinnedMemory::new(Box::new(Staying(pinned.clone())), 64, ForkMark::new().unwrap()).unwrap();
+        (Arc::new(memory), pinned)
+    }
+
+    #[test]
+    fn nothing_stays_pinned_for_a_device_that_is_gone() {
+        let (memory, pinned) = memory();
+        memory.register(0x10_0000, 100_000, FaultKind::Write).unwrap();
+        assert!(pinned.load(Ordering::Relaxed) >= 100_000);
+        memory.end();
+        assert_eq!(pinned.load(Ordering::Relaxed), 0);
+        assert_eq!(memory.counts().bytes, 0);
+        // Its owner lets go of it later.
+        memory.unregister(0x10_0000, 100_000);
+        assert_eq!(memory.register(0x10_0000, 100_000, FaultKind::Write), Err(Uncovered::Gone));
+    }
+
+    #[test]
+    fn nothing_stays_pinned_that_was_kept_for_later() {
+        let (memory, pinned) = memory();
+        let jobs = JobMemory { memory, policy: Policy::Keep };
+        jobs.cover(0x10_0000, 100_000, FaultKind::Read).unwrap();
+        jobs.release(0x10_0000, 100_000);
+        assert!(pinned.load(Ordering::Relaxed) >= 100_000);
+        drop(jobs);
+        assert_eq!(pinned.load(Ordering::Relaxed), 0);
     }
 }
