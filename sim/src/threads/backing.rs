@@ -12,8 +12,8 @@ use super::own_memory::OwnMemory;
 use crate::UserPage;
 use crate::pool::{Backing, RingBlock, Rings};
 
-/// Pieces of ring memory a queue can have.
-const RINGS: usize = 4;
+/// Pieces of ring memory a queue can have: its rings, and places for the data of jobs that do not get to the device as they are.
+const RINGS: usize = 8;
 
 /// A queue of this process: all it stands on is memory that both sides reach anyway.
 #[derive(Debug)]
