@@ -134,6 +134,7 @@ impl Mapper for Arc<Container> {
     fn unmap(&self, iova: u64, len: usize) -> io::Result<()> {
         let mut unmap = DmaUnmap { argsz: size::<DmaUnmap>(), flags: 0, iova, size: len as u64 };
         ioctl(&self.file, IOMMU_UNMAP_DMA, &mut unmap)?;
-        Ok(())
+        // It says how much it has unmapped, and that may be nothing.
+        if unmap.size == len as u64 { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 }
