@@ -116,11 +116,19 @@ impl Spaces {
         let faults = faults.map_err(refused("IOMMU_FAULT_QUEUE_ALLOC"))?;
         let table = iommufd.translation(*bound, &ioas, faults.as_ref()).map_err(refused("IOMMU_HWPT_ALLOC"))?;
         iommufd::attach(device, table.table(), Some(pasid)).map_err(refused("VFIO_DEVICE_ATTACH_IOMMUFD_PT"))?;
-        // Attaching has narrowed what can be mapped, so this is asked for only now.
-        let memory = PinnedMemory::new(Box::new(Arc::new(ioas)), self.address_bits, fork.clone());
-        let memory = Arc::new(memory.map_err(system("IOMMU_IOAS_IOVA_RANGES"))?);
-        let on_demand = faults.map(|faults| OnDemand::start(memory.clone(), faults)).transpose();
-        let on_demand = on_demand.map_err(system("start of a thread"))?;
+        let used = || {
+            // Attaching has narrowed what can be mapped, so this is asked for only now.
+            let memory = PinnedMemory::new(Box::new(Arc::new(ioas)), self.address_bits, fork.clone());
+            let memory = Arc::new(memory.map_err(system("IOMMU_IOAS_IOVA_RANGES"))?);
+            let on_demand = faults.map(|faults| OnDemand::start(memory.clone(), faults)).transpose();
+            Ok((memory, on_demand.map_err(system("start of a thread"))?))
+        };
+        let (memory, on_demand) = used().inspect_err(|_: &TransportError| {
+            // Whoever comes next gets this number.
+            if let Err(error) = iommufd::detach(device, pasid) {
+                tracing::error!(device = name, pasid, %error, "the device stays attached to an address space");
+            }
+        })?;
         Ok(Space { memory, pasid: Some(pasid), on_demand, unprotected: None, _table: Some(table), device: owner })
     }
 }
