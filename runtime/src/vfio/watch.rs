@@ -25,6 +25,10 @@ impl Events {
     /// Asks the kernel to speak, where it can.
     pub(super) fn connect(device: &VfioDevice) -> io::Result<Self> {
         let events = Self { failed: Bell::new()?, wanted: Bell::new()?, over: Bell::new()? };
+        // Of other devices these numbers are interrupts like any.
+        if !device.is_pci() {
+            return Ok(events);
+        }
         for (kind, bell) in [(PciIrq::Err, &events.failed), (PciIrq::Req, &events.wanted)] {
             if device.irqs(kind)? != 0 {
                 device.connect(kind, &[bell.as_fd()])?;
