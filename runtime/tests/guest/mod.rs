@@ -1,6 +1,7 @@
 //! What the tests on devices that vouch for nothing share, whichever road they take to one.
 
 #![allow(dead_code, reason = "each program of tests uses a part")]
+#![allow(clippy::cast_possible_truncation, reason = "small numbers of the tests themselves")]
 
 pub(crate) mod child;
 pub(crate) mod held_answers;
