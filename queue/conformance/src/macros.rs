@@ -25,7 +25,8 @@ macro_rules! conformance {
                 flow { full_batches, full_queue_recovers, thousands_of_jobs, answers_come_once, answers_wait_for_room,
                     order_is_kept_if_granted, queues_are_apart }
                 threads { halves_on_two_threads }
-                waiting { signals_wake_sleepers, signals_before_sleep_are_kept, descriptors_wake_pollers, empty_sleeps_end }
+                waiting { signals_wake_sleepers, signals_before_sleep_are_kept, descriptors_wake_pollers,
+                    descriptors_wake_pollers_after_sleeps, empty_sleeps_end }
                 faults { missing_sources, missing_destinations, protected_destinations, faults_half_way, neighbours_of_faults }
                 stopping { canceled_jobs_complete, stop_is_quiet, reset_starts_afresh, dropped_halves_do_no_harm }
             }

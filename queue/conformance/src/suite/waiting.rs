@@ -4,7 +4,7 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use uaccel_queue::{Operation, Status, Wake};
+use uaccel_queue::{Operation, Status, Transport, Wake};
 
 use crate::Backend;
 use crate::request::Request;
@@ -85,13 +85,6 @@ pub fn descriptors_wake_pollers(backend: &dyn Backend) {
         return;
     }
     let transport = Arc::clone(&rig.transport);
-    let Some(fd) = transport.wake_fd() else { panic!("a queue that wakes has a descriptor") };
-    let readable = |wait: Duration| {
-        let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        let millis = i32::try_from(wait.as_millis()).expect("a short wait");
-        // SAFETY: one entry, which outlives the call.
-        unsafe { libc::poll(&raw mut entry, 1, millis) == 1 }
-    };
     for _ in 0..20 {
         transport.clear_wake();
         rig.completer.arm();
@@ -100,12 +93,49 @@ pub fn descriptors_wake_pollers(backend: &dyn Backend) {
         while rig.submit(&[Request::new(Operation::Nop)]).is_empty() {
             assert!(Instant::now() < deadline, "the queue takes no job");
         }
-        assert!(readable(backend.patience()), "the descriptor shows the signal");
+        assert!(is_readable(&*transport, backend.patience()), "the descriptor shows the signal");
         let reply = rig.wait_all().pop().expect("an answer").1;
         reply.expect(Status::Ok);
         transport.clear_wake();
-        assert!(!readable(Duration::ZERO), "the signal was taken back");
+        assert!(!is_readable(&*transport, Duration::ZERO), "the signal was taken back");
     }
+}
+
+/// A signal that a sleep has taken back is shown no more; the next one is, whoever waits for it and how.
+pub fn descriptors_wake_pollers_after_sleeps(backend: &dyn Backend) {
+    let mut rig = Rig::new(backend);
+    if !rig.granted.wakes || !rig.offers(Operation::Nop) {
+        return;
+    }
+    let transport = Arc::clone(&rig.transport);
+    for round in 0..20 {
+        if round % 2 == 0 {
+            transport.clear_wake();
+        }
+        rig.completer.arm();
+        assert_eq!(rig.poll().len(), 0);
+        let deadline = rig.deadline();
+        while rig.submit(&[Request::new(Operation::Nop)]).is_empty() {
+            assert!(Instant::now() < deadline, "the queue takes no job");
+        }
+        if round % 2 == 0 {
+            while transport.sleep(Some(deadline)).expect("the device is there") != Wake::Signalled {
+                assert!(Instant::now() < deadline, "no signal in round {round}");
+            }
+        } else {
+            assert!(is_readable(&*transport, backend.patience()), "the descriptor shows the signal of round {round}");
+        }
+        rig.wait_all().pop().expect("an answer").1.expect(Status::Ok);
+    }
+}
+
+/// Whether the descriptor shows a signal, now or within a while.
+fn is_readable(transport: &dyn Transport, within: Duration) -> bool {
+    let Some(fd) = transport.wake_fd() else { panic!("a queue that wakes has a descriptor") };
+    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let millis = i32::try_from(within.as_millis()).expect("a short wait");
+    // SAFETY: one entry, which outlives the call.
+    unsafe { libc::poll(&raw mut entry, 1, millis) == 1 }
 }
 
 /// A sleep on a queue where nothing happens ends at its time.
