@@ -59,8 +59,8 @@ impl WarpCompleter {
     fn drain_lines(&mut self, done: &mut Done<'_>) -> Result<usize, DeviceError> {
         let Shared { memory, geometry, lines, .. } = &*self.shared;
         let mut taken = 0;
-        // No more than the ring has lines: a line is only used again when its answer was taken, and the oldest is that
-        // of `next`.
+        // Beyond `next` some were taken already, and their lines may hold later submissions by now, which have numbers of
+        // their own further on.
         for index in self.next..lines.submitted() {
             if done.room() == 0 {
                 break;

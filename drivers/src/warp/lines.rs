@@ -8,7 +8,7 @@ use uaccel_queue::sync::atomic::{AtomicU64, Ordering};
 pub(super) struct Lines {
     /// How many submissions were made.
     submitted: AtomicU64,
-    /// What stands in each line: a token with [`Lines::BUSY`], or 0.
+    /// What stands in each line: a token with the [`stamp`](Lines::stamp) of its submission, or 0.
     lines: Box<[AtomicU64]>,
 }
 
@@ -32,7 +32,7 @@ impl Lines {
     #[inline]
     pub(super) fn put(&self, index: u64, token: u32) {
         // Relaxed: ordered by the next line.
-        self.line(index).store(Self::BUSY | u64::from(token), Ordering::Relaxed);
+        self.line(index).store(self.stamp(index) | u64::from(token), Ordering::Relaxed);
         // Release: pairs with the acquire in `submitted`.
         self.submitted.store(index + 1, Ordering::Release);
     }
@@ -49,9 +49,10 @@ impl Lines {
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "the low half is the token")]
     pub(super) fn waiting(&self, index: u64) -> Option<Token> {
-        // Relaxed: written before the count that `submitted` acquired, or by this thread.
+        // Relaxed: written before the count that `submitted` acquired, or by this thread. If it was taken, the submitter
+        // may have put another one there since, or be about to: that one has another stamp.
         let line = self.line(index).load(Ordering::Relaxed);
-        (line != 0).then_some(Token::from_raw(line as u32))
+        (line & !u64::from(u32::MAX) == self.stamp(index)).then_some(Token::from_raw(line as u32))
     }
 
     /// Frees the line of submission number `index`, whose answer was read.
@@ -59,6 +60,13 @@ impl Lines {
     pub(super) fn take(&self, index: u64) {
         // Release: pairs with the acquire in `is_free`.
         self.line(index).store(0, Ordering::Release);
+    }
+
+    /// What tells the submission from the others that have the same line: how often the ring went round, modulo 2^31.
+    /// Above a token's bits, and never 0.
+    #[inline]
+    fn stamp(&self, index: u64) -> u64 {
+        (index >> self.lines.len().trailing_zeros()) << 33 | Self::BUSY
     }
 
     #[inline]
@@ -105,6 +113,34 @@ mod tests {
                 lines.put(index, token);
             }
             completer.join().expect("no panic inside");
+        });
+    }
+
+    /// Two lines, answered the wrong way round. When both are free the submitter uses them again, while the completer is
+    /// still on its way past the second: what it took there long ago is not there again.
+    #[test]
+    fn a_line_that_is_used_again_does_not_hold_what_was_taken() {
+        loom::model(|| {
+            let lines = Arc::new(Lines::new(2));
+            lines.put(0, 0x1000);
+            lines.put(1, 0x1001);
+            let submitter = {
+                let lines = Arc::clone(&lines);
+                loom::thread::spawn(move || {
+                    for index in 2..4 {
+                        while !lines.is_free(index) {
+                            loom::thread::yield_now();
+                        }
+                        lines.put(index, 0x2000);
+                    }
+                })
+            };
+            lines.take(1);
+            lines.take(0);
+            assert_eq!(lines.waiting(1), None);
+            submitter.join().expect("no panic inside");
+            assert_eq!((lines.waiting(0), lines.waiting(1)), (None, None));
+            assert_eq!(lines.waiting(3), Some(Token::from_raw(0x2000)));
         });
     }
 }

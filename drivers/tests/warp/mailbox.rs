@@ -2,7 +2,7 @@
 
 use std::ptr;
 
-use uaccel_queue::{DeviceError, Job, Operation};
+use uaccel_queue::{Algorithm, DeviceError, Job, Operation, SessionId, SessionSpec};
 use uaccel_warp_abi::{Completion, Descriptor, Features, Mode};
 
 use crate::fake::{Nature, Queue};
@@ -44,6 +44,45 @@ fn the_oldest_answer_comes_first() {
     queue.answer(0, tokens[0], 100, 0);
     queue.answer(2, tokens[2], 100, 0);
     assert_eq!(queue.poll().expect("sound").iter().map(|answer| answer.0).collect::<Vec<_>>(), [0, 2]);
+}
+
+/// A poll without room for more leaves behind what was taken before its turn. Its line goes round meanwhile.
+#[test]
+fn a_line_that_went_round_keeps_its_place_in_the_order() {
+    let mut queue = queue(8);
+    let slots = |queue: &mut Queue, room| -> Vec<u32> {
+        queue.poll_room(room).expect("sound").into_iter().map(|answer| answer.0).collect()
+    };
+    let answer = |queue: &Queue, index| queue.answer(index, queue.fetch(index).expect("published").token, 0, 0);
+    for slot in 0..8 {
+        queue.send(slot, crc);
+    }
+    (1..8).for_each(|index| answer(&queue, index));
+    assert_eq!(slots(&mut queue, 8).len(), 7);
+    answer(&queue, 0);
+    assert_eq!(slots(&mut queue, 1), [0]);
+    // Two commands, and eight jobs, of which the last has the line of the second of all.
+    let spec = SessionSpec::digest(Algorithm::Sha256, &[]).expect("no key");
+    queue.submitter.open_session(SessionId(0), &spec).expect("offered");
+    queue.submitter.close_session(SessionId(0));
+    for slot in 0..8 {
+        queue.send(slot, crc);
+    }
+    (8..17).for_each(|index| answer(&queue, index));
+    assert_eq!(slots(&mut queue, 8), [0, 1, 2, 3, 4, 5, 6]);
+    for index in 18..32 {
+        queue.send(0, crc);
+        answer(&queue, index);
+        assert_eq!(slots(&mut queue, 8), [0]);
+    }
+    // Number 32, which is older than 33 in that line.
+    queue.send(0, crc);
+    answer(&queue, 17);
+    assert_eq!(slots(&mut queue, 1), [7]);
+    queue.send(7, crc);
+    answer(&queue, 33);
+    answer(&queue, 32);
+    assert_eq!(slots(&mut queue, 8), [0, 7]);
 }
 
 #[test]
