@@ -68,11 +68,13 @@ impl Registers {
         self.0.read(DMA_COMMAND) & RUN != 0
     }
 
-    /// Starts a transfer of at most [`PIECE`] bytes while none runs. `false` if the device [was closed](Self::close); then nothing is started.
+    /// Starts a transfer of at most [`PIECE`] bytes while none runs. `false` if the device [was closed](Self::close); then nothing is started, or a
+    /// transfer to nowhere.
     ///
     /// The addresses are written before the look at whether the device is open; who closes it does so before clearing them. Accesses to registers
     /// arrive in the order of the program, so either this look sees the device closed, or the transfer that still starts goes to address 0, where no
-    /// process has memory: the IOMMU stops it.
+    /// process has memory: the IOMMU stops it, where there is one. Such a transfer ends like any other, and must not be taken for the job's: a device
+    /// that runs takes no address, so what stands there afterwards is what it runs with.
     #[must_use]
     pub(super) fn start(&self, way: Way, memory: u64, len: usize) -> bool {
         debug_assert!(len <= PIECE, "{len} bytes in one transfer");
@@ -87,7 +89,10 @@ impl Registers {
             return false;
         }
         self.0.write(DMA_COMMAND, command);
-        true
+        match way {
+            Way::In => self.0.read(DMA_SOURCE) == memory,
+            Way::Out => self.0.read(DMA_DESTINATION) == memory,
+        }
     }
 
     /// Has the device signal, for what was done without it.
