@@ -74,7 +74,11 @@ impl Function {
     /// Whether VFIO has it.
     #[must_use]
     pub(crate) fn is_vfio(&self) -> bool {
-        self.driver.as_deref().is_some_and(|driver| driver.starts_with("vfio") || driver.ends_with("vfio-pci"))
+        // Drivers of one kind of device have names such as `mlx5_vfio_pci`.
+        let is = |driver: &str| {
+            driver.starts_with("vfio") || ["vfio-pci", "vfio_pci"].iter().any(|end| driver.ends_with(end))
+        };
+        self.driver.as_deref().is_some_and(is)
     }
 
     /// Whether it is another function of the same device in the same slot.

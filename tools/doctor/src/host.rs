@@ -9,6 +9,8 @@ pub(crate) struct Host {
     pub(crate) processor: Processor,
     /// Whether it runs under a hypervisor, as far as that can be seen.
     pub(crate) is_virtual: bool,
+    /// Whose kind of IOMMU the firmware describes, whether or not the kernel uses it. What Arm's says of them is not looked at.
+    pub(crate) described_iommu: Option<Processor>,
     /// Whether this is a container.
     pub(crate) is_container: bool,
     /// `ENQCMD`, the submission to shared work queues.
@@ -51,6 +53,11 @@ impl Host {
                 () => Processor::Other,
             },
             is_virtual: has("hypervisor"),
+            described_iommu: match () {
+                () if is_there("/sys/firmware/acpi/tables/DMAR") => Some(Processor::Intel),
+                () if is_there("/sys/firmware/acpi/tables/IVRS") => Some(Processor::Amd),
+                () => None,
+            },
             is_container: ["/.dockerenv", "/run/.containerenv", "/run/systemd/container"].into_iter().any(is_there),
             has_enqcmd: has("enqcmd"),
             has_five_levels: has("la57"),
@@ -67,6 +74,9 @@ impl Host {
     /// How to start the kernel with another parameter from now on.
     #[must_use]
     pub(crate) fn kernel_parameter(&self, parameter: &str) -> (String, Vec<String>) {
+        if self.is_container {
+            return (format!("start the host's kernel with {parameter}"), Vec::new());
+        }
         let is_like = |names: &[&str]| self.distribution.iter().any(|name| names.contains(&name.as_str()));
         let advice = format!("start the kernel with {parameter}");
         let grub = format!(r#"sudo sed -i 's/^GRUB_CMDLINE_LINUX="/&{parameter} /' /etc/default/grub"#);

@@ -75,6 +75,42 @@ fn of_a_uacce_device_every_loss_is_named() {
             says: "virtual machine",
         },
         Loss {
+            what: "the IOMMU of a virtual machine that has one, by the kernel",
+            change: |machine| {
+                machine.folders.remove("/sys/class/iommu");
+                machine.gaps.insert("/sys/firmware/acpi/tables/DMAR".to_owned(), Gap::Denied);
+                file(machine, "/proc/cmdline", "");
+                file(machine, "/etc/os-release", "fedora");
+            },
+            check: "iommu.present",
+            status: Fail,
+            says: "does not use the one there is start the kernel with intel_iommu=on sudo grubby",
+        },
+        Loss {
+            what: "the same, in a container, which has no boot loader",
+            change: |machine| {
+                machine.folders.remove("/sys/class/iommu");
+                machine.gaps.insert("/sys/firmware/acpi/tables/DMAR".to_owned(), Gap::Denied);
+                file(machine, "/proc/cmdline", "");
+                file(machine, "/etc/os-release", "fedora");
+                file(machine, "/run/.containerenv", "");
+            },
+            check: "iommu.present",
+            status: Fail,
+            says: "start the host's kernel with intel_iommu=on",
+        },
+        Loss {
+            what: "an IOMMU that the kernel was told to use",
+            change: |machine| {
+                machine.folders.remove("/sys/class/iommu");
+                machine.gaps.insert("/sys/firmware/acpi/tables/DMAR".to_owned(), Gap::Denied);
+                file(machine, "/proc/cmdline", "intel_iommu=on");
+            },
+            check: "iommu.present",
+            status: Fail,
+            says: "dmesg",
+        },
+        Loss {
             what: "the IOMMU of a machine that is none in another, by the firmware",
             change: |machine| {
                 machine.folders.remove("/sys/class/iommu");
@@ -439,6 +475,21 @@ fn of_vfio_every_loss_is_named() {
         },
     ];
     all_are_named("guest-vfio-open", &losses);
+}
+
+#[test]
+fn drivers_that_are_in_nobodys_way_are_known_by_their_names() {
+    let bound = |address: &str, driver: &str| {
+        let mut recording = machine("guest-vfio-open");
+        let link = format!("/sys/bus/pci/devices/{address}/driver");
+        recording.links.insert(link, format!("../../../bus/pci/drivers/{driver}"));
+        examine(&recording)
+    };
+    // VFIO's own for one kind of device.
+    assert_eq!(bound("0000:00:02.0", "hisi_acc_vfio_pci").count(Fail), 0);
+    // The one that does nothing, for a stranger in the group.
+    let report = bound("0000:01:02.0", "pci-stub");
+    assert!(report.findings.iter().all(|line| line.check != "vfio.group" || line.status != Fail));
 }
 
 #[test]

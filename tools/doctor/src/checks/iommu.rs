@@ -64,11 +64,12 @@ fn no_iommu(machine: &Machine<'_>, needed: bool) -> Finding {
         return Finding::missing(CHECK, needed, format!("the kernel was told to use none ({parameter}=off)"))
             .advise(format!("take {parameter}=off out of the kernel's parameters (/etc/default/grub on most machines), and start it again"));
     }
-    if machine.host.is_virtual {
+    let described = machine.host.described_iommu;
+    if machine.host.is_virtual && described.is_none() {
         return Finding::missing(CHECK, needed, "this virtual machine has none")
             .advise("give the virtual machine an IOMMU, for QEMU: -device intel-iommu before the device (docs/real-sva.md has a whole command line)");
     }
-    let (option, parameter, firmware) = match machine.host.processor {
+    let (option, parameter, firmware) = match described.unwrap_or(machine.host.processor) {
         Processor::Intel => ("CONFIG_INTEL_IOMMU", Some("intel_iommu=on"), "VT-d"),
         Processor::Amd => ("CONFIG_AMD_IOMMU", None, "IOMMU, or AMD-Vi"),
         Processor::Arm => ("CONFIG_ARM_SMMU_V3", None, "SMMU"),
@@ -78,13 +79,16 @@ fn no_iommu(machine: &Machine<'_>, needed: bool) -> Finding {
         return Finding::missing(CHECK, needed, format!("the kernel was built without its driver ({option})"))
             .advise(format!("run a kernel with {option}"));
     }
-    let finding = Finding::missing(CHECK, needed, "the kernel uses none");
-    match parameter {
-        Some(parameter) if !line.says("intel_iommu", "on") => {
-            let (advice, commands) = machine.host.kernel_parameter(parameter);
+    let why = if described.is_some() { "the kernel does not use the one there is" } else { "the kernel uses none" };
+    let finding = Finding::missing(CHECK, needed, why);
+    let parameter = parameter.filter(|_| !line.says("intel_iommu", "on"));
+    match (described, parameter.map(|parameter| machine.host.kernel_parameter(parameter))) {
+        (Some(_), Some(mend)) => finding.mend(mend),
+        (Some(_), None) => finding.advise("see what it says of it").run("sudo dmesg | grep -i -E 'dmar|iommu|amd-vi'"),
+        (None, Some((advice, commands))) => {
             finding.mend((format!("enable {firmware} in the firmware's set-up, and {advice}"), commands))
         }
-        _ => finding.advise(format!("enable {firmware} in the firmware's set-up")),
+        (None, None) => finding.advise(format!("enable {firmware} in the firmware's set-up")),
     }
 }
 
@@ -190,7 +194,8 @@ fn smmu(machine: &Machine<'_>, needs: Needs) -> Finding {
 
 /// VFIO refuses devices whose interrupts could be forged.
 fn interrupts(machine: &Machine<'_>, remapped: bool, needs: Needs) -> Option<Finding> {
-    (needs.vfio && !remapped && !machine.is_set("vfio_iommu_type1", "allow_unsafe_interrupts")).then(|| {
+    let allowed = ["vfio_iommu_type1", "iommufd"].iter().any(|way| machine.is_set(way, "allow_unsafe_interrupts"));
+    (needs.vfio && !remapped && !allowed).then(|| {
         Finding::fail("iommu.interrupts", "does not translate interrupts, so VFIO refuses its devices (EPERM)")
             .advise("enable interrupt remapping in the firmware, or for a virtual machine: -device intel-iommu,intremap=on with kernel-irqchip=split")
     })

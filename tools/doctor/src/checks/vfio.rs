@@ -151,13 +151,13 @@ fn bind(function: &Function) -> Finding {
 /// Others in the group that the kernel's drivers have: as long as that is so, nobody gets any of it.
 fn strangers(machine: &Machine<'_>, function: &Function, group: u32) -> Option<Finding> {
     let members = groups::members(machine, group);
-    // Bridges may keep the kernel's driver, which does no DMA.
+    // Bridges may keep the kernel's driver, and pci-stub may keep anything: they do no DMA.
     let others = machine.functions.iter().filter(|other| {
         members.contains(&other.address)
             && other.address != function.address
             && !other.is_bridge()
             && !other.is_vfio()
-            && other.driver.is_some()
+            && other.driver.as_deref().is_some_and(|driver| driver != "pci-stub")
     });
     let others: Vec<_> = others.collect();
     if others.is_empty() {
