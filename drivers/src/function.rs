@@ -15,8 +15,11 @@ pub trait Function: fmt::Debug + Send + Sync {
     /// the name of its type.
     fn is_behind(&self, modalias: &str) -> bool;
 
-    /// The number of the region that has the registers.
-    fn region(&self) -> u32;
+    /// The number of the region that has the registers. `configuration` is the device's, a region of that [kind](uaccel_queue::RegionKind::Configuration).
+    ///
+    /// # Errors
+    /// [`NotThis`] if it is another device.
+    fn region(&self, configuration: &Region) -> Result<u32, NotThis>;
 
     /// How many bits of an address it passes on.
     fn address_bits(&self) -> u32 {
@@ -28,11 +31,12 @@ pub trait Function: fmt::Debug + Send + Sync {
         false
     }
 
-    /// Takes over the registers, a region of kind [`Control`](uaccel_queue::RegionKind::Control). Nothing is changed yet.
+    /// Takes over the registers, a region of kind [`Control`](uaccel_queue::RegionKind::Control), and is told the configuration once more. Nothing is
+    /// changed yet.
     ///
     /// # Errors
     /// [`NotThis`] if it is another device.
-    fn control(&self, registers: Region) -> Result<Box<dyn Control>, NotThis>;
+    fn control(&self, registers: Region, configuration: &Region) -> Result<Box<dyn Control>, NotThis>;
 }
 
 /// The privileged side of a device in use.

@@ -3,6 +3,7 @@
 use core::any::Any;
 use core::fmt;
 use core::ptr::NonNull;
+use core::sync::atomic::AtomicU64;
 use std::sync::Arc;
 
 /// What a region is for.
@@ -15,6 +16,8 @@ pub enum RegionKind {
     Shared,
     /// The registers of the whole device, for whoever holds it all. Never among the regions of a queue.
     Control,
+    /// A copy of the function's PCI configuration space, as it was when the device was opened: its header and capabilities. Empty where there is none.
+    Configuration,
 }
 
 /// Device registers mapped into the process. Accesses are volatile, of exactly the width asked for, and in program order; there
@@ -42,6 +45,22 @@ impl Region {
     #[must_use]
     pub unsafe fn new(kind: RegionKind, base: NonNull<u8>, len: usize, keeper: Arc<dyn Any + Send + Sync>) -> Self {
         Self { kind, base, len, _keeper: keeper }
+    }
+
+    /// A region with a copy of `bytes`, for what a device says once. What does not fill a word of 8 bytes is filled up with zeroes.
+    #[must_use]
+    pub fn copied(kind: RegionKind, bytes: &[u8]) -> Self {
+        let words: Arc<[AtomicU64]> = bytes
+            .chunks(8)
+            .map(|chunk| {
+                let mut word = [0; 8];
+                word[..chunk.len()].copy_from_slice(chunk);
+                AtomicU64::new(u64::from_ne_bytes(word))
+            })
+            .collect();
+        let (base, len) = (NonNull::from(&*words).cast(), size_of_val(&*words));
+        // SAFETY: aligned words that the keeper keeps, and that are accessed through the region alone.
+        unsafe { Self::new(kind, base, len, Arc::new(words)) }
     }
 
     /// What it is for.
@@ -104,6 +123,48 @@ impl Region {
         u32::from_le(unsafe { self.at::<u32>(offset).read_volatile() })
     }
 
+    /// Writes a 16-bit register.
+    ///
+    /// # Panics
+    /// If `offset` is not a multiple of 2 or lies outside: a mistake of the driver.
+    #[inline]
+    pub fn write16(&self, offset: usize, value: u16) {
+        // SAFETY: as in `write`.
+        unsafe { self.at::<u16>(offset).write_volatile(value.to_le()) }
+    }
+
+    /// Reads a 16-bit register.
+    ///
+    /// # Panics
+    /// If `offset` is not a multiple of 2 or lies outside: a mistake of the driver.
+    #[inline]
+    #[must_use]
+    pub fn read16(&self, offset: usize) -> u16 {
+        // SAFETY: as in `write`.
+        u16::from_le(unsafe { self.at::<u16>(offset).read_volatile() })
+    }
+
+    /// Writes an 8-bit register.
+    ///
+    /// # Panics
+    /// If `offset` lies outside: a mistake of the driver.
+    #[inline]
+    pub fn write8(&self, offset: usize, value: u8) {
+        // SAFETY: as in `write`.
+        unsafe { self.at::<u8>(offset).write_volatile(value) }
+    }
+
+    /// Reads an 8-bit register.
+    ///
+    /// # Panics
+    /// If `offset` lies outside: a mistake of the driver.
+    #[inline]
+    #[must_use]
+    pub fn read8(&self, offset: usize) -> u8 {
+        // SAFETY: as in `write`.
+        unsafe { self.at::<u8>(offset).read_volatile() }
+    }
+
     /// The register of type `T` at `offset`, checked to be aligned and inside.
     #[inline]
     fn at<T>(&self, offset: usize) -> NonNull<T> {
@@ -121,5 +182,34 @@ impl Region {
 impl fmt::Debug for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Region").field("kind", &self.kind).field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_read_in_every_width_and_filled_up_with_zeroes() {
+        let region = Region::copied(RegionKind::Configuration, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        assert_eq!((region.kind(), region.len()), (RegionKind::Configuration, 16));
+        assert_eq!((region.read8(3), region.read16(2), region.read32(4)), (4, 0x0403, 0x0807_0605));
+        assert_eq!(region.read(8), 0x0a09);
+        region.write8(8, 0xff);
+        region.write16(10, 0x1234);
+        assert_eq!(region.read(8), 0x1234_0aff);
+        assert!(Region::copied(RegionKind::Configuration, &[]).is_empty());
+    }
+
+    #[test]
+    #[should_panic(expected = "register 0x3 of 8 bytes")]
+    fn registers_are_aligned() {
+        let _ = Region::copied(RegionKind::User, &[0; 8]).read16(3);
+    }
+
+    #[test]
+    #[should_panic(expected = "register 0x8 of 8 bytes")]
+    fn registers_are_inside() {
+        Region::copied(RegionKind::User, &[0; 8]).write8(8, 0);
     }
 }

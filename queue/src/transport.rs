@@ -2,6 +2,7 @@
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use crate::{AddressMode, DeviceMemory, Region, RegionKind, RingMemory, TransportError};
@@ -44,6 +45,15 @@ pub trait Transport: Send + Sync + std::fmt::Debug {
     ///
     /// Everything the caller wrote before is visible to the device when it notices.
     fn ring_doorbell(&self, offset: usize, value: u64);
+
+    /// As [`ring_doorbell`](Self::ring_doorbell), for devices whose doorbells have 16 bits.
+    fn ring_doorbell16(&self, offset: usize, value: u16) {
+        if let Some(region) = self.region(RegionKind::User) {
+            // What was written before is visible to a device in this process, or one that snoops what is written.
+            fence(Ordering::SeqCst);
+            region.write16(offset, value);
+        }
+    }
 
     /// Hands descriptors to a device that takes them through a portal instead of fetching them from a ring, from the
     /// first on, and returns how many it took. Fewer than there are is no error: such a device may turn a descriptor

@@ -73,11 +73,11 @@ impl Function for Elsewhere {
         modalias.starts_with(self.0)
     }
 
-    fn region(&self) -> u32 {
-        0
+    fn region(&self, _: &Region) -> Result<u32, NotThis> {
+        Ok(0)
     }
 
-    fn control(&self, _: Region) -> Result<Box<dyn Control>, NotThis> {
+    fn control(&self, _: Region, _: &Region) -> Result<Box<dyn Control>, NotThis> {
         Err(NotThis("a device that is only found".to_owned()))
     }
 }

@@ -43,8 +43,8 @@ impl Function for EduFunction {
         modalias.starts_with("pci:v00001234d000011E8sv")
     }
 
-    fn region(&self) -> u32 {
-        0
+    fn region(&self, _configuration: &Region) -> Result<u32, NotThis> {
+        Ok(0)
     }
 
     fn address_bits(&self) -> u32 {
@@ -55,7 +55,7 @@ impl Function for EduFunction {
         true
     }
 
-    fn control(&self, registers: Region) -> Result<Box<dyn Control>, NotThis> {
+    fn control(&self, registers: Region, _configuration: &Region) -> Result<Box<dyn Control>, NotThis> {
         let bytes = registers.len();
         let registers = Registers::new(registers);
         let registers = registers.map_err(|ident| {

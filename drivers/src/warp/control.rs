@@ -22,11 +22,11 @@ impl Function for WarpFunction {
         modalias.starts_with(&format!("pci:v{:08X}d{:08X}sv", pci::VENDOR, pci::DEVICE))
     }
 
-    fn region(&self) -> u32 {
-        u32::from(pci::PAGES_BAR)
+    fn region(&self, _configuration: &Region) -> Result<u32, NotThis> {
+        Ok(u32::from(pci::PAGES_BAR))
     }
 
-    fn control(&self, registers: Region) -> Result<Box<dyn Control>, NotThis> {
+    fn control(&self, registers: Region, _configuration: &Region) -> Result<Box<dyn Control>, NotThis> {
         if registers.len() < control_page::SIZE {
             return Err(NotThis(format!("{} bytes of registers are too few for a control page", registers.len())));
         }

@@ -97,6 +97,10 @@ impl Transport for ScriptedTransport {
         (self.script)(self, offset, value);
     }
 
+    fn ring_doorbell16(&self, offset: usize, value: u16) {
+        self.ring_doorbell(offset, value.into());
+    }
+
     fn sleep(&self, until: Option<Instant>) -> Result<Wake, TransportError> {
         if !self.sleeps {
             return Err(TransportError::Gone);

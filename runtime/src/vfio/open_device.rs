@@ -32,6 +32,8 @@ pub(super) struct OpenDevice {
     /// told so only when it touches nothing any more.
     control: RwLock<Box<dyn Control>>,
     registers: Arc<DeviceMap>,
+    /// What the device said of itself when it was opened.
+    pub(super) configuration: Region,
     /// Rung by the interrupt of each queue.
     pub(super) bells: Vec<Bell>,
     interrupts: Interrupts,
@@ -83,10 +85,13 @@ impl OpenDevice {
         let Taken { device, space, spaces, road, fork } = taken;
         let refused = |reason: String| TransportError::Refused(format!("{name}: {reason}"));
         let reset = device.reset().map_err(system("VFIO_DEVICE_RESET"))?;
-        let registers = Arc::new(map(&device, function.region(), &fork, &refused)?);
+        let configuration = device.configuration().map_err(system("read of PCI configuration space"))?;
+        let configuration = Region::copied(RegionKind::Configuration, &configuration);
+        let index = function.region(&configuration).map_err(|error| refused(error.to_string()))?;
+        let registers = Arc::new(map(&device, index, &fork, &refused)?);
         // SAFETY: whole pages, which the map keeps at this place; everybody reaches them through regions.
         let region = unsafe { Region::new(RegionKind::Control, registers.start(), registers.len(), registers.clone()) };
-        let control = function.control(region).map_err(|error| refused(error.to_string()))?;
+        let control = function.control(region, &configuration).map_err(|error| refused(error.to_string()))?;
         // What an earlier user left behind must not touch memory.
         if control.reset(STEP) != Quiet::Proven {
             return Err(TransportError::TimedOut { step: "reset of the device", within: STEP });
@@ -105,6 +110,7 @@ impl OpenDevice {
             device,
             control: RwLock::new(control),
             registers,
+            configuration,
             bells,
             interrupts,
             queues: Mutex::new(vec![Place::Free; queues]),

@@ -21,7 +21,8 @@ pub(super) struct VfioTransport {
     space: Arc<Space>,
     device: Arc<OpenDevice>,
     number: usize,
-    regions: [Region; 1],
+    /// The queue's registers, and the device's configuration.
+    regions: [Region; 2],
     memory: Option<Arc<dyn DeviceMemory>>,
     mode: AddressMode,
     /// All the ring memory the device may know, whoever else has let go of it.
@@ -40,7 +41,10 @@ impl VfioTransport {
             space,
             device: device.clone(),
             number,
-            regions: [device.user_region(number).inspect_err(|_| device.give_back(number, Quiet::Proven))?],
+            regions: [
+                device.user_region(number).inspect_err(|_| device.give_back(number, Quiet::Proven))?,
+                device.configuration.clone(),
+            ],
             memory,
             mode,
             rings: Mutex::default(),
@@ -83,6 +87,13 @@ impl Transport for VfioTransport {
         if let (Ok(()), Some(region)) = (self.check(), self.region(RegionKind::User)) {
             store_barrier::before_device();
             region.write(offset, value);
+        }
+    }
+
+    fn ring_doorbell16(&self, offset: usize, value: u16) {
+        if let (Ok(()), Some(region)) = (self.check(), self.region(RegionKind::User)) {
+            store_barrier::before_device();
+            region.write16(offset, value);
         }
     }
 

@@ -23,6 +23,9 @@ const MEMORY_SPACE: u16 = 1 << 1;
 /// Its bit that lets the function access memory, and send interrupts as messages.
 const BUS_MASTER: u16 = 1 << 2;
 
+/// Bytes of configuration space that every PCI function has (PCI Local Bus Specification 6.1).
+const CONFIGURATION: usize = 256;
+
 /// More interrupts than a table of messages has entries (PCI Local Bus Specification 6.8.2).
 const MOST_IRQS: usize = 2048;
 
@@ -141,6 +144,16 @@ impl VfioDevice {
         }
         ioctl(&self.file, DEVICE_RESET, &mut CapHeader::default())?;
         Ok(true)
+    }
+
+    /// The first part of a PCI function's configuration space: its header, and the capabilities of conventional PCI. Empty for other devices.
+    pub(crate) fn configuration(&self) -> io::Result<Vec<u8>> {
+        if !self.is_pci() {
+            return Ok(Vec::new());
+        }
+        let mut bytes = vec![0; CONFIGURATION];
+        self.file.read_exact_at(&mut bytes, self.region(PCI_CONFIG_REGION)?.offset)?;
+        Ok(bytes)
     }
 
     /// Lets a PCI function access memory and send interrupts, or forbids it.
