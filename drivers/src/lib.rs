@@ -9,6 +9,7 @@
 //! | [`warp::WarpDriver`] | `warp_v1` | the Warp engine, wherever it is hosted |
 //! | [`software::SoftwareDriver`] | `software_v1` | this CPU |
 //! | [`edu::EduDriver`] | `edu_v1` | `edu`, QEMU's device for teaching, through VFIO |
+//! | [`virtio_crypto::VirtioCryptoDriver`] | `virtio_crypto_v1` | virtio-crypto, the cipher device of virtual machines, through VFIO |
 //! | [`null::NullDriver`] | `null_v1` | none: jobs succeed without effect, for measuring what surrounds them |
 
 pub mod edu;
@@ -17,4 +18,5 @@ mod handoff;
 pub mod local;
 pub mod null;
 pub mod software;
+pub mod virtio_crypto;
 pub mod warp;
