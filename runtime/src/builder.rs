@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use uaccel_devd_protocol::{default_socket, named_socket};
-use uaccel_drivers::{edu::EduDriver, local::LocalBus, null::NullDriver, software::SoftwareDriver, warp::WarpDriver};
+use uaccel_drivers::{
+    edu::EduDriver, local::LocalBus, null::NullDriver, software::SoftwareDriver, virtio_crypto::VirtioCryptoDriver,
+    warp::WarpDriver,
+};
 use uaccel_queue::{Bus, Driver, MAX_DEPTH, QueueRequest};
 
 use crate::choice::{self, DEVICE_VARIABLE};
@@ -47,7 +50,13 @@ pub struct Builder {
 impl Builder {
     pub(crate) fn new() -> Self {
         Self {
-            drivers: vec![Arc::new(WarpDriver), Arc::new(EduDriver), Arc::new(SoftwareDriver), Arc::new(NullDriver)],
+            drivers: vec![
+                Arc::new(WarpDriver),
+                Arc::new(EduDriver),
+                Arc::new(VirtioCryptoDriver),
+                Arc::new(SoftwareDriver),
+                Arc::new(NullDriver),
+            ],
             buses: vec![
                 Arc::new(LocalBus),
                 #[cfg(feature = "sim")]

@@ -53,6 +53,9 @@ const EDU_TESTS: &[&str] = &[
     "--test-threads=1",
 ];
 
+const VIRTIO_TESTS: &[&str] =
+    &["test", "--package", "uaccel-runtime", "--features", "device-tests", "--test", "virtio_guest", "--"];
+
 const DEVICE_TESTS: &[&str] =
     &["test", "--package", "uaccel-runtime", "--features", "device-tests", "--test", "uacce_guest", "--"];
 
@@ -372,6 +375,41 @@ pub(crate) const TESTS: &[Step] = &[
                     "--test-threads=1",
                 ],
             ),
+        ],
+        missing: lab::missing,
+    },
+    Step {
+        name: "guest-virtio",
+        proves: "virtio-crypto of an unmodified QEMU behind the IOMMU: the suite, texts beside another library, signals, stops, processes, refusals",
+        commands: &[
+            cargo(&["build", "--package", "sva-lab"]),
+            Call {
+                before: VIRTIO_TESTS,
+                ..in_guest(
+                    &[
+                        "--no-engine",
+                        "--load",
+                        "vfio-pci",
+                        "--load",
+                        "vfio_iommu_type1",
+                        "--qemu-arg=-object",
+                        "--qemu-arg=cryptodev-backend-builtin,id=c0",
+                        "--device",
+                        "virtio-crypto-pci,cryptodev=c0,iommu_platform=on,disable-legacy=on",
+                        // This one goes past the IOMMU.
+                        "--qemu-arg=-object",
+                        "--qemu-arg=cryptodev-backend-builtin,id=c1",
+                        "--device",
+                        "virtio-crypto-pci,cryptodev=c1,disable-legacy=on",
+                        // One test is about memory that was not mapped.
+                        "--allow",
+                        "handling fault status reg",
+                        "--allow",
+                        "Present bit in first-level paging entry is clear",
+                    ],
+                    &["--test-threads=1"],
+                )
+            },
         ],
         missing: lab::missing,
     },

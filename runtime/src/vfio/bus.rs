@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use nix::unistd::{AccessFlags, access};
 use uaccel_drivers::edu::EduFunction;
 use uaccel_drivers::function::Function;
+use uaccel_drivers::virtio_crypto::VirtioCryptoFunction;
 use uaccel_drivers::warp::WarpFunction;
 use uaccel_queue::{Bus, DeviceInfo, SharedMemory, Transport, TransportError};
 
@@ -98,7 +99,7 @@ impl VfioBus {
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self {
             tree: Tree::new(root.into()),
-            functions: vec![Arc::new(WarpFunction), Arc::new(EduFunction::default())],
+            functions: vec![Arc::new(WarpFunction), Arc::new(EduFunction::default()), Arc::new(VirtioCryptoFunction)],
             policy: Policy::Safe(Pinning::default()),
             road: Road::default(),
             apart: None,
