@@ -16,7 +16,7 @@ pub enum RegionKind {
     Shared,
     /// The registers of the whole device, for whoever holds it all. Never among the regions of a queue.
     Control,
-    /// A copy of the function's PCI configuration space, as it was when the device was opened: its header and capabilities. Empty where there is none.
+    /// A copy of the function's PCI configuration space, as it was when the device had been opened and its interrupts connected: its header and capabilities. Empty where there is none.
     Configuration,
 }
 

@@ -141,6 +141,7 @@ impl DataQueue {
         }
         if self.answered.len() > before && self.ring.demands_signal() {
             self.ring.demand_signal(false);
+            self.registers.acknowledge();
         }
         // A device that gives up does not answer. It is asked when somebody is about to wait, since each look is a trip to the device.
         let idle = self.answered.is_empty() && self.ring.outstanding() > 0;

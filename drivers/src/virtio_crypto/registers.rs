@@ -210,6 +210,14 @@ impl Registers {
         self.write16(CONFIG_MSIX_VECTOR, 0);
     }
 
+    /// Has the device take its line back, where interrupts are no messages.
+    pub(super) fn acknowledge(&self) {
+        if let Some(isr) = self.layout.isr {
+            // Reading it does (4.1.4.5).
+            let _ = self.region.read8(isr);
+        }
+    }
+
     fn write16(&self, offset: usize, value: u16) {
         self.region.write16(self.layout.common + offset, value);
     }

@@ -4,18 +4,23 @@ use uaccel_drivers::function::Function;
 use uaccel_drivers::virtio_crypto::VirtioCryptoFunction;
 use uaccel_queue::{Quiet, Region, RegionKind};
 
-use crate::device::{DEVICE, NOTIFY};
+use crate::device::{DEVICE, ISR, NOTIFY};
 
 /// Structures in virtio's capabilities (4.1.4).
 const COMMON_CFG: u8 = 1;
 const NOTIFY_CFG: u8 = 2;
+const ISR_CFG: u8 = 3;
 const DEVICE_CFG: u8 = 4;
 
 /// One structure: kind, region, offset, length.
 type Structure = (u8, u8, u32, u32);
 
-const SOUND: [Structure; 3] =
-    [(COMMON_CFG, 4, 0, 0x1000), (DEVICE_CFG, 4, DEVICE as u32, 0x1000), (NOTIFY_CFG, 4, NOTIFY as u32, 0x1000)];
+const SOUND: [Structure; 4] = [
+    (COMMON_CFG, 4, 0, 0x1000),
+    (DEVICE_CFG, 4, DEVICE as u32, 0x1000),
+    (NOTIFY_CFG, 4, NOTIFY as u32, 0x1000),
+    (ISR_CFG, 4, ISR as u32, 0x1000),
+];
 
 /// Configuration space with these structures, doorbells four bytes apart.
 fn space(structures: &[Structure]) -> Vec<u8> {
@@ -80,7 +85,7 @@ fn the_first_usable_structure_is_taken() {
 #[test]
 fn structures_that_cannot_be_used_are_refused() {
     let without = |kind: u8| SOUND.into_iter().filter(|structure| structure.0 != kind).collect::<Vec<_>>();
-    for kind in [COMMON_CFG, NOTIFY_CFG, DEVICE_CFG] {
+    for kind in [COMMON_CFG, NOTIFY_CFG, ISR_CFG, DEVICE_CFG] {
         let error = region(&space(&without(kind))).expect_err("a structure is missing");
         assert!(error.contains(&format!("kind {kind}")), "{error}");
     }
@@ -90,9 +95,9 @@ fn structures_that_cannot_be_used_are_refused() {
     let mut odd = sound();
     odd[0x50 + 2 * 20 + 16] = 3;
     assert!(region(&odd).expect_err("odd doorbells").contains("3 bytes apart"));
-    for offset in [0x3fd0, 0xffff_fff0] {
+    for (structure, offset) in [(1, 0x3fd0), (1, 0xffff_fff0), (3, 0x4000)] {
         let mut beyond = SOUND;
-        beyond[1].2 = offset;
+        beyond[structure].2 = offset;
         let configuration = Region::copied(RegionKind::Configuration, &space(&beyond));
         let registers = Region::copied(RegionKind::Control, &[0; 0x4000]);
         let error = VirtioCryptoFunction.control(registers, &configuration).expect_err("beyond its region");

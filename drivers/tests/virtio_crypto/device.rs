@@ -16,6 +16,7 @@ use uaccel_units::{Input, Scratch, Unit};
 use crate::configuration;
 
 /// Where the structures are in the region.
+pub(crate) const ISR: usize = 0x1000;
 pub(crate) const DEVICE: usize = 0x2000;
 pub(crate) const NOTIFY: usize = 0x3000;
 const LEN: usize = 0x4000;

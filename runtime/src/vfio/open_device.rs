@@ -32,7 +32,7 @@ pub(super) struct OpenDevice {
     /// told so only when it touches nothing any more.
     control: RwLock<Box<dyn Control>>,
     registers: Arc<DeviceMap>,
-    /// What the device said of itself when it was opened.
+    /// What the device said of itself when it was opened and its interrupts were connected.
     pub(super) configuration: Region,
     /// Rung by the interrupt of each queue.
     pub(super) bells: Vec<Bell>,
@@ -85,8 +85,7 @@ impl OpenDevice {
         let Taken { device, space, spaces, road, fork } = taken;
         let refused = |reason: String| TransportError::Refused(format!("{name}: {reason}"));
         let reset = device.reset().map_err(system("VFIO_DEVICE_RESET"))?;
-        let configuration = device.configuration().map_err(system("read of PCI configuration space"))?;
-        let configuration = Region::copied(RegionKind::Configuration, &configuration);
+        let configuration = configuration(&device)?;
         let index = function.region(&configuration).map_err(|error| refused(error.to_string()))?;
         let registers = Arc::new(map(&device, index, &fork, &refused)?);
         // SAFETY: whole pages, which the map keeps at this place; everybody reaches them through regions.
@@ -99,6 +98,8 @@ impl OpenDevice {
         let bells: Result<Vec<_>, _> = (0..control.queues()).map(|_| Bell::new()).collect();
         let bells = bells.map_err(system("eventfd"))?;
         let interrupts = Interrupts::connect(&device, &*control, &bells, &refused)?;
+        // Now that it says which kind of interrupt is used.
+        let configuration = self::configuration(&device)?;
         if device.is_pci() {
             device.set_bus_master(true).map_err(system("write to PCI configuration space"))?;
         }
@@ -318,6 +319,12 @@ impl Drop for OpenDevice {
             tracing::error!(device = self.name, %error, "registers stay mapped, and the device taken");
         }
     }
+}
+
+/// What a device says of itself.
+fn configuration(device: &VfioDevice) -> Result<Region, TransportError> {
+    let bytes = device.configuration().map_err(system("read of PCI configuration space"))?;
+    Ok(Region::copied(RegionKind::Configuration, &bytes))
 }
 
 /// Maps the registers.
