@@ -44,10 +44,18 @@ pub(crate) struct Ioas {
     id: u32,
 }
 
-/// Where page requests come, and are answered.
+/// Where page requests come, and are answered. It is dropped after the translations that it was given to, or goes with the iommufd.
 #[derive(Debug)]
 pub(crate) struct FaultQueue {
+    /// Before the object, which cannot end while its file is open.
     file: File,
+    object: FaultObject,
+}
+
+/// What a fault queue is called by its iommufd.
+#[derive(Debug)]
+struct FaultObject {
+    iommufd: Arc<Iommufd>,
     id: u32,
 }
 
@@ -97,7 +105,7 @@ impl Iommufd {
         };
         if let Some(faults) = faults {
             alloc.flags |= HwptAlloc::FAULT_ID_VALID;
-            alloc.fault_id = faults.id;
+            alloc.fault_id = faults.object.id;
         }
         ioctl(&self.0, HWPT_ALLOC, &mut alloc)?;
         Ok(Translation { iommufd: self.clone(), id: alloc.out_hwpt_id })
@@ -112,13 +120,13 @@ impl Iommufd {
     }
 
     /// Makes a queue for page requests.
-    pub(crate) fn fault_queue(&self) -> io::Result<FaultQueue> {
+    pub(crate) fn fault_queue(self: &Arc<Self>) -> io::Result<FaultQueue> {
         let mut alloc = FaultAlloc { size: size::<FaultAlloc>(), ..FaultAlloc::default() };
         ioctl(&self.0, FAULT_QUEUE_ALLOC, &mut alloc)?;
         let number = i32::try_from(alloc.out_fault_fd).map_err(|_| io::ErrorKind::InvalidData)?;
         // SAFETY: a fresh descriptor that is ours; the kernel makes it close-on-exec.
         let file = unsafe { OwnedFd::from_raw_fd(number) };
-        Ok(FaultQueue { file: File::from(file), id: alloc.out_fault_id })
+        Ok(FaultQueue { file: File::from(file), object: FaultObject { iommufd: self.clone(), id: alloc.out_fault_id } })
     }
 }
 
@@ -147,6 +155,12 @@ impl Translation {
 }
 
 impl Drop for Translation {
+    fn drop(&mut self) {
+        self.iommufd.destroy(self.id);
+    }
+}
+
+impl Drop for FaultObject {
     fn drop(&mut self) {
         self.iommufd.destroy(self.id);
     }
