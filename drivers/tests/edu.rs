@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use uaccel_conformance::{Backend, conformance};
 use uaccel_drivers::edu::{EduDriver, INTERFACE};
 use uaccel_queue::{
-    AddressMode, Bus, DeviceInfo, Driver, Quiet, Region, RegionKind, RingMemory, Transport, TransportError, Wake,
+    AddressMode, Batch, Bus, Cells, DeviceInfo, Done, Driver, OpenQueue, Operation, QueueRequest, Quiet, Region,
+    RegionKind, RingMemory, Transport, TransportError, Wake,
 };
 
 /// The registers, as QEMU's `docs/specs/edu.rst` has them: in words of 8 bytes.
@@ -47,14 +48,8 @@ struct Ended {
 
 impl Edu {
     fn new() -> Self {
-        let page = Arc::new(Page([const { AtomicU64::new(0) }; 512]));
-        let base = NonNull::from(&*page).cast();
-        // SAFETY: a page of atomics that the keeper keeps; it is accessed through the region, and atomically.
-        let region = unsafe { Region::new(RegionKind::User, base, size_of::<Page>(), page.clone()) };
-        region.write32(0, 0x0100_00ed);
-        region.write32(4, OPEN);
-        let ended = Arc::new(Ended::default());
-        let signal = ended.clone();
+        let (edu, page) = Self::idle();
+        let signal = edu.ended.clone();
         let registers = Arc::downgrade(&page);
         drop(page);
         // Ends when nobody has the registers any more.
@@ -72,7 +67,18 @@ impl Edu {
                 signal.more.notify_all();
             }
         });
-        Self { region, ended }
+        edu
+    }
+
+    /// Registers behind which nobody works.
+    fn idle() -> (Self, Arc<Page>) {
+        let page = Arc::new(Page([const { AtomicU64::new(0) }; 512]));
+        let base = NonNull::from(&*page).cast();
+        // SAFETY: a page of atomics that the keeper keeps; it is accessed through the region, and atomically.
+        let region = unsafe { Region::new(RegionKind::User, base, size_of::<Page>(), page.clone()) };
+        region.write32(0, 0x0100_00ed);
+        region.write32(4, OPEN);
+        (Self { region, ended: Arc::default() }, page)
     }
 }
 
@@ -190,3 +196,43 @@ impl Backend for Teaching {
 }
 
 conformance!(edu, Teaching);
+
+/// A transfer that was on its way when the device was stopped, or went, is not taken for one that has ended. Where a device was,
+/// its registers are ordinary memory.
+#[test]
+fn a_device_that_goes_has_not_copied() {
+    for gone in [true, false] {
+        let (edu, page) = Edu::idle();
+        let cells = Arc::new(Cells::new(1));
+        let opened = EduDriver.open(Arc::new(edu), cells.clone(), &QueueRequest::new(1)).expect("a queue");
+        let OpenQueue { mut submitter, mut completer, .. } = opened;
+        let (source, mut destination) = ([1; 64], [0; 64]);
+        // SAFETY: the only slot, which is built once; nobody works on the buffers.
+        let taken = unsafe {
+            cells.build(0, |job| {
+                job.operation = Operation::Copy;
+                (job.source, job.source_len) = (source.as_ptr(), source.len());
+                (job.destination, job.destination_len) = (destination.as_mut_ptr(), destination.len());
+            });
+            submitter.submit(&Batch::new(&cells, &[0])).expect("a copy is taken")
+        };
+        assert_eq!(taken, 1);
+        let mut poll = || {
+            let mut places = [0];
+            // SAFETY: the only completer.
+            let mut done = unsafe { Done::new(&cells, &mut places) };
+            completer.poll(&mut done).expect("no error");
+            done.slots().len()
+        };
+        // The first transfer ends, and the second one is on its way.
+        assert_eq!(page.0[COMMAND].swap(0, Ordering::Relaxed) & TO_MEMORY, 0);
+        assert_eq!(poll(), 0);
+        assert_eq!(page.0[COMMAND].load(Ordering::Relaxed) & (RUN | TO_MEMORY), RUN | TO_MEMORY);
+        // It goes as a whole; or it is stopped, and the transfer went nowhere.
+        let first = if gone { 0 } else { 0x0100_00ed | u64::from(!0_u32) << 32 };
+        page.0[0].store(first, Ordering::Relaxed);
+        page.0[1..].iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        assert_eq!(poll(), 0);
+        assert_eq!(destination, [0; 64]);
+    }
+}

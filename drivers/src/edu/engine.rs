@@ -128,6 +128,12 @@ impl Engine {
             let next = match self.current {
                 // An earlier user's transfer may still run: to nowhere, but what is written to the registers meanwhile is lost.
                 _ if self.registers.is_running() => return,
+                // Stopped, or gone. This look comes after the one above: if it finds the device, so did that.
+                Some(_) if !self.registers.is_open() => {
+                    self.current = None;
+                    self.waiting.clear();
+                    return;
+                }
                 Some(stretch) => {
                     self.registers.acknowledge();
                     let next = stretch.next();
