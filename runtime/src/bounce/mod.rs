@@ -8,6 +8,9 @@
 //! Copying meets the faults that the device would have met: memory that is missing or protected is reported with its address. Where the caller does not vouch for it, it is copied by
 //! the kernel.
 //!
+//! Two things are less than the contract of a queue asks for. A poll copies, by a system call where nobody vouches for the memory, and it may wait for a submission that copies. And a job
+//! that ends without the device, since its memory is missing or it was cancelled before it had a bay, is not signalled: whoever sleeps meanwhile finds it at the next look.
+//!
 //! [`AddressMode::Bounced`]: uaccel_queue::AddressMode::Bounced
 
 mod bay;
