@@ -9,7 +9,8 @@ use std::sync::Arc;
 /// A piece of memory that host and device share.
 ///
 /// It belongs to the transport, which knows what the device can reach; the driver gets the host's pointer, the device's address
-/// and the length. The other side writes it at any time, so it is only ever touched through atomics, never through a slice.
+/// and the length. The other side writes rings at any time, so they are only ever touched through atomics, never through a slice; what one side at a time has the use of
+/// is a [`buffer`](RingMemory::buffer).
 /// Offsets are in bytes and a multiple of 8.
 #[derive(Clone)]
 pub struct RingMemory {

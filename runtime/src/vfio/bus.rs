@@ -151,7 +151,7 @@ impl VfioBus {
     ///
     /// # Safety
     /// Such a device reaches all of the machine's memory: the kernel's, and everybody's. It is trusted, with its firmware and with whoever had it before; nothing moves huge pages of this process
-    /// (`migrate_pages`, offlining of memory); and when the process ends in the middle of a job, nothing stops the device from writing to memory that is somebody else's by then.
+    /// (`migrate_pages`, offlining of memory, contiguous allocations of the kernel); and when the process ends in the middle of a job, nothing stops the device from writing to memory that is somebody else's by then.
     #[must_use]
     pub unsafe fn unprotected(self) -> Self {
         Self { unprotected: true, ..self }
