@@ -158,3 +158,17 @@ fn an_ordinary_user_can_run_it() {
     // Who asks is known, and need not be root.
     assert!(lines.iter().any(|line| line["check"] == "memory.locked" && line["status"] != "unknown"), "{report}");
 }
+
+#[test]
+fn a_recording_does_nothing_to_a_terminal() {
+    let text = fs::read_to_string(recording("guest-vfio-unbound")).expect("a recording");
+    let mut machine: Value = serde_json::from_str(&text).expect("JSON");
+    let links = machine["links"].as_object_mut().expect("links");
+    links.insert("/sys/bus/pci/devices/0000:00:02.0/driver".to_owned(), "../drivers/\u{1b}]0;x\u{7}".into());
+    let folder = Folder::new("doctor-terminal");
+    let file = format!("{}/machine.json", folder.text());
+    fs::write(&file, machine.to_string()).expect("a recording");
+    let page = stdout(&run(&["doctor", "--from", &file]));
+    assert!(page.contains("driver \u{fffd}]0;x\u{fffd}"), "{page}");
+    assert!(!page.contains(['\u{1b}', '\u{7}']), "{page:?}");
+}

@@ -18,7 +18,7 @@ const MANY: usize = 3;
 /// Those of `out`.
 pub(super) fn write(report: &Report, columns: usize, all: bool, out: &mut dyn Write) -> io::Result<()> {
     let width = columns.saturating_sub(INDENT);
-    writeln!(out, "{HEAD}{}{HEAD:#}", verdict(report))?;
+    writeln!(out, "{HEAD}{}{HEAD:#}", harmless(&verdict(report)))?;
     writeln!(out, "{DIM}{}{DIM:#}", counts(report))?;
     let (failures, others): (Vec<_>, Vec<_>) =
         report.findings.iter().partition(|finding| finding.status == Status::Fail);
@@ -42,7 +42,7 @@ pub(super) fn write(report: &Report, columns: usize, all: bool, out: &mut dyn Wr
             writeln!(out, "  {:<14}{DIM}none{DIM:#}", road.road)?;
             continue;
         }
-        let devices = road.devices.join(", ");
+        let devices = harmless(&road.devices.join(", "));
         writeln!(out, "  {:<14}{devices}  {DIM}addresses {}{DIM:#}", road.road, road.address_mode)?;
     }
     writeln!(out, "  {:<14}always  {DIM}addresses shared{DIM:#}", "CPU")
@@ -122,7 +122,7 @@ fn write_finding(finding: &Finding, name: &str, width: usize, out: &mut dyn Writ
     }
     for command in &finding.commands {
         // Whole, so that it can be copied.
-        writeln!(out, "{:INDENT$}$ {command}", "")?;
+        writeln!(out, "{:INDENT$}$ {}", "", harmless(command))?;
     }
     Ok(())
 }
@@ -152,8 +152,13 @@ fn write_wrapped(text: &str, width: usize, out: &mut dyn Write) -> io::Result<()
             write!(out, " ")?;
             column += 1;
         }
-        write!(out, "{word}")?;
+        write!(out, "{}", harmless(word))?;
         column += letters;
     }
     writeln!(out)
+}
+
+/// A text that does nothing to a terminal, whoever wrote it: recordings come from other people.
+fn harmless(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
 }
