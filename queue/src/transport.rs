@@ -83,6 +83,9 @@ pub trait Transport: Send + Sync + std::fmt::Debug {
     /// Takes back a signal that [`wake_fd`](Self::wake_fd) showed, so that the next one shows again.
     fn clear_wake(&self);
 
+    /// Signals as the device would, for an answer that does not come from it. By default nothing happens, which is right where all answers come from the device.
+    fn signal(&self) {}
+
     /// Stops the queue: no new job starts, and those that run end or are dropped. Returns after at most about `within`.
     /// Answers that the device gave before may still be polled; there are no later ones. Stopping a stopped queue
     /// changes nothing.

@@ -25,6 +25,7 @@
 //! - After `fork` the child cannot use the parent's queues: every call says [`Error::Forked`].
 
 mod absent;
+mod alarm;
 mod attempts;
 mod books;
 mod bounce;

@@ -13,11 +13,17 @@ use uaccel_queue::{
     SessionSpec, Status, Submitter, Token, Uncovered,
 };
 
+use crate::alarm::Alarm;
 use crate::extent::{self, Extent};
 
 /// Wraps the halves of a fresh queue.
-pub(crate) fn cover(open: OpenQueue, memory: Arc<dyn DeviceMemory>, cells: &Arc<Cells>) -> (OpenQueue, Arc<Pins>) {
-    let pins = Arc::new(Pins::new(memory, cells.depth(), open.granted.max_transfer));
+pub(crate) fn cover(
+    open: OpenQueue,
+    memory: Arc<dyn DeviceMemory>,
+    alarm: Alarm,
+    cells: &Arc<Cells>,
+) -> (OpenQueue, Arc<Pins>) {
+    let pins = Arc::new(Pins::new(memory, alarm, cells.depth(), open.granted.max_transfer));
     let OpenQueue { granted, submitter, completer } = open;
     let submitter = Covered { inner: submitter, cells: cells.clone(), pins: pins.clone(), slots: Vec::new() };
     let completer = Releasing { inner: completer, pins: pins.clone() };
@@ -31,6 +37,8 @@ pub(crate) struct Pins {
     slots: Box<[Mutex<Slot>]>,
     /// Jobs that were not passed on.
     refused: ArrayQueue<Token>,
+    /// Rung for these.
+    alarm: Alarm,
     /// The most bytes that a job may name at a time.
     limit: u64,
 }
@@ -42,8 +50,14 @@ struct Slot {
 }
 
 impl Pins {
-    fn new(memory: Arc<dyn DeviceMemory>, depth: usize, limit: u64) -> Self {
-        Self { memory, slots: (0..depth).map(|_| Mutex::default()).collect(), refused: ArrayQueue::new(depth), limit }
+    fn new(memory: Arc<dyn DeviceMemory>, alarm: Alarm, depth: usize, limit: u64) -> Self {
+        Self {
+            memory,
+            slots: (0..depth).map(|_| Mutex::default()).collect(),
+            refused: ArrayQueue::new(depth),
+            alarm,
+            limit,
+        }
     }
 
     /// Why the job in a slot was not passed on, if it was not.
@@ -185,6 +199,7 @@ unsafe impl Submitter for Covered {
             taken += 1;
             // There is a place for each slot.
             let _ = self.pins.refused.push(token);
+            self.pins.alarm.ring();
         }
         // SAFETY: as above.
         unsafe { self.pass_on(&mut taken) }?;
@@ -227,6 +242,7 @@ unsafe impl Completer for Releasing {
     }
 
     fn arm(&mut self) {
+        self.pins.alarm.arm();
         self.inner.arm();
     }
 }

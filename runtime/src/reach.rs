@@ -6,6 +6,7 @@ use uaccel_queue::{
     AddressMode, Capabilities, Cells, DeviceInfo, Driver, FaultHandling, OpenError, OpenQueue, QueueRequest, Transport,
 };
 
+use crate::alarm::Alarm;
 use crate::bounce;
 use crate::pins::{self, Pins};
 
@@ -49,7 +50,7 @@ pub(crate) fn open(
     }
     let open = driver.open(transport.clone(), cells.clone(), request)?;
     let Some(memory) = transport.memory() else { return Ok((open, None)) };
-    let (mut open, pins) = pins::cover(open, memory, cells);
+    let (mut open, pins) = pins::cover(open, memory, Alarm::new(transport.clone()), cells);
     // Where the caller was to vouch, what is missing is found out before the device could.
     if open.granted.faults == FaultHandling::CallerVouches {
         open.granted.faults = FaultHandling::Reported;

@@ -4,23 +4,26 @@ mod device;
 
 use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use device::DEADLINE;
 use uaccel_drivers::warp::WarpDriver;
 use uaccel_queue::{
-    AddressMode, Batch, Bus, Capabilities, Cells, DeviceError, DeviceInfo, DeviceMemory, Driver, FaultKind, OpenError,
-    OpenQueue, QueueRequest, Quiet, Region, RingMemory, SessionError, SessionId, SessionSpec, Submitter, Transport,
-    TransportError, Uncovered, Wake,
+    AddressMode, Batch, Bus, Capabilities, Cells, DeviceError, DeviceInfo, DeviceMemory, Done, Driver, FaultKind,
+    JobFlags, OpenError, OpenQueue, Operation, QueueRequest, Quiet, Region, RingMemory, SessionError, SessionId,
+    SessionSpec, Status, Submitter, Transport, TransportError, Uncovered, Wake,
 };
-use uaccel_runtime::{Builder, Error, Fallback, OwnedWork, Runtime, Work};
+use uaccel_runtime::{Builder, Error, Fallback, OwnedWork, Reaching, Runtime, Work};
 use uaccel_sim::{Mishap, Plan, PlanHandle, Simulator, ThreadHost, ThreadHostConfig, Warp, WarpConfig, When};
 
 /// How often each range is covered.
 #[derive(Debug, Default)]
 struct Covered(Mutex<BTreeMap<(usize, usize), usize>>);
+
+/// A length that is never covered.
+const UNCOVERED: usize = 77;
 
 impl Covered {
     fn ranges(&self) -> usize {
@@ -30,6 +33,9 @@ impl Covered {
 
 impl DeviceMemory for Covered {
     fn cover(&self, start: usize, len: usize, _: FaultKind) -> Result<(), Uncovered> {
+        if len == UNCOVERED {
+            return Err(Uncovered::Unregistered(start as u64));
+        }
         *self.0.lock().unwrap().entry((start, len)).or_default() += 1;
         Ok(())
     }
@@ -47,6 +53,8 @@ struct Seen {
     memory: Arc<Covered>,
     /// Ranges that were covered at each reset.
     at_resets: Mutex<Vec<usize>>,
+    /// Signals that did not come from the device.
+    signals: AtomicUsize,
     /// Whether submissions fail, before the device sees anything.
     fails: AtomicBool,
 }
@@ -95,6 +103,10 @@ impl Transport for ToldTransport {
 
     fn clear_wake(&self) {
         self.0.clear_wake();
+    }
+
+    fn signal(&self) {
+        self.1.signals.fetch_add(1, Ordering::Relaxed);
     }
 
     fn stop(&self, within: Duration) -> Result<Quiet, TransportError> {
@@ -201,5 +213,46 @@ fn nothing_is_covered_of_a_job_that_the_device_never_saw() {
         // It comes back at once.
         assert!(runtime.submit(OwnedWork::copy(vec![1; 100], vec![0; 100])).is_err());
         assert_eq!(seen.memory.ranges(), 0);
+    }
+}
+
+#[test]
+fn a_job_that_never_came_to_the_device_wakes_who_sleeps_and_nobody_else() {
+    let seen = Arc::new(Seen::default());
+    let engine = Simulator::warp(WarpConfig::default(), ThreadHostConfig::default(), Plan::default()).unwrap();
+    let bus = Told(engine, seen.clone());
+    let transport = bus.open(&bus.devices()[0].name).unwrap();
+    let cells = Arc::new(Cells::new(1));
+    let queue = Reaching(WarpDriver).open(transport, cells.clone(), &QueueRequest::new(1)).unwrap();
+    let OpenQueue { mut submitter, mut completer, .. } = queue;
+    let bytes = [0; UNCOVERED];
+    let mut places = [0];
+    // Nobody sleeps at first; then somebody does.
+    for sleeps in [false, true] {
+        let mut poll = |arms: bool| {
+            // SAFETY: the only completer of this table.
+            let mut done = unsafe { Done::new(&cells, &mut places) };
+            if arms {
+                completer.arm();
+            }
+            completer.poll(&mut done).unwrap();
+            done.slots().len()
+        };
+        assert_eq!(poll(sleeps), 0);
+        // SAFETY: the slot is free: it was answered, or never used.
+        unsafe {
+            cells.build(0, |job| {
+                (job.operation, job.flags) = (Operation::Crc32c, JobFlags::VOUCHED);
+                (job.source, job.source_len) = (bytes.as_ptr(), UNCOVERED);
+            });
+        }
+        // SAFETY: one slot, just built, not in flight.
+        let batch = unsafe { Batch::new(&cells, &[0]) };
+        // SAFETY: the bytes outlive the queue.
+        assert_eq!(unsafe { submitter.submit(&batch) }.unwrap(), 1);
+        assert_eq!(seen.signals.load(Ordering::Relaxed), usize::from(sleeps));
+        assert_eq!(poll(false), 1);
+        // SAFETY: just answered.
+        assert_eq!(unsafe { cells.outcome(0) }.status, Status::Fault);
     }
 }

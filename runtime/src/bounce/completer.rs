@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use uaccel_queue::{Cells, Completer, DeviceError, Done};
 
 use super::desk::Desk;
+use crate::alarm::Alarm;
 
 pub(super) struct BouncedCompleter {
     desk: Arc<Mutex<Desk>>,
+    alarm: Arc<Alarm>,
     inner: Box<dyn Completer>,
     cells: Arc<Cells>,
     /// Where the inner half puts the bays whose jobs it answers.
@@ -18,9 +20,9 @@ pub(super) struct BouncedCompleter {
 }
 
 impl BouncedCompleter {
-    pub(super) fn new(desk: Arc<Mutex<Desk>>, inner: Box<dyn Completer>, cells: Arc<Cells>) -> Self {
+    pub(super) fn new(desk: Arc<Mutex<Desk>>, alarm: Arc<Alarm>, inner: Box<dyn Completer>, cells: Arc<Cells>) -> Self {
         let places = vec![0; cells.depth()];
-        Self { desk, inner, cells, places, ready: VecDeque::new() }
+        Self { desk, alarm, inner, cells, places, ready: VecDeque::new() }
     }
 }
 
@@ -49,6 +51,7 @@ unsafe impl Completer for BouncedCompleter {
     }
 
     fn arm(&mut self) {
+        self.alarm.arm();
         self.inner.arm();
     }
 }

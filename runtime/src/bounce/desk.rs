@@ -94,6 +94,11 @@ impl Desk {
         Some((token, unsafe { self.bays[number].deliver(job, outcome) }))
     }
 
+    /// Whether jobs have ended without the device that nobody was told of.
+    pub(super) fn has_answers(&self) -> bool {
+        !self.answered.is_empty()
+    }
+
     /// The next job that ended without the device.
     pub(super) fn answer(&mut self) -> Option<(Token, Outcome)> {
         self.answered.pop_front()

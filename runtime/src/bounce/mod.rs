@@ -24,6 +24,7 @@ use uaccel_queue::{
     Cells, Driver, FaultHandling, OpenError, OpenQueue, Operation, Order, QueueRequest, Transport, TransportError,
 };
 
+use crate::alarm::Alarm;
 use bay::{AREA, Bay};
 use completer::BouncedCompleter;
 use desk::Desk;
@@ -61,9 +62,10 @@ pub(crate) fn open(
     granted.faults = FaultHandling::Reported;
     (granted.chains, granted.scatter, granted.immediate) = (false, false, false);
     let desk = Arc::new(Mutex::new(Desk::new(submitter, inner_cells.clone(), cells.clone(), bays)));
+    let alarm = Arc::new(Alarm::new(transport.clone()));
     Ok(OpenQueue {
         granted,
-        submitter: Box::new(BouncedSubmitter { desk: desk.clone() }),
-        completer: Box::new(BouncedCompleter::new(desk, completer, inner_cells)),
+        submitter: Box::new(BouncedSubmitter { desk: desk.clone(), alarm: alarm.clone() }),
+        completer: Box::new(BouncedCompleter::new(desk, alarm, completer, inner_cells)),
     })
 }

@@ -5,9 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use uaccel_queue::{Batch, Cancel, DeviceError, SessionError, SessionId, SessionSpec, Submitter, Token};
 
 use super::desk::Desk;
+use crate::alarm::Alarm;
 
 pub(super) struct BouncedSubmitter {
     pub(super) desk: Arc<Mutex<Desk>>,
+    /// Rung for jobs that end without the device.
+    pub(super) alarm: Arc<Alarm>,
 }
 
 impl BouncedSubmitter {
@@ -24,6 +27,9 @@ unsafe impl Submitter for BouncedSubmitter {
             desk.add(batch.launch(index));
         }
         desk.pass_on()?;
+        if desk.has_answers() {
+            self.alarm.ring();
+        }
         Ok(batch.len())
     }
 
@@ -36,6 +42,11 @@ unsafe impl Submitter for BouncedSubmitter {
     }
 
     fn cancel(&mut self, token: Token) -> Cancel {
-        self.desk().cancel(token)
+        let mut desk = self.desk();
+        let asked = desk.cancel(token);
+        if desk.has_answers() {
+            self.alarm.ring();
+        }
+        asked
     }
 }

@@ -130,6 +130,10 @@ impl Transport for VfioTransport {
         self.device.unmask();
     }
 
+    fn signal(&self) {
+        self.device.bells[self.number].ring();
+    }
+
     fn stop(&self, within: Duration) -> Result<Quiet, TransportError> {
         if !self.device.fork.is_home() {
             return Err(TransportError::Gone);
