@@ -146,7 +146,7 @@ fn names_numbers_and_limits() {
     assert!(first.is_alive());
     drop(second);
     let second = open(&device);
-    for _ in 0..4 {
+    for _ in 0..8 {
         let ring = second.ring_memory(1).unwrap();
         assert_eq!((ring.len() % 4096, ring.device_address(0) % 4096, ring.read(0)), (0, 0, 0));
     }

@@ -110,7 +110,8 @@ pub(crate) const TESTS: &[Step] = &[
     Step {
         name: "workspace",
         proves: "unit, integration, property and conformance tests of every package",
-        commands: &[cargo(&["test", "--workspace", "--lib", "--bins", "--tests"])],
+        // All that fails is to be seen in one run.
+        commands: &[cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"])],
         missing: nothing,
     },
     Step {
