@@ -1,13 +1,24 @@
 //! Errors of the device, and interrupts that do not come.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use uaccel_runtime::{OwnedWork, Work};
+use uaccel_runtime::{Error, Outcome, OwnedWork, Work};
 
-use crate::bench::{builder, counts, eventually, noise, runtime};
+use crate::bench::{PATIENCE, builder, counts, eventually, noise, runtime};
 use crate::device_file;
 use crate::guest::held_answers::HeldAnswers;
 use crate::guest::workload::Workload;
+
+/// Waits until something works again, and says what it said last if it does not.
+#[track_caller]
+fn works(what: &str, mut run: impl FnMut() -> Result<Outcome, Error>) {
+    let begun = Instant::now();
+    while let Err(error) = run() {
+        assert!(begun.elapsed() < PATIENCE, "{what} does not work again: {error:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
 
 #[test]
 fn an_uncorrectable_error_under_load_fails_each_job_once_and_the_device_carries_on() {
@@ -32,8 +43,8 @@ fn an_uncorrectable_error_under_load_fails_each_job_once_and_the_device_carries_
         }
         answers.hold(false);
         // The lease's queue was idle, and was taken away with all others.
-        eventually("the lease works", || lease.run(Work::nop()).is_ok());
-        eventually("the runtime works", || runtime.run(Work::nop()).is_ok());
+        works("the lease", || lease.run(Work::nop()));
+        works("the runtime", || runtime.run(Work::nop()));
         workload.round(&mut lease, round).unwrap();
         assert_eq!(counts().bytes, pinned, "nothing stays pinned of jobs that failed");
     }
