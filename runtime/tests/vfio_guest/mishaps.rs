@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use uaccel_runtime::{Error, Outcome, OwnedWork, Work};
 
-use crate::bench::{PATIENCE, builder, counts, eventually, noise, runtime};
+use crate::bench::{PATIENCE, builder, counts, noise, runtime};
 use crate::device_file;
 use crate::guest::held_answers::HeldAnswers;
 use crate::guest::workload::Workload;
