@@ -18,6 +18,8 @@ pub enum RegionKind {
     Control,
     /// A copy of the function's PCI configuration space, as it was when the device had been opened and its interrupts connected: its header and capabilities. Empty where there is none.
     Configuration,
+    /// What the kernel said of this queue when it gave it, in the layout of the device's interface. Says something new after a reset.
+    Description,
 }
 
 /// Device registers mapped into the process. Accesses are volatile, of exactly the width asked for, and in program order; there

@@ -122,6 +122,15 @@ pub trait Transport: Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// The hardware queues behind this queue, in the order of the kinds that the device's interface numbers: where each does only some of the work that a
+    /// driver offers on one queue. None, which is the default, where this is the only one.
+    ///
+    /// A driver goes through a part to its regions, ring memory and doorbells, and to nothing else: sleeping, stopping, resetting, and asking whether the device
+    /// is there, is for all parts at once.
+    fn parts(&self) -> &[Arc<dyn Transport>] {
+        &[]
+    }
+
     /// The first region of a kind.
     fn region(&self, kind: RegionKind) -> Option<&Region> {
         self.regions().iter().find(|region| region.kind() == kind)

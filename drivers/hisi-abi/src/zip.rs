@@ -1,0 +1,22 @@
+//! The ZIP engine: entries, statuses, registers (`zip_main.c`; UADK: `drv/hisi_comp.c`).
+
+mod entry;
+mod list;
+pub mod registers;
+mod request;
+mod status;
+
+pub use entry::{Buffers, Entry, EntryError, Flow, Results};
+pub use list::{ListEntry, ListHead};
+pub use request::Request;
+pub use status::{Ended, Status};
+
+/// The most bytes one entry reads, or writes.
+pub const MAX_TRANSFER: u32 = 8 << 20;
+
+/// A queue of this kind compresses.
+pub const COMPRESS: u16 = 0;
+/// A queue of this kind decompresses.
+pub const DECOMPRESS: u16 = 1;
+/// The kinds of queues there are.
+pub const KINDS: [u16; 2] = [COMPRESS, DECOMPRESS];
