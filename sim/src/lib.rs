@@ -39,6 +39,8 @@ pub use profile::{Profile, ProfileError, Timing};
 pub use simulator::{Simulator, SimulatorError};
 pub use stats::{QueueStats, Stats};
 pub use threads::{ThreadHost, ThreadHostConfig, ThreadHostError};
+/// What a worker keeps between jobs, for a [`Compute`] that works with units.
+pub use uaccel_units::Scratch;
 pub use warp::{Warp, WarpConfig, WarpConfigError};
 pub use window::{SourceWindow, TargetWindow};
 pub use work::{Blemish, Compute, Span, Task, Work, WorkItem};
