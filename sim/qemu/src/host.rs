@@ -113,12 +113,13 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
             return;
         }
         match self.model.doorbell(&queue.page, offset, value) {
-            Doorbell::Submit => {
-                queue.rung = true;
-                self.translations.emulator().schedule();
-            }
+            Doorbell::Submit => self.look(&mut queue),
             Doorbell::Control => self.control(index, &mut queue, offset, value),
             Doorbell::Arm => self.arm(index, &mut queue),
+            Doorbell::Room => {
+                self.arm(index, &mut queue);
+                self.look(&mut queue);
+            }
             Doorbell::Plain => {}
         }
     }
@@ -210,6 +211,12 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
             }
             Control::Unchanged => {}
         }
+    }
+
+    /// The ring may hold jobs.
+    fn look(&self, queue: &mut Queue<M>) {
+        queue.rung = true;
+        self.translations.emulator().schedule();
     }
 
     /// The user took answers, or wants to be told of the next one.
