@@ -2,7 +2,7 @@
 //!
 //! A [`DeviceModel`] is the part that makes a device what it is: registers, rings, descriptors. It reaches memory through a [`MemoryPort`]
 //! only, and leaves the work to the [`stages`], so that the same model runs on threads of this process ([`threads`]), in a server process or inside a
-//! machine emulator. [`warp`] is the model of the project's own engine; [`Simulator`] puts it on threads in one call.
+//! machine emulator. [`warp`] is the model of the project's own engine, [`hisi::zip`] that of HiSilicon's ZIP; [`Simulator`] puts them on threads in one call.
 //!
 //! ```
 //! use uaccel_queue::{Bus, Quiet};
@@ -16,6 +16,7 @@
 //! ```
 
 mod budget;
+pub mod hisi;
 mod model;
 mod page;
 pub mod plan;
@@ -31,6 +32,7 @@ mod window;
 mod work;
 
 pub use budget::Budget;
+pub use hisi::zip::{HisiZip, HisiZipConfig, HisiZipConfigError};
 pub use model::{Control, DeviceModel, Doorbell, Fetch, Flush, Nop, Opening, Taken};
 pub use page::UserPage;
 pub use plan::{Mishap, Plan, PlanHandle, Rule, When};
