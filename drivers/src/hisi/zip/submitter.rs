@@ -52,8 +52,8 @@ unsafe impl Submitter for ZipSubmitter {
         }
         self.compress.show();
         self.decompress.show();
-        if ended {
-            self.alarm.ring();
+        if ended && self.alarm.is_due() {
+            self.transport.signal();
         }
         Ok(batch.len())
     }
