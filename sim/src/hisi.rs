@@ -1,0 +1,3 @@
+//! Models of HiSilicon's accelerators. Layouts are those of `uaccel-hisi-abi`.
+
+pub mod zip;
