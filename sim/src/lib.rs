@@ -16,6 +16,7 @@
 //! ```
 
 mod budget;
+pub mod hisi;
 mod model;
 mod page;
 pub mod plan;
