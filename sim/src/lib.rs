@@ -32,7 +32,7 @@ mod window;
 mod work;
 
 pub use budget::Budget;
-pub use model::{Control, DeviceModel, Doorbell, Fetch, Flush, Nop, Taken};
+pub use model::{Control, DeviceModel, Doorbell, Fetch, Flush, Nop, Opening, Taken};
 pub use page::UserPage;
 pub use plan::{Mishap, Plan, PlanHandle, Rule, When};
 pub use port::{Access, AddressSpace, MemoryPort, PageRequest, ReadPart, WritePart};

@@ -6,8 +6,8 @@ use std::collections::{HashMap, HashSet};
 use uaccel_queue::{Fault, FaultKind, Operation, Outcome, Status};
 use uaccel_sim::stages::{self, Parked, Pool, Stage, Step};
 use uaccel_sim::{
-    Access, AddressSpace, Budget, Control, DeviceModel, Fetch, MemoryPort, PageRequest, Span, Taken, Task, UserPage,
-    Warp, WarpConfig, Work, WorkItem,
+    Access, AddressSpace, Budget, Control, DeviceModel, Fetch, MemoryPort, Opening, PageRequest, Span, Taken, Task,
+    UserPage, Warp, WarpConfig, Work, WorkItem,
 };
 use uaccel_units::Scratch;
 use uaccel_warp_abi::{Completion, Descriptor, Geometry, Mode, State, user_page};
@@ -120,7 +120,7 @@ impl<'a> Queue<'a> {
         let page = UserPage::new();
         page.store(user_page::RING_BASE, RINGS);
         page.store(user_page::GEOMETRY, geometry.register());
-        let mut halves = model.open_queue(AddressSpace(space));
+        let mut halves = model.open_queue(Opening::shared(AddressSpace(space)));
         assert_eq!(model.control(&mut halves.0, &mut halves.1, port, &page, user_page::ENABLE, 1), Control::Started);
         assert_eq!(State::decode(port.peek_word(space, RINGS)), State::Ready);
         Self { model, port, space, halves, page, geometry, tail: 0 }
@@ -141,7 +141,7 @@ impl<'a> Queue<'a> {
 
     fn complete(&mut self, item: &WorkItem) {
         self.model.complete(&mut self.halves.1, self.port, item);
-        assert_eq!(self.model.flush(&mut self.halves.1, self.port).blocked, None);
+        assert_eq!(self.model.flush(&mut self.halves.1, self.port, &self.page).blocked, None);
     }
 
     fn completion(&self, index: u64) -> Option<Completion> {
@@ -265,10 +265,10 @@ fn a_page_of_the_rings_that_is_not_there_blocks_and_loses_nothing() {
 
     port.take_away(1, RINGS);
     model.complete(&mut queue.halves.1, &port, &items[0]);
-    let flush = model.flush(&mut queue.halves.1, &port);
+    let flush = model.flush(&mut queue.halves.1, &port, &queue.page);
     assert!(!flush.published);
     port.answer(flush.blocked.unwrap());
-    assert!(model.flush(&mut queue.halves.1, &port).published);
+    assert!(model.flush(&mut queue.halves.1, &port, &queue.page).published);
     assert_eq!(queue.completion(0).unwrap().token, 0x1001);
 }
 

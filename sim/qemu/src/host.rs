@@ -112,13 +112,13 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
         if queue.space.is_none() || !is_writable(offset) {
             return;
         }
-        queue.page.store(offset, value);
-        match self.model.doorbell(offset) {
+        match self.model.doorbell(&queue.page, offset, value) {
             Doorbell::Submit => {
                 queue.rung = true;
                 self.translations.emulator().schedule();
             }
             Doorbell::Control => self.control(index, &mut queue, offset, value),
+            Doorbell::Arm => self.arm(index, &mut queue),
             Doorbell::Plain => {}
         }
     }
@@ -210,6 +210,17 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
             }
             Control::Unchanged => {}
         }
+    }
+
+    /// The user took answers, or wants to be told of the next one.
+    fn arm(&self, index: usize, queue: &mut Queue<M>) {
+        if queue.state != State::Ready || !self.translations.emulator().may_access() {
+            return;
+        }
+        if queue.flush_gate.is_open() {
+            self.flush(index, queue);
+        }
+        self.signal(index, queue);
     }
 
     /// Stops a queue on its user's request. Nothing touches memory meanwhile, so it is done when this returns, but for the words that wait for their pages.

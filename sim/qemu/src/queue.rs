@@ -4,7 +4,7 @@ use core::cell::RefCell;
 use std::collections::VecDeque;
 
 use uaccel_sim::stages::Parked;
-use uaccel_sim::{AddressSpace, DeviceModel, PageRequest, UserPage, WorkItem};
+use uaccel_sim::{AddressSpace, DeviceModel, Opening, PageRequest, UserPage, WorkItem};
 use uaccel_warp_abi::State;
 
 use crate::port::Posted;
@@ -68,7 +68,7 @@ pub(crate) struct Queue<M: DeviceModel> {
 impl<M: DeviceModel> Queue<M> {
     /// A queue that belongs to nobody.
     pub(crate) fn new(model: &M) -> Self {
-        let (submissions, completions) = model.open_queue(AddressSpace(0));
+        let (submissions, completions) = model.open_queue(Opening::shared(AddressSpace(0)));
         Self {
             page: UserPage::new(),
             space: None,
@@ -108,7 +108,7 @@ impl<M: DeviceModel> Queue<M> {
     pub(crate) fn reopen(&mut self, model: &M, space: Option<AddressSpace>) {
         self.drop_jobs();
         self.posted.get_mut().clear();
-        (self.submissions, self.completions) = model.open_queue(space.unwrap_or(AddressSpace(0)));
+        (self.submissions, self.completions) = model.open_queue(Opening::shared(space.unwrap_or(AddressSpace(0))));
         self.state = State::Off;
         self.space = space;
         self.page.clear();

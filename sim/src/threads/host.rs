@@ -108,7 +108,7 @@ impl<M: DeviceModel> Bus for ThreadHost<M> {
             return Err(TransportError::Gone);
         }
         // One process, hence one address space.
-        let queue = self.pool.open(ThreadBacking::new()?, self.account.clone(), AddressSpace(1))?;
+        let queue = self.pool.open(ThreadBacking::new()?, self.account.clone(), AddressSpace(1), 0)?;
         tracing::debug!(device, ?queue, "queue opened");
         Ok(Arc::new(ThreadTransport::new(self.pool.clone(), queue)))
     }

@@ -10,8 +10,8 @@ use nix::sys::time::TimeSpec;
 use uaccel_queue::{AddressMode, Quiet, Region, RingMemory, Transport, TransportError, Wake};
 
 use super::backing::ThreadBacking;
+use crate::DeviceModel;
 use crate::pool::{Backing as _, Pool, Queue};
-use crate::{DeviceModel, Doorbell};
 
 /// How long closing waits for running work. A job of the largest size ends well within.
 const CLOSING: Duration = Duration::from_secs(10);
@@ -51,13 +51,7 @@ impl<M: DeviceModel> Transport for ThreadTransport<M> {
         if !self.is_alive() {
             return;
         }
-        self.queue.backing().page().store(offset, value);
-        match self.pool.model().doorbell(offset) {
-            // Its lock orders all the caller wrote before what the woken worker reads.
-            Doorbell::Submit => self.pool.wake(),
-            Doorbell::Control => self.pool.control(&self.queue, offset, value),
-            Doorbell::Plain => {}
-        }
+        self.pool.doorbell(&self.queue, offset, value);
     }
 
     fn sleep(&self, until: Option<Instant>) -> Result<Wake, TransportError> {

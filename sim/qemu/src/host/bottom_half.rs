@@ -213,20 +213,24 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
     /// Publishes what was completed, and tells whoever sleeps over it.
     pub(super) fn flush(&self, index: usize, queue: &mut Queue<M>) {
         let port = Port::new(&self.translations).after(queue.flush_gate.take_refused());
-        let flush = self.model.flush(&mut queue.completions, &port);
+        let flush = self.model.flush(&mut queue.completions, &port, &queue.page);
         if let Some(request) = flush.blocked {
             queue.flush_gate.shut(request);
         }
         if flush.published {
-            // Full fence between publishing completions and reading what the user armed. Pairs with the user's, between arming and polling
-            // once more.
-            fence(Ordering::SeqCst);
-            if self.model.signal(&mut queue.completions, &queue.page) {
-                self.translations.emulator().interrupt(index);
-            }
+            self.signal(index, queue);
         }
         if port.faulted() {
             self.fail(index, queue, FailReason::RingFault);
+        }
+    }
+
+    /// Tells whoever sleeps over an answer that was published.
+    pub(super) fn signal(&self, index: usize, queue: &mut Queue<M>) {
+        // Full fence between publishing completions and reading what the user armed. Pairs with the user's, between arming and polling once more.
+        fence(Ordering::SeqCst);
+        if self.model.signal(&mut queue.completions, &queue.page) {
+            self.translations.emulator().interrupt(index);
         }
     }
 
