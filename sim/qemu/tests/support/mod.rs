@@ -10,19 +10,19 @@ pub use user::User;
 
 use std::sync::Arc;
 
-use uaccel_qemu::{Host, NO_PASID, PAGE, Trace};
+use uaccel_qemu::{Function, NO_PASID, PAGE, Trace, WarpFunction};
 use uaccel_sim::{Warp, WarpConfig};
 use uaccel_warp_abi::{Assignment, control_page};
 
 /// The function under test in its machine.
-pub type WarpHost = Host<Warp, Machine>;
+pub type WarpHost = WarpFunction<Machine>;
 
 /// A function with four queues and one worker.
 pub fn plug() -> (Arc<Machine>, Arc<WarpHost>) {
     let machine = Arc::new(Machine::default());
     let model = Warp::new(WarpConfig { queues: 4, max_transfer: 1 << 20, ..WarpConfig::default() }).expect("possible");
-    let host = Arc::new(Host::new(model, machine.clone(), 1, Trace::new(false)).expect("threads"));
-    machine.connect(&host);
+    let host = Arc::new(WarpFunction::new(model, machine.clone(), 1, Trace::new("warp", false)).expect("threads"));
+    machine.connect(&(host.clone() as Arc<dyn Function>));
     (machine, host)
 }
 
