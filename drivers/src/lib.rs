@@ -7,6 +7,7 @@
 //! | driver | interface | device |
 //! | --- | --- | --- |
 //! | [`warp::WarpDriver`] | `warp_v1` | the Warp engine, wherever it is hosted |
+//! | [`hisi::HisiZipDriver`] | `hisi_qm_v3` with ZIP's algorithms | the compression engine of Kunpeng servers, through uacce |
 //! | [`software::SoftwareDriver`] | `software_v1` | this CPU |
 //! | [`edu::EduDriver`] | `edu_v1` | `edu`, QEMU's device for teaching, through VFIO |
 //! | [`virtio_crypto::VirtioCryptoDriver`] | `virtio_crypto_v1` | virtio-crypto, the cipher device of virtual machines, through VFIO |
@@ -15,6 +16,7 @@
 pub mod edu;
 pub mod function;
 mod handoff;
+pub mod hisi;
 pub mod local;
 pub mod null;
 pub mod software;

@@ -127,7 +127,7 @@ fuzz_target!(|input: Input| {
                 let offset = usize::from(offset);
                 match engine.model.doorbell(&engine.page, offset, value) {
                     Doorbell::Control => enable(&mut engine, &config, &mut started, value),
-                    Doorbell::Submit | Doorbell::Arm | Doorbell::Plain => {}
+                    Doorbell::Submit | Doorbell::Arm | Doorbell::Room | Doorbell::Plain => {}
                 }
             }
             Action::Enable(Enable(value)) => enable(&mut engine, &config, &mut started, value),

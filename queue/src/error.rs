@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::{Algorithm, Direction, SessionId, Status, Token};
+use crate::{Algorithm, Direction, Fault, SessionId, Status, Token};
 
 /// The device broke the protocol, or is gone. Whatever it is, the queue is finished: the runtime retires it.
 #[derive(Debug, thiserror::Error)]
@@ -146,4 +146,16 @@ pub enum TransportError {
     /// The request makes no sense for this device.
     #[error("{0}")]
     Refused(String),
+}
+
+/// Why memory that nobody vouches for was not copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CopyError {
+    /// There is no such memory, or it is protected.
+    #[error("{0}")]
+    Fault(Fault),
+    /// The transport copies no memory.
+    #[error("the transport copies no memory that nobody vouches for")]
+    Refused,
 }

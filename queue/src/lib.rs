@@ -28,7 +28,7 @@ pub use capability::{AddressMode, AlgorithmSet, Capabilities, FaultHandling, Ope
 pub use cells::{Batch, Cells, Done, InFlight};
 pub use device_memory::{DeviceMemory, Uncovered};
 pub use driver::{Bus, DeviceInfo, Driver, OpenQueue, QueueRequest, Unusable};
-pub use error::{DeviceError, OpenError, SessionError, TransportError};
+pub use error::{CopyError, DeviceError, OpenError, SessionError, TransportError};
 pub use job::{Job, JobFlags, Segment, SessionId};
 pub use operation::Operation;
 pub use outcome::{Fault, FaultKind, Outcome, Status};

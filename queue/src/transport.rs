@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
-use crate::{AddressMode, DeviceMemory, Region, RegionKind, RingMemory, TransportError};
+use crate::{AddressMode, CopyError, DeviceMemory, Region, RegionKind, RingMemory, TransportError};
 
 /// Why a sleep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +120,28 @@ pub trait Transport: Send + Sync + std::fmt::Debug {
     /// What the device reaches of this process's memory, where that is not everything: the submitter covers what a job names first.
     fn memory(&self) -> Option<Arc<dyn DeviceMemory>> {
         None
+    }
+
+    /// Copies the bytes at `address` of this process, whatever is there: a bad address is an error, and no signal. For a driver that has to look at the source of a
+    /// job nobody vouches for. Others may write there meanwhile.
+    ///
+    /// # Errors
+    /// The first address that cannot be read; [`CopyError::Refused`] where there is no such copy, which is the default. `into` is then unspecified.
+    fn read_memory(&self, address: usize, into: &mut [u8]) -> Result<(), CopyError> {
+        let _ = (address, into);
+        Err(CopyError::Refused)
+    }
+
+    /// As [`read_memory`](Self::read_memory), the other way.
+    ///
+    /// # Safety
+    /// What is written is the destination of a job that was handed to [`submit`](crate::Submitter::submit) and is not answered, and no device has it.
+    ///
+    /// # Errors
+    /// The first address that cannot be written; [`CopyError::Refused`]. What was written is then unspecified.
+    unsafe fn write_memory(&self, address: usize, from: &[u8]) -> Result<(), CopyError> {
+        let _ = (address, from);
+        Err(CopyError::Refused)
     }
 
     /// The hardware queues behind this queue, in the order of the kinds that the device's interface numbers: where each does only some of the work that a

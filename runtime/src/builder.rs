@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use uaccel_devd_protocol::{default_socket, named_socket};
 use uaccel_drivers::{
-    edu::EduDriver, local::LocalBus, null::NullDriver, software::SoftwareDriver, virtio_crypto::VirtioCryptoDriver,
-    warp::WarpDriver,
+    edu::EduDriver, hisi::HisiZipDriver, local::LocalBus, null::NullDriver, software::SoftwareDriver,
+    virtio_crypto::VirtioCryptoDriver, warp::WarpDriver,
 };
 use uaccel_queue::{Bus, Driver, MAX_DEPTH, QueueRequest};
 
@@ -52,6 +52,7 @@ impl Builder {
         Self {
             drivers: vec![
                 Arc::new(WarpDriver),
+                Arc::new(HisiZipDriver),
                 Arc::new(EduDriver),
                 Arc::new(VirtioCryptoDriver),
                 Arc::new(SoftwareDriver),

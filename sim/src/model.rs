@@ -16,6 +16,8 @@ pub enum Doorbell {
     /// The user took answers, or wants to be told of the next one: [flush](DeviceModel::flush) the half that answers, and ask at once whether a
     /// [signal](DeviceModel::signal) is due.
     Arm,
+    /// The user took answers that stood in the way of others, or of jobs: what both [`Arm`](Self::Arm) and [`Submit`](Self::Submit) ask for.
+    Room,
     /// Nothing: an ordinary register, or a value that makes no sense and was dropped.
     Plain,
 }
@@ -146,6 +148,11 @@ pub trait DeviceModel: fmt::Debug + Send + Sync + 'static {
     /// [parts](uaccel_queue::Transport::parts) of one way to the device. By default all queues are alike.
     fn kinds(&self) -> &[u16] {
         &[0]
+    }
+
+    /// The algorithms it has, each under the kernel's name, for a device of which the kernel gives such an account. By default none.
+    fn algorithms(&self) -> &[&str] {
+        &[]
     }
 
     /// What is told of a queue when it is opened, as [`RegionKind::Description`](uaccel_queue::RegionKind::Description), in the layout of the interface. By

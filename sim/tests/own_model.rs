@@ -10,7 +10,7 @@ use support::{PATIENCE, open};
 use uaccel_queue::{Order, Outcome, RegionKind};
 use uaccel_sim::{
     Access, AddressSpace, Budget, Compute, Control, DeviceModel, Doorbell, Fetch, Flush, MemoryPort, Opening, Plan,
-    Span, Taken, Task, ThreadHost, ThreadHostConfig, Timing, UserPage, Work, WorkItem,
+    Scratch, Span, Taken, Task, ThreadHost, ThreadHostConfig, Timing, UserPage, Work, WorkItem,
 };
 
 const BASE: usize = 0x40;
@@ -33,7 +33,7 @@ struct Mirror {
 struct MirrorEngine;
 
 impl Compute for MirrorEngine {
-    fn compute(&self, task: &Task<'_>, destination: &mut [u8]) -> Outcome {
+    fn compute(&self, task: &Task<'_>, _: &mut Scratch, destination: &mut [u8]) -> Outcome {
         let len = task.source.len().min(destination.len());
         destination.iter_mut().zip(task.source.iter().rev()).for_each(|(to, from)| *to = *from);
         Outcome::ok(len as u64, len as u64)

@@ -40,6 +40,8 @@ impl Doorbell {
     pub const OFFSET: usize = 0x1000;
     /// Bytes of registers a queue has to itself, with doorbell isolation.
     pub const REGION: usize = 0x1_0000;
+    /// The last queue that a doorbell can name.
+    pub const LAST_QUEUE: u16 = 0xfff;
     /// The priority that demands an event.
     pub const ARM: u16 = 1;
 
@@ -47,7 +49,7 @@ impl Doorbell {
     #[inline]
     #[must_use]
     pub const fn encode(self) -> u64 {
-        self.queue as u64 & 0xfff
+        (self.queue & Self::LAST_QUEUE) as u64
             | (self.command as u64) << 12
             | (self.index as u64) << 32
             | (self.priority as u64) << 48

@@ -23,6 +23,8 @@ pub struct Dus {
 impl Dus {
     /// The depth of both rings where the kernel does not say.
     pub const DEPTH: u16 = 1024;
+    /// The deepest ring: a context has twelve bits for the depth less one ([`SubmissionContext`](crate::SubmissionContext)).
+    pub const DEEPEST: u16 = 4096;
 
     /// Offset of a submission entry.
     #[inline]

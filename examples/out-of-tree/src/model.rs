@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use uaccel_queue::{JobFlags, Operation, Order, Outcome, Status};
 use uaccel_sim::{
-    Access, AddressSpace, Blemish, Budget, Compute, Control, DeviceModel, Doorbell, Fetch, Flush, MemoryPort, Opening, Span,
+    Access, AddressSpace, Blemish, Budget, Compute, Control, DeviceModel, Doorbell, Fetch, Flush, MemoryPort, Opening, Scratch, Span,
     Taken, Task, UserPage, Work, WorkItem,
 };
 
@@ -106,7 +106,7 @@ impl Crc {
 }
 
 impl Compute for Crc {
-    fn compute(&self, task: &Task<'_>, _: &mut [u8]) -> Outcome {
+    fn compute(&self, task: &Task<'_>, _: &mut Scratch, _: &mut [u8]) -> Outcome {
         let [a, b, c, d, ..] = task.operand;
         let seed = u32::from_le_bytes([a, b, c, d]);
         let step = |rest: u32, byte: &u8| (rest >> 8) ^ self.table[usize::from(rest as u8 ^ byte)];

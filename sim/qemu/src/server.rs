@@ -121,14 +121,15 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
             return;
         }
         match self.model.doorbell(&queue.page, offset, value) {
-            Doorbell::Submit => {
-                queue.rung = true;
-                self.emulator().schedule();
-            }
+            Doorbell::Submit => self.look_again(&mut queue),
             Doorbell::Control => self.set_up(index, &mut queue, |model, submissions, completions, port, page| {
                 model.control(submissions, completions, port, page, offset, value)
             }),
             Doorbell::Arm => self.arm(index, &mut queue),
+            Doorbell::Room => {
+                self.arm(index, &mut queue);
+                self.look_again(&mut queue);
+            }
             Doorbell::Plain => {}
         }
     }
@@ -229,6 +230,12 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
             }
             Control::Unchanged => {}
         }
+    }
+
+    /// The ring may hold jobs.
+    fn look_again(&self, queue: &mut Queue<M>) {
+        queue.rung = true;
+        self.emulator().schedule();
     }
 
     /// The user took answers, or wants to be told of the next one.

@@ -174,6 +174,10 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
             Doorbell::Submit => self.sleepers.wake(),
             Doorbell::Control => self.control(queue, offset, value),
             Doorbell::Arm => self.arm(queue),
+            Doorbell::Room => {
+                self.arm(queue);
+                self.sleepers.wake();
+            }
             Doorbell::Plain => {}
         }
     }

@@ -1,0 +1,9 @@
+//! One hardware queue of the queue manager: a ring of entries, a ring of completions, doorbells and stop words.
+
+mod head;
+mod queue;
+mod tail;
+
+pub(super) use head::{Answered, Head};
+pub(super) use queue::{Queue, Record};
+pub(super) use tail::Tail;

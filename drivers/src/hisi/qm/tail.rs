@@ -1,0 +1,63 @@
+//! The half of a hardware queue that takes entries.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use uaccel_hisi_abi::DoorbellCommand;
+use uaccel_queue::DeviceError;
+
+use super::Queue;
+use super::queue::Record;
+
+/// Writes entries.
+#[derive(Debug)]
+pub(in crate::hisi) struct Tail {
+    queue: Arc<Queue>,
+    /// The next place.
+    place: u16,
+    /// The place up to which the device knows of entries.
+    shown: u16,
+}
+
+impl Tail {
+    pub(super) fn new(queue: Arc<Queue>) -> Self {
+        Self { queue, place: 0, shown: 0 }
+    }
+
+    /// See [`Queue::limit`].
+    pub(in crate::hisi) fn limit(&self) -> usize {
+        self.queue.limit()
+    }
+
+    /// Whether entries are taken: once per batch.
+    ///
+    /// # Errors
+    /// [`DeviceError::Stopped`] if the kernel wants none any more.
+    #[inline]
+    pub(in crate::hisi) fn check(&self) -> Result<(), DeviceError> {
+        if self.queue.stop_words().transmit { Err(DeviceError::Stopped(0)) } else { Ok(()) }
+    }
+
+    /// Writes an entry. The device sees it with the next [`show`](Self::show).
+    #[inline]
+    pub(in crate::hisi) fn put<const WORDS: usize>(&mut self, entry: [u64; WORDS], record: Record) {
+        let Queue { memory, dus, .. } = &*self.queue;
+        let places = memory.record::<WORDS>(dus.submission(self.place));
+        for (place, word) in places.iter().zip(entry) {
+            // Relaxed: ordered by the doorbell.
+            place.store(word, Ordering::Relaxed);
+        }
+        self.queue.put(self.place, record);
+        self.place = if self.place + 1 == dus.submissions { 0 } else { self.place + 1 };
+    }
+
+    /// Rings the doorbell if there are entries that the device does not know of.
+    #[inline]
+    pub(in crate::hisi) fn show(&mut self) {
+        // No more entries were written than places less one, so equal means none.
+        if self.shown != self.place {
+            self.shown = self.place;
+            self.queue.ring(DoorbellCommand::Submission, self.place, 0);
+        }
+    }
+}

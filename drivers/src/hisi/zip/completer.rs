@@ -1,0 +1,77 @@
+//! The half that gives answers.
+
+use std::sync::Arc;
+
+use uaccel_hisi_abi::zip::{Entry, Results};
+use uaccel_queue::{Completer, DeviceError, Direction, Done, Token};
+
+use super::alarm::Alarm;
+use super::answer::outcome;
+use crate::handoff::Taker;
+use crate::hisi::qm::{Answered, Head};
+
+#[derive(Debug)]
+pub(super) struct ZipCompleter {
+    /// Hardware queues, and which way they work. The first is looked at first, and is the other one the next time.
+    pub(super) heads: [(Direction, Head); 2],
+    /// Jobs that ended without the engine.
+    pub(super) ended: Taker,
+    pub(super) alarm: Arc<Alarm>,
+}
+
+impl ZipCompleter {
+    /// Takes what the engine has answered.
+    #[inline]
+    fn drain(&mut self, done: &mut Done<'_>) -> Result<(), DeviceError> {
+        for (direction, head) in &mut self.heads {
+            let drained = drain(*direction, head, done);
+            head.give_back();
+            drained?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes what one hardware queue has answered, as far as there is room.
+#[inline]
+fn drain(direction: Direction, head: &mut Head, done: &mut Done<'_>) -> Result<(), DeviceError> {
+    while done.room() > 0 {
+        let Some(Answered { words: [counts, end, tag], record }) = head.take([0, 1, Entry::TAG])? else { break };
+        let token = record.token;
+        #[allow(clippy::cast_possible_truncation, reason = "the tag is the low half of its word")]
+        let echoed = Token::from_raw(tag as u32);
+        if echoed != token {
+            return Err(DeviceError::Malformed { token, what: "another job's tag" });
+        }
+        let found = done.find(token)?;
+        let outcome = outcome(Results::decode([counts, end]), direction, found.job(), record.note);
+        found.complete(outcome)?;
+    }
+    Ok(())
+}
+
+// SAFETY: a job is answered when its completion was seen, which the device writes after all else, or when it never came to the device.
+unsafe impl Completer for ZipCompleter {
+    fn poll(&mut self, done: &mut Done<'_>) -> Result<(), Box<DeviceError>> {
+        let before = done.room();
+        let ended = self.ended.take(before);
+        // SAFETY: they come from `launch_answered`, and the hand-off orders them behind it.
+        unsafe { done.complete_answered(ended) }?;
+        self.drain(done)?;
+        // Neither direction keeps the other from its turn when there is little room.
+        self.heads.swap(0, 1);
+        if done.room() != before || before == 0 || !self.heads.iter().any(|(_, head)| head.is_stopped()) {
+            return Ok(());
+        }
+        // Answers may have come between the look at the rings and the look at the stop words. The next poll will report the stop.
+        self.drain(done)?;
+        if done.room() != before { Ok(()) } else { Err(DeviceError::Stopped(0).into()) }
+    }
+
+    fn arm(&mut self) {
+        self.alarm.arm();
+        for (_, head) in &self.heads {
+            head.arm();
+        }
+    }
+}

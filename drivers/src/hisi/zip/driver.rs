@@ -1,0 +1,109 @@
+//! Opens queues of the engine.
+
+use std::sync::Arc;
+
+use uaccel_hisi_abi::zip::{COMPRESS, DECOMPRESS, Entry, MAX_TRANSFER};
+use uaccel_hisi_abi::{API_V3, Dus};
+use uaccel_queue::{
+    AddressMode, AlgorithmSet, Capabilities, Cells, DeviceInfo, Direction, Driver, FaultHandling, OpenError, OpenQueue,
+    Operation, OperationSet, Order, QueueRequest, Transport, TransportError,
+};
+
+use super::SESSIONS;
+use super::alarm::Alarm;
+use super::completer::ZipCompleter;
+use super::format::Format;
+use super::submitter::ZipSubmitter;
+use crate::handoff;
+use crate::hisi::qm::Queue;
+
+/// The driver of HiSilicon's compression engine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HisiZipDriver;
+
+/// Whether the kernel lists a format among the algorithms of a device.
+fn lists(device: &DeviceInfo, format: Format) -> bool {
+    device.algorithms.iter().any(|line| line == format.line())
+}
+
+impl HisiZipDriver {
+    fn capabilities(depth: usize, formats: impl Iterator<Item = Format>) -> Capabilities {
+        let mut capabilities = Capabilities::new(depth, MAX_TRANSFER.into());
+        let algorithms = formats.map(Format::algorithm);
+        let both =
+            algorithms.flat_map(|algorithm| [Direction::Forward, Direction::Inverse].map(|way| (algorithm, way)));
+        capabilities.algorithms = both.collect();
+        if capabilities.algorithms != AlgorithmSet::default() {
+            // Not `Nop`, which the engine has not: such a job ends in the driver.
+            capabilities.operations = OperationSet::default().with(Operation::Compress).with(Operation::Decompress);
+            capabilities.sessions = SESSIONS;
+        }
+        // Each hardware queue keeps the order, the two do not wait for each other.
+        capabilities.order = Order::Any;
+        capabilities.address_mode = AddressMode::Shared;
+        capabilities.faults = FaultHandling::Resolved;
+        capabilities.wakes = true;
+        capabilities
+    }
+}
+
+impl Driver for HisiZipDriver {
+    fn name(&self) -> &str {
+        "hisi-zip"
+    }
+
+    /// By the interface, and by an algorithm of the engine's: the queue manager is that of other engines, too.
+    fn drives(&self, device: &DeviceInfo) -> bool {
+        device.interface == API_V3 && Format::ALL.iter().any(|format| lists(device, *format))
+    }
+
+    fn advertised(&self, device: &DeviceInfo) -> Capabilities {
+        let formats = Format::ALL.into_iter().filter(|format| lists(device, *format));
+        let mut capabilities = Self::capabilities(usize::from(Dus::DEPTH) - 1, formats);
+        capabilities.address_mode = device.address_mode.unwrap_or(AddressMode::Shared);
+        capabilities.numa_node = device.numa_node;
+        capabilities
+    }
+
+    fn open(
+        &self,
+        transport: Arc<dyn Transport>,
+        cells: Arc<Cells>,
+        request: &QueueRequest,
+    ) -> Result<OpenQueue, OpenError> {
+        let [compress, decompress] = transport.parts() else {
+            let parts = transport.parts().len();
+            let why = format!("{parts} hardware queues instead of one that compresses and one that decompresses");
+            return Err(TransportError::Refused(why).into());
+        };
+        let (compress, compressed) = Queue::open(compress, COMPRESS, Entry::SIZE)?;
+        let (decompress, decompressed) = Queue::open(decompress, DECOMPRESS, Entry::SIZE)?;
+        // All jobs may go the same way.
+        let (depth, limit) = (request.depth.max(cells.depth()), compress.limit().min(decompress.limit()));
+        if request.depth == 0 || depth > limit {
+            return Err(OpenError::Depth { depth: request.depth, limit });
+        }
+        let mut granted = Self::capabilities(request.depth, Format::ALL.into_iter());
+        granted.address_mode = transport.address_mode();
+        granted.wakes = transport.wake_fd().is_some();
+        let (giver, taker) = handoff::ring(depth);
+        let alarm = Arc::new(Alarm::default());
+        Ok(OpenQueue {
+            submitter: Box::new(ZipSubmitter {
+                transport,
+                granted: granted.clone(),
+                compress,
+                decompress,
+                ended: giver,
+                alarm: alarm.clone(),
+                sessions: vec![None; SESSIONS.into()].into(),
+            }),
+            completer: Box::new(ZipCompleter {
+                heads: [(Direction::Forward, compressed), (Direction::Inverse, decompressed)],
+                ended: taker,
+                alarm,
+            }),
+            granted,
+        })
+    }
+}
