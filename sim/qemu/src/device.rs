@@ -1,5 +1,6 @@
 //! PCI functions: what QEMU makes for `-device`, whatever kind of device it is.
 
+mod hisi_zip;
 mod warp;
 
 use core::ffi::{CStr, c_int, c_uint, c_void};
@@ -16,6 +17,7 @@ use crate::options::Options;
 use crate::overlay;
 use crate::stock::{MSI_CAPABILITY, OwnAccesses, PRI_CAPABILITY, Qemu};
 
+pub(crate) use hisi_zip::HisiZipDevice;
 pub(crate) use warp::WarpDevice;
 
 /// Offsets of the other capabilities in configuration space.
@@ -77,7 +79,6 @@ pub(crate) enum Interrupts {
     /// By MSI-X, with the table in a region of its own.
     MsiX { vectors: u16, bar: u8 },
     /// By MSI.
-    #[expect(dead_code, reason = "for the function of the queue manager")]
     Msi { vectors: u8 },
 }
 

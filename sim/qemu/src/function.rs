@@ -1,7 +1,9 @@
 //! Functions: what stands between the emulator and the queues, for each kind of device.
 
+mod hisi_zip;
 mod warp;
 
+pub use hisi_zip::HisiZipFunction;
 pub use warp::WarpFunction;
 
 /// A function, as the emulator calls it: under its big lock.

@@ -1,7 +1,7 @@
-//! The Warp engine inside an unmodified QEMU: a PCI function that works on plain process pointers of a guest.
+//! Accelerators inside an unmodified QEMU: PCI functions that work on plain process pointers of a guest.
 //!
-//! `libuaccel_qemu.so` is a plug-in for `qemu-system-x86_64` 11.1. It adds the device type `warp`: a PCI Express endpoint with PASID, ATS and PRI behind the
-//! emulated Intel IOMMU, whose engine is the model of `uaccel-sim`. A stock Linux guest shares page tables with it (SVA): see `README.md` beside this crate for
+//! `libuaccel_qemu.so` is a plug-in for `qemu-system-x86_64` 11.1. It adds the device types `warp` and `hisi-zip`: PCI Express endpoints with PASID, ATS and PRI behind the
+//! emulated Intel IOMMU, whose engines are models of `uaccel-sim`. A stock Linux guest shares page tables with them (SVA): see `README.md` beside this crate for
 //! how to start one, and `sva-lab` for a tool that does.
 //!
 //! # How it is built
@@ -45,7 +45,7 @@ mod translations;
 
 pub use counters::{Counter, Counters};
 pub use emulator::{Emulator, NO_PASID, PAGE, Place, Refusal, Translation};
-pub use function::{Function, WarpFunction};
-pub use options::{Options, OptionsError};
+pub use function::{Function, HisiZipFunction, WarpFunction};
+pub use options::{HisiOptions, Options, OptionsError};
 pub use plugin::{qemu_plugin_install, qemu_plugin_version};
 pub use trace::Trace;

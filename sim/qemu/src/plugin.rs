@@ -3,7 +3,7 @@
 use core::ffi::{CStr, c_char, c_int, c_void};
 use std::io::{self, Write};
 
-use crate::device::{self, WarpDevice};
+use crate::device::{self, HisiZipDevice, WarpDevice};
 use crate::ffi::{Version, VersionError, functions};
 use crate::options::{Options, OptionsError};
 
@@ -81,5 +81,6 @@ unsafe fn install(argc: c_int, argv: *const *const c_char) -> Result<(), Install
         return Err(InstallError::Twice);
     }
     device::register::<WarpDevice>(functions);
+    device::register::<HisiZipDevice>(functions);
     Ok(())
 }

@@ -5,19 +5,19 @@ mod queue;
 mod workers;
 
 use core::fmt;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::io;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use uaccel_sim::{Control, DeviceModel, Doorbell, Opening, UserPage};
+use uaccel_sim::{Access, AddressSpace, Control, DeviceModel, Doorbell, MemoryPort, Opening, UserPage};
 
 use self::bottom_half::Kept;
 use self::queue::Queue;
 pub(crate) use self::queue::{Failure, Standing};
 use self::workers::Workers;
 use crate::counters::Counters;
-use crate::emulator::Emulator;
+use crate::emulator::{Emulator, Refusal};
 use crate::port::Port;
 use crate::trace::{Named, Trace};
 use crate::translations::Translations;
@@ -40,6 +40,15 @@ impl News {
     }
 }
 
+/// How many jobs there were, in all queues.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Jobs {
+    /// Taken.
+    pub(crate) taken: u64,
+    /// Answered.
+    pub(crate) answered: u64,
+}
+
 /// The queues of a device model inside a machine emulator: takes jobs, and brings them through their stages.
 ///
 /// A [function](crate::Function) has one, and says what its registers mean. It is called under the emulator's big lock; what comes of a call is told as
@@ -52,6 +61,12 @@ pub(crate) struct Server<M: DeviceModel, E: Emulator> {
     kept: Mutex<Kept>,
     /// Whether the bottom half was called in the middle of an access, and has to be called again.
     missed: AtomicBool,
+    /// Whether nothing goes on, in any queue.
+    halted: AtomicBool,
+    /// After how many answered jobs that becomes so by itself.
+    halt_after: AtomicU64,
+    taken: AtomicU64,
+    answered: AtomicU64,
     news: Mutex<Vec<News>>,
     workers: Workers,
 }
@@ -72,6 +87,10 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
             queues,
             kept: Mutex::default(),
             missed: AtomicBool::new(false),
+            halted: AtomicBool::new(false),
+            halt_after: AtomicU64::new(u64::MAX),
+            taken: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
             news: Mutex::default(),
             workers,
         })
@@ -169,7 +188,7 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
         });
     }
 
-    fn acquire(&self, Opening { rings, jobs, .. }: Opening) -> Result<(), crate::Refusal> {
+    fn acquire(&self, Opening { rings, jobs, .. }: Opening) -> Result<(), Refusal> {
         self.translations.acquire(jobs.0)?;
         if rings == jobs {
             return Ok(());
@@ -182,6 +201,111 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
         if rings != jobs {
             self.translations.release(rings.0);
         }
+    }
+
+    /// Keeps an address space for good.
+    pub(crate) fn hold(&self, space: AddressSpace) -> Result<(), Refusal> {
+        self.translations.acquire(space.0)
+    }
+
+    /// Starts a queue that is open and was not started, as `act` does it; whether it is started.
+    pub(crate) fn start(
+        &self,
+        index: usize,
+        act: impl FnOnce(&M, &mut M::Submissions, &mut M::Completions, &UserPage) -> bool,
+    ) -> bool {
+        let Some(mut queue) = self.try_queue(index) else { return false };
+        if queue.opening.is_none() || queue.standing != Standing::Off {
+            return false;
+        }
+        let Queue { submissions, completions, page, .. } = &mut *queue;
+        let started = act(&self.model, submissions, completions, page);
+        if started {
+            queue.standing = Standing::Ready;
+            self.trace().queue(index, format_args!("started"));
+        }
+        started
+    }
+
+    /// Takes no more jobs of a queue. Those in work go on; those that were only read are dropped.
+    pub(crate) fn drain(&self, index: usize) {
+        let Some(mut queue) = self.try_queue(index) else { return };
+        if queue.standing == Standing::Ready {
+            queue.standing = Standing::Draining;
+            queue.fetched.clear();
+            queue.rung = false;
+            self.trace().queue(index, format_args!("drains, {} jobs in work", queue.in_flight()));
+        }
+    }
+
+    /// Whether no job of a queue is in work, and all are answered that there is room for.
+    pub(crate) fn is_drained(&self, index: usize) -> bool {
+        // One that is in the middle of an access is not.
+        self.try_queue(index)
+            .is_some_and(|queue| !queue.standing.is_working() || queue.in_flight() == 0 && queue.flush_gate.is_open())
+    }
+
+    /// Looks at both halves of a queue.
+    pub(crate) fn view<T>(
+        &self,
+        index: usize,
+        look: impl FnOnce(&M, &M::Submissions, &M::Completions, &UserPage) -> T,
+    ) -> Option<T> {
+        let queue = self.try_queue(index)?;
+        Some(look(&self.model, &queue.submissions, &queue.completions, &queue.page))
+    }
+
+    /// Reads memory at once; `false` if that cannot be done.
+    pub(crate) fn read(&self, space: AddressSpace, address: u64, into: &mut [u8]) -> bool {
+        let port = Port::new(&self.translations);
+        let mut done = 0;
+        while done < into.len() {
+            match port.read(space, address.wrapping_add(done as u64), &mut into[done..]) {
+                Access::Ready(count) => done += count,
+                Access::Fault(_) | Access::Pending(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// Writes memory at once; `false` if that cannot be done.
+    pub(crate) fn write(&self, space: AddressSpace, address: u64, from: &[u8]) -> bool {
+        let port = Port::new(&self.translations);
+        let mut done = 0;
+        while done < from.len() {
+            match port.write(space, address.wrapping_add(done as u64), &from[done..]) {
+                Access::Ready(count) => done += count,
+                Access::Fault(_) | Access::Pending(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// How many jobs there were.
+    pub(crate) fn jobs(&self) -> Jobs {
+        // Relaxed, here and below: all of this is under the emulator's big lock.
+        Jobs { taken: self.taken.load(Ordering::Relaxed), answered: self.answered.load(Ordering::Relaxed) }
+    }
+
+    /// Stops all that goes on in queues, where it stands, or lets it go on.
+    pub(crate) fn halt(&self, halted: bool) {
+        if self.halted.swap(halted, Ordering::Relaxed) && !halted {
+            self.emulator().schedule();
+        }
+    }
+
+    /// Halts after that many jobs were answered.
+    pub(crate) fn halt_after(&self, jobs: Option<u64>) {
+        self.halt_after.store(jobs.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::Relaxed)
+    }
+
+    /// Whether memory may be accessed for queues.
+    fn may_go_on(&self) -> bool {
+        !self.is_halted() && self.emulator().may_access()
     }
 
     /// Translations of `address` to `address` + `last`, inclusive, are no longer valid. None of them is used when this returns.
@@ -240,7 +364,7 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
 
     /// The user took answers, or wants to be told of the next one.
     fn arm(&self, index: usize, queue: &mut Queue<M>) {
-        if queue.standing != Standing::Ready || !self.emulator().may_access() {
+        if !queue.standing.is_working() || !self.may_go_on() {
             return;
         }
         if queue.flush_gate.is_open() {
@@ -291,6 +415,12 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
     fn is_accessing(&self) -> bool {
         matches!(self.kept.try_lock(), Err(TryLockError::WouldBlock))
             || self.queues.iter().any(|queue| matches!(queue.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// The bottom half could not be run when it was called.
+    pub(crate) fn miss(&self) {
+        // Relaxed: as in `call_again`.
+        self.missed.store(true, Ordering::Relaxed);
     }
 
     /// Has the bottom half called again if it could not be run when it was.

@@ -23,11 +23,11 @@ impl DeviceType for WarpDevice {
         Identity { vendor: pci::VENDOR, device: pci::DEVICE, revision: pci::REVISION, class: pci::CLASS };
 
     fn plan(options: &Options) -> Result<Plan, String> {
-        let vectors = u16::try_from(options.engine.queues).map_err(|error| error.to_string())?;
+        let vectors = u16::try_from(options.warp.queues).map_err(|error| error.to_string())?;
         let pages = Bar {
             number: pci::PAGES_BAR,
             name: c"warp-pages",
-            size: pci::pages_size(options.engine.queues) as u64,
+            size: pci::pages_size(options.warp.queues) as u64,
             // Registers are 64 bits and accessed as such.
             narrowest: 8,
         };
@@ -39,7 +39,7 @@ impl DeviceType for WarpDevice {
     }
 
     fn build(options: &Options, emulator: Arc<Qemu>) -> Result<Box<dyn Function>, String> {
-        let model = Warp::new(options.engine).map_err(|error| error.to_string())?;
+        let model = Warp::new(options.warp).map_err(|error| error.to_string())?;
         let function = WarpFunction::new(model, emulator, options.workers, Trace::new("warp", options.trace))
             .map_err(|error| format!("worker cannot be started: {error}"))?;
         Ok(Box::new(function))

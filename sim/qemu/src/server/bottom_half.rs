@@ -41,12 +41,11 @@ pub(super) struct Kept {
 impl<M: DeviceModel, E: Emulator> Server<M, E> {
     /// The bottom half: goes on with all that can go on.
     pub(crate) fn run(&self) {
-        if !self.emulator().may_access() {
+        if !self.may_go_on() {
             return;
         }
         if self.is_accessing() {
-            // Relaxed: as in `call_again`.
-            return self.missed.store(true, Ordering::Relaxed);
+            return self.miss();
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.turn.set(TURN);
@@ -91,10 +90,10 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
 
     /// Serves one queue for a while; whether there is more to do.
     fn serve(&self, index: usize, queue: &mut Queue<M>, kept: &mut Kept) -> bool {
-        if queue.standing != Standing::Ready {
+        if !queue.standing.is_working() || self.is_halted() {
             return false;
         }
-        if queue.rung && queue.fetch_gate.is_open() && queue.fetched.is_empty() {
+        if queue.standing == Standing::Ready && queue.rung && queue.fetch_gate.is_open() && queue.fetched.is_empty() {
             self.fetch(index, queue, kept);
         }
         while queue.standing == Standing::Ready
@@ -104,7 +103,7 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
             queue.staged += item.bytes();
             self.advance(index, queue, kept, item, None);
         }
-        if queue.standing == Standing::Ready && queue.flush_gate.is_open() {
+        if queue.standing.is_working() && !self.is_halted() && queue.flush_gate.is_open() {
             self.flush(index, queue);
         }
         queue.standing == Standing::Ready
@@ -138,6 +137,7 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
                 return self.fail(index, queue, Failure::RingFault);
             }
         }
+        self.taken.fetch_add(kept.taken.items.len() as u64, Ordering::Relaxed);
         queue.fetched.extend(kept.taken.items.drain(..));
         for tag in mem::take(&mut kept.taken.cancels) {
             self.cancel(index, queue, kept, tag);
@@ -167,7 +167,10 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
     ) {
         let Kept { pool, scratch, turn, .. } = kept;
         let port = Port::new(&self.translations).after(refused).taking_turns(turn);
-        while queue.standing == Standing::Ready {
+        while queue.standing.is_working() {
+            if self.is_halted() {
+                return queue.parked.park(NEXT_RUN, item);
+            }
             let step = match item.stage() {
                 Stage::Gather => stages::gather(&mut item, &port, pool),
                 // What is copied in staging is copied by swapping buffers.
@@ -188,12 +191,25 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
                     if port.faulted() {
                         self.fail(index, queue, Failure::RingFault);
                     }
-                    return pool.reclaim(&mut item);
+                    pool.reclaim(&mut item);
+                    return self.count_answer(index, queue);
                 }
             };
             if let Step::Parked(request) = step {
                 return queue.parked.park(request, item);
             }
+        }
+    }
+
+    /// Counts an answer, and halts if it was the last one.
+    fn count_answer(&self, index: usize, queue: &mut Queue<M>) {
+        // Relaxed: as in `jobs`.
+        let answered = self.answered.fetch_add(1, Ordering::Relaxed) + 1;
+        if answered == self.halt_after.load(Ordering::Relaxed) {
+            if queue.standing.is_working() && queue.flush_gate.is_open() {
+                self.flush(index, queue);
+            }
+            self.halt(true);
         }
     }
 

@@ -51,12 +51,18 @@ pub(crate) enum Standing {
     /// Takes jobs.
     Ready,
     /// Takes none any more; those in work go on.
-    #[expect(dead_code, reason = "for the function of the queue manager")]
     Draining,
     /// Stopped.
     Stopped,
     /// Given up.
     Failed(Failure),
+}
+
+impl Standing {
+    /// Whether jobs go on.
+    pub(crate) const fn is_working(self) -> bool {
+        matches!(self, Self::Ready | Self::Draining)
+    }
 }
 
 /// Why a queue was given up.

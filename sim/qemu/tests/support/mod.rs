@@ -1,7 +1,8 @@
 //! A machine with an IOMMU and processes, in a few lines, and a Warp driver by hand.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses its part")]
 #![allow(clippy::cast_possible_truncation, reason = "these tests run where QEMU runs, on 64 bits")]
 
+pub mod kunpeng;
 pub mod machine;
 pub mod user;
 
