@@ -144,10 +144,7 @@ pub(crate) fn choose(
                 (Some(unusable), _) => {
                     Verdict::Unusable { reason: unusable.reason.clone(), cure: unusable.cure.clone() }
                 }
-                (None, None) => Verdict::Unusable {
-                    reason: format!("no driver knows the interface '{}'", info.interface),
-                    cure: None,
-                },
+                (None, None) => Verdict::Unusable { reason: unknown(&info), cure: None },
                 (None, Some(_)) if named.is_some() && !is_meant(&info) => Verdict::Passed("another one was named"),
                 (None, Some(_)) if named.is_none() && info.simulated => Verdict::Passed("simulated, so only by name"),
                 (None, Some(driver)) => {
@@ -169,4 +166,18 @@ pub(crate) fn choose(
     // The CPU shares the address space best of all, but it is what everything else is compared with: it comes last.
     usable.sort_by_key(|(mode, candidate)| (candidate.info.interface == uaccel_drivers::software::INTERFACE, *mode));
     (usable.into_iter().map(|(_, candidate)| candidate).collect(), report)
+}
+
+/// Why no driver takes a device. One interface can be that of unlike engines, which their algorithms tell apart.
+fn unknown(info: &DeviceInfo) -> String {
+    const FEW: usize = 6;
+    let interface = &info.interface;
+    let (first, more) = info.algorithms.split_at(info.algorithms.len().min(FEW));
+    match (first, more) {
+        ([], _) => format!("no driver knows the interface '{interface}'"),
+        (all, []) => format!("no driver knows the interface '{interface}' for {}", all.join(", ")),
+        (first, more) => {
+            format!("no driver knows the interface '{interface}' for {} and {} more", first.join(", "), more.len())
+        }
+    }
 }

@@ -37,7 +37,7 @@ pub use model::{Control, DeviceModel, Doorbell, Fetch, Flush, Nop, Opening, Take
 pub use page::UserPage;
 pub use plan::{Mishap, Plan, PlanHandle, Rule, When};
 pub use port::{Access, AddressSpace, MemoryPort, PageRequest, ReadPart, WritePart};
-pub use profile::{Profile, ProfileError, Timing};
+pub use profile::{Point, Profile, ProfileError, Timing};
 pub use simulator::{Simulator, SimulatorError};
 pub use stats::{QueueStats, Stats};
 pub use threads::{ThreadHost, ThreadHostConfig, ThreadHostError};

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
 use nix::unistd::Pid;
-use uaccel_queue::{Fault, FaultKind};
+use uaccel_queue::{CopyError, Fault, FaultKind};
 
 /// The smallest page there is: what can be there while its neighbour is not.
 const PAGE: usize = 4096;
@@ -41,6 +41,22 @@ pub(crate) unsafe fn write(source: NonNull<u8>, start: usize, len: usize) -> Res
     pieces(start, len, FaultKind::Write, |done, pieces| {
         process_vm_writev(Pid::this(), &[IoSlice::new(&source[done..])], pieces)
     })
+}
+
+/// The same for what a driver asks of its transport: [`Transport::read_memory`](uaccel_queue::Transport::read_memory).
+pub(crate) fn read_for_driver(address: usize, into: &mut [u8]) -> Result<(), CopyError> {
+    let len = into.len();
+    // SAFETY: the caller's own bytes.
+    unsafe { read(address, NonNull::from(into).cast(), len) }.map_err(CopyError::Fault)
+}
+
+/// As [`read_for_driver`], the other way.
+///
+/// # Safety
+/// As for [`Transport::write_memory`](uaccel_queue::Transport::write_memory).
+pub(crate) unsafe fn write_for_driver(address: usize, from: &[u8]) -> Result<(), CopyError> {
+    // SAFETY: a slice is initialised, and nobody writes it.
+    unsafe { write(NonNull::from(from).cast(), address, from.len()) }.map_err(CopyError::Fault)
 }
 
 /// Goes through a range by pages, since the kernel copies whole pieces or nothing of them (`process_vm_readv(2)`).

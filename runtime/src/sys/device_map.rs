@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use nix::sys::mman::{MRemapFlags, MapFlags, ProtFlags, mmap, mmap_anonymous, mremap, munmap};
 
 use super::fork_mark::ForkMark;
 use super::sigbus::Watch;
@@ -37,17 +37,18 @@ unsafe impl Send for Place {}
 // SAFETY: as for `Send`; changes of the mapping are single system calls.
 unsafe impl Sync for Place {}
 
+/// What was at such a place.
+#[derive(Debug)]
+pub(crate) struct Copied(Place);
+
 const READ_WRITE: ProtFlags = ProtFlags::PROT_READ.union(ProtFlags::PROT_WRITE);
 
 impl DeviceMap {
     /// Sets aside addresses for `len` bytes of a file's memory at `offset`, both whole pages. Nothing is attached.
     pub(crate) fn new(len: NonZeroUsize, offset: i64, fork: ForkMark) -> io::Result<Self> {
-        // SAFETY: a fresh private mapping touches nothing that exists.
-        let start = unsafe { mmap_anonymous(None, len, READ_WRITE, MapFlags::MAP_PRIVATE) }?;
-        // From here on dropping unmaps.
-        let place = Place { start: start.cast(), len, fork };
+        let place = Place::empty(len, fork)?;
         // SAFETY: the watch goes with the map and ends before the place; the addresses are accessed by volatile accesses only.
-        let watch = unsafe { Watch::new(start.expose_provenance().get(), len.get()) }?;
+        let watch = unsafe { Watch::new(place.start.expose_provenance().get(), len.get()) }?;
         Ok(Self { watch, place, offset, attached: AtomicBool::new(false) })
     }
 
@@ -83,9 +84,46 @@ impl DeviceMap {
         Ok(())
     }
 
+    /// A copy of what is there now.
+    pub(crate) fn copy(&self) -> io::Result<Copied> {
+        let place = Place::empty(self.place.len, self.place.fork.clone())?;
+        let (from, to) = (self.place.start.cast::<u64>(), place.start.cast::<u64>());
+        for word in 0..self.len() / size_of::<u64>() {
+            // SAFETY: both are mapped and as long; ours is accessed by volatile accesses only, and the copy by nobody else.
+            unsafe { to.add(word).write_volatile(from.add(word).read_volatile()) };
+        }
+        Ok(Copied(place))
+    }
+
+    /// Puts a copy there, in one step, as ordinary memory.
+    pub(crate) fn settle(&self, copy: Copied) -> io::Result<()> {
+        if !self.place.fork.is_home() {
+            return Ok(());
+        }
+        let (from, len) = (copy.0.start.cast(), self.place.len.get());
+        let flags = MRemapFlags::MREMAP_MAYMOVE | MRemapFlags::MREMAP_FIXED;
+        // SAFETY: replaces our own mapping, as in `attach`, by pages that are ours alone.
+        unsafe { mremap(from, len, len, flags, Some(self.place.start.cast())) }?;
+        // Its addresses are free now.
+        std::mem::forget(copy);
+        // Relaxed: as in `attach`.
+        self.attached.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Whether an access has found the device gone.
     pub(crate) fn is_lost(&self) -> bool {
         self.watch.is_lost()
+    }
+}
+
+impl Place {
+    /// Ordinary memory, zeroed.
+    fn empty(len: NonZeroUsize, fork: ForkMark) -> io::Result<Self> {
+        // SAFETY: a fresh private mapping touches nothing that exists.
+        let start = unsafe { mmap_anonymous(None, len, READ_WRITE, MapFlags::MAP_PRIVATE) }?;
+        // From here on dropping unmaps.
+        Ok(Self { start: start.cast(), len, fork })
     }
 }
 
@@ -169,6 +207,22 @@ mod tests {
         store(&map, 2);
         map.attach(&file).expect("registers");
         assert_eq!(load(&map), 1);
+    }
+
+    #[test]
+    fn what_was_copied_stays_when_the_memory_is_another_queues() {
+        let (map, file) = (map(), device());
+        map.attach(&file).expect("memory");
+        store(&map, 7);
+        let kept = map.copy().expect("memory for a copy");
+        store(&map, 8);
+        map.settle(kept).expect("put there");
+        assert_eq!(load(&map), 7);
+        store(&map, 9);
+        map.attach(&file).expect("memory");
+        assert_eq!(load(&map), 8, "what came after has not reached the file");
+        map.detach().expect("taken away");
+        assert_eq!(load(&map), 0);
     }
 
     #[test]

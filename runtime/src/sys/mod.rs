@@ -16,6 +16,7 @@ pub(crate) mod sealed_memory;
 pub(crate) mod sigbus;
 pub(crate) mod signal;
 pub(crate) mod signal_socket;
+pub(crate) mod signals;
 pub(crate) mod store_barrier;
 pub(crate) mod uacce_node;
 pub(crate) mod uapi;

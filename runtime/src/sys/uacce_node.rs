@@ -13,14 +13,15 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::unistd::{SysconfVar, sysconf};
+use uaccel_hisi_abi::Dus;
 use uaccel_queue::{Region, RegionKind, RingMemory};
 
 use super::device_map::DeviceMap;
 use super::fork_mark::ForkMark;
 use super::process_memory::ProcessMemory;
 use super::signal;
-use super::uapi::uacce;
-use crate::uacce::{Layout, Node, Nodes};
+use super::uapi::{hisi_qm, uacce};
+use crate::uacce::{Description, Layout, Node, Nodes, QueueKind};
 
 /// The kernel.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,6 +40,8 @@ struct KernelNode {
     /// Keeps its number from one queue to the next, since others wait on it.
     file: OwnedFd,
     maps: Vec<Arc<DeviceMap>>,
+    /// The one of region 1, if there is one.
+    shared: Option<Arc<DeviceMap>>,
     regions: Vec<Region>,
     fork: ForkMark,
 }
@@ -48,7 +51,7 @@ impl KernelNode {
         let file = open(path)?;
         let fork = ForkMark::new()?;
         let page = sysconf(SysconfVar::PAGE_SIZE)?.ok_or(io::ErrorKind::Unsupported)?;
-        let (mut maps, mut regions) = (Vec::new(), Vec::new());
+        let (mut maps, mut regions, mut shared) = (Vec::new(), Vec::new(), None);
         for (number, kind, len) in
             [(uacce::Region::Mmio, RegionKind::User, layout.mmio), (uacce::Region::Dus, RegionKind::Shared, layout.dus)]
         {
@@ -57,9 +60,12 @@ impl KernelNode {
             map.attach(&file)?;
             // SAFETY: whole pages, which the map keeps at this place; everybody reaches them through regions.
             regions.push(unsafe { Region::new(kind, map.start(), map.len(), map.clone()) });
+            if number == uacce::Region::Dus {
+                shared = Some(map.clone());
+            }
             maps.push(map);
         }
-        Ok(Self { path: path.to_owned(), file, maps, regions, fork })
+        Ok(Self { path: path.to_owned(), file, maps, shared, regions, fork })
     }
 
     fn ioctl(&self, command: u64) -> io::Result<()> {
@@ -69,9 +75,29 @@ impl KernelNode {
         Ok(())
     }
 
+    /// The same for commands with an argument, which the kernel reads and writes.
+    ///
+    /// # Safety
+    /// The argument is the command's own, of plain numbers.
+    unsafe fn ioctl_with<T>(&self, command: u64, argument: &mut T) -> io::Result<()> {
+        // SAFETY: the kernel accesses the argument during the call, and no more than it.
+        let result = unsafe { libc::ioctl(self.file.as_raw_fd(), command, std::ptr::from_mut(argument)) };
+        Errno::result(result)?;
+        Ok(())
+    }
+
+    /// Whether the file has a queue of a device that is there. A command that no kernel knows gets that far only then.
+    fn has_queue(&self) -> bool {
+        self.ioctl(uacce::UNKNOWN).is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL))
+    }
+
     /// Takes the registers away.
     fn detach(&self) -> io::Result<()> {
         self.maps.iter().try_for_each(|map| map.detach())
+    }
+
+    fn is_shared(&self, map: &Arc<DeviceMap>) -> bool {
+        self.shared.as_ref().is_some_and(|shared| Arc::ptr_eq(shared, map))
     }
 
     /// Closes the file behind our descriptor by putting another one there.
@@ -96,29 +122,63 @@ impl Node for KernelNode {
         Ok(unsafe { RingMemory::new(start, device, len, memory) })
     }
 
+    fn shared_memory(&self) -> Option<RingMemory> {
+        let map = self.shared.as_ref()?;
+        // The device knows it by an address of its own, which nobody needs who does not tell it.
+        // SAFETY: whole pages, which the map keeps at this place. Whoever uses it as ring memory reaches it so alone, and zeroes it first.
+        Some(unsafe { RingMemory::new(map.start(), 0, map.len(), map.clone()) })
+    }
+
+    fn choose(&self, kind: QueueKind) -> io::Result<Description> {
+        let mut context = hisi_qm::QpCtx { id: 0, qc_type: kind.number };
+        // SAFETY: the command's own.
+        unsafe { self.ioctl_with(hisi_qm::SET_QP_CTX, &mut context) }?;
+        let mut info = hisi_qm::QpInfo::default();
+        // SAFETY: the command's own.
+        let rings = match unsafe { self.ioctl_with(hisi_qm::SET_QP_INFO, &mut info) } {
+            Ok(()) => Dus { entry: info.sqe_size, submissions: info.sq_depth, completions: info.cq_depth },
+            // Older kernels do not say; this is how they made them.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                Dus { entry: kind.entry, submissions: Dus::DEPTH, completions: Dus::DEPTH }
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(uaccel_hisi_abi::Description { dus: rings, queue: context.id, kind: kind.number }.encode())
+    }
+
     fn start(&self) -> io::Result<()> {
         self.ioctl(uacce::START_Q)
     }
 
     fn put(&self) -> io::Result<()> {
+        // Under older kernels the queue is somebody else's from here on, and what the device wrote for us with it; so it is kept.
+        let kept = self.shared.as_ref().map(|map| map.copy()).transpose()?;
         let stopped = self.ioctl(uacce::PUT_Q);
-        // Under older kernels the queue is somebody else's from here on: stores must not reach its registers.
-        self.detach()?;
+        // Stores must not reach its registers.
+        self.maps.iter().filter(|map| !self.is_shared(map)).try_for_each(|map| map.detach())?;
+        if let (Some(map), Some(kept), false) = (&self.shared, kept, self.has_queue()) {
+            map.settle(kept)?;
+        }
         stopped
     }
 
-    fn reopen(&self) -> io::Result<()> {
+    fn give_back(&self) -> io::Result<()> {
         // A queue is given back when nothing holds its file: neither registers nor descriptor. Only then is it sure that there is one to take.
         self.detach()?;
-        self.put_in_place(&EventFd::from_flags(EfdFlags::EFD_CLOEXEC)?)?;
+        self.put_in_place(&EventFd::from_flags(EfdFlags::EFD_CLOEXEC)?)
+    }
+
+    fn reopen(&self) -> io::Result<()> {
+        self.give_back()?;
         let file = open(&self.path)?;
-        self.maps.iter().try_for_each(|map| map.attach(&file))?;
-        self.put_in_place(&file)
+        let attached = self.maps.iter().try_for_each(|map| map.attach(&file)).and_then(|()| self.put_in_place(&file));
+        // Without an error the queue has two holders, our descriptor and the registers.
+        attached.or_else(|error| self.detach().and(Err(error)))
     }
 
     fn is_present(&self) -> bool {
         let lost = self.maps.iter().any(|map| map.is_lost());
-        !lost && self.ioctl(uacce::UNKNOWN).is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL))
+        !lost && self.has_queue()
     }
 
     fn wait(&self, within: Duration) -> io::Result<bool> {

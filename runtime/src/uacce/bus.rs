@@ -7,7 +7,8 @@ use std::sync::Arc;
 use uaccel_queue::{Bus, DeviceInfo, Transport, TransportError};
 
 use super::node::Nodes;
-use super::refusal::refusal;
+use super::parts::PartedTransport;
+use super::refusal::{isolated, refusal};
 use super::sysfs::{Entry, Tree};
 use super::transport::UacceTransport;
 use crate::sys::uacce_node::KernelNodes;
@@ -63,13 +64,23 @@ impl Bus for UacceBus {
         let entry = self.tree.find(device).ok_or_else(none)?;
         // The kernel opens it all the same; not to use it is up to its users.
         if entry.is_isolated() {
-            return Err(TransportError::Refused(format!("{device} has isolated itself after errors")));
+            return Err(isolated(device, &entry.driver()));
         }
         let layout =
             entry.layout().map_err(|source| TransportError::System { call: "read of a uacce region size", source })?;
-        let node = self.nodes.open(&entry.node, layout).map_err(|error| refusal(device, error))?;
-        let transport = UacceTransport::start(device, node)?;
-        tracing::info!(device, "uacce queue opened");
-        Ok(Arc::new(transport))
+        let open = |kind| {
+            let node = self.nodes.open(&entry.node, layout).map_err(|error| refusal(device, error))?;
+            UacceTransport::start(entry.clone(), node, kind)
+        };
+        let kinds = entry.kinds();
+        let transport: Arc<dyn Transport> = if kinds.is_empty() {
+            Arc::new(open(None)?)
+        } else {
+            // If one cannot be had, those before it go back.
+            let queues = kinds.iter().map(|kind| open(Some(*kind))).collect::<Result<_, _>>()?;
+            Arc::new(PartedTransport::new(queues)?)
+        };
+        tracing::info!(device, hardware_queues = kinds.len().max(1), "uacce queue opened");
+        Ok(transport)
     }
 }

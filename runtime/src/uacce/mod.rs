@@ -14,14 +14,22 @@
 //! - When a device is **removed**, its registers vanish from the process, and the next access would end it (`SIGBUS`). A handler, installed when the
 //!   first queue is opened, puts ordinary memory there instead; the transport then says that the device is gone. Signals that are not about
 //!   registers go to the handler that was there before.
+//! - Where a device has hardware queues of several **kinds**, one queue takes one of each, or none: opening fails if not all can be had, and what was had goes back.
+//! - The **queue manager** of HiSilicon stops every queue of a process before it resets its device, and starts none of them again. Their drivers see it in shared memory.
+//!   A reset of the queue then closes it and asks for another one, for which the kernel has none while it is at it; that is waited for, but not past the limit, and not if the
+//!   device isolates itself.
 //! - A **child process** inherits the descriptor, but not the registers, nor the rings. What it inherits is refused, and closed without touching the
 //!   parent's queue.
 
 mod bus;
+mod kinds;
 mod node;
+mod parts;
 mod refusal;
+mod reopening;
 mod sysfs;
 mod transport;
 
 pub use bus::{ROOT_VARIABLE, UacceBus};
+pub use kinds::{Description, QueueKind};
 pub use node::{Layout, Node, Nodes};

@@ -6,7 +6,10 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use uaccel_queue::{Region, RingMemory};
+
+use super::kinds::{Description, QueueKind};
 
 /// How much of a queue's file can be mapped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,11 +42,26 @@ pub trait Node: fmt::Debug + Send + Sync {
         region.write(offset, value);
     }
 
+    /// The memory that kernel and device share for this queue (region 1), whole, where the queue has rings in it: it is where it was also after another queue was
+    /// taken, and then it is that queue's. None, which is the default, where there is no such memory. Who uses it does not use the region as well.
+    fn shared_memory(&self) -> Option<RingMemory> {
+        None
+    }
+
     /// Memory that the device reaches as well, zeroed, at least `len` bytes.
     ///
     /// # Errors
     /// If there is none left.
     fn ring_memory(&self, len: usize) -> io::Result<RingMemory>;
+
+    /// Says what the queue is for, before it is started, and asks for its numbers (`UACCE_CMD_QM_SET_QP_CTX`, `UACCE_CMD_QM_SET_QP_INFO`).
+    ///
+    /// # Errors
+    /// What the kernel says. `EINVAL` if the device has no such kind, or no kinds, which is the default.
+    fn choose(&self, kind: QueueKind) -> io::Result<Description> {
+        let _ = kind;
+        Err(Errno::EINVAL.into())
+    }
 
     /// Lets the device work for the queue (`UACCE_CMD_START_Q`).
     ///
@@ -51,13 +69,20 @@ pub trait Node: fmt::Debug + Send + Sync {
     /// What the kernel says.
     fn start(&self) -> io::Result<()>;
 
-    /// Stops the queue (`UACCE_CMD_PUT_Q`); when this returns, the device touches nothing of it. Only [`reopen`](Self::reopen) may follow.
+    /// Stops the queue (`UACCE_CMD_PUT_Q`); when this returns, the device touches nothing of it. What it wrote before can still be read. Only
+    /// [`give_back`](Self::give_back) and [`reopen`](Self::reopen) may follow.
     ///
     /// # Errors
     /// `ENXIO` if the device is gone, and then it does not touch anything either.
     fn put(&self) -> io::Result<()>;
 
-    /// Gives the queue back and takes another one, not started. Its regions are where the old ones were.
+    /// Gives the queue back: others may take it when this returns. Until [`reopen`](Self::reopen) there is none. Changes nothing if there is none.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn give_back(&self) -> io::Result<()>;
+
+    /// Gives the queue back, if there is one, and takes another one, not started. Its regions are where the old ones were.
     ///
     /// # Errors
     /// As for [`Nodes::open`]; there is no queue then.

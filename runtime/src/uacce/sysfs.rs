@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 use uaccel_queue::{DeviceInfo, Unusable};
 
+use super::kinds::{self, QueueKind};
 use super::node::Layout;
 use crate::sys::uapi::uacce;
 
@@ -70,11 +71,21 @@ impl Entry {
         let mut info = DeviceInfo::new(&self.name, api.as_deref().unwrap_or("unknown"));
         // -1 says that it is not known.
         info.numa_node = self.attribute("device/numa_node").ok().and_then(|node| node.parse().ok());
-        info.algorithms = self.attribute("algorithms").map_or_else(|_| Vec::new(), |names| lines(&names));
-        info.unusable = api.and_then(|_| self.judge()).unwrap_or_else(|error| {
+        info.algorithms = self.algorithms();
+        let hardware_queues = kinds::of(&info.interface, &info.algorithms).len().max(1);
+        info.unusable = api.and_then(|_| self.judge(hardware_queues)).unwrap_or_else(|error| {
             Some(Unusable { reason: format!("its attributes cannot be read: {error}"), cure: None })
         });
         info
+    }
+
+    /// The kinds of hardware queues that one queue takes, if it has kinds.
+    pub(super) fn kinds(&self) -> Vec<QueueKind> {
+        self.attribute("api").map_or_else(|_| Vec::new(), |api| kinds::of(&api, &self.algorithms()))
+    }
+
+    fn algorithms(&self) -> Vec<String> {
+        self.attribute("algorithms").map_or_else(|_| Vec::new(), |names| lines(&names))
     }
 
     /// How much of its file can be mapped. What there is nothing of has no attribute.
@@ -93,11 +104,15 @@ impl Entry {
         self.attribute("isolate").is_ok_and(|isolated| isolated == "1")
     }
 
-    /// Why the device cannot be used, as far as that can be told from outside.
-    fn judge(&self) -> io::Result<Option<Unusable>> {
+    /// The name of the driver that it is bound to.
+    pub(super) fn driver(&self) -> String {
+        driver_of(&self.folder.join("device"))
+    }
+
+    /// Why the device cannot be used, as far as that can be told from outside. One queue takes so many of its `hardware_queues`.
+    fn judge(&self, hardware_queues: usize) -> io::Result<Option<Unusable>> {
         let flags: u32 = number("flags", &self.attribute("flags")?)?;
         let parent = self.folder.join("device");
-        let driver = driver_of(&parent);
         let unusable = |reason: String, cure: &str| Ok(Some(Unusable { reason, cure: Some(cure.to_owned()) }));
         if flags & uacce::DEV_SVA == 0 {
             return unusable(
@@ -112,7 +127,7 @@ impl Entry {
             );
         }
         if self.is_isolated() {
-            let cure = format!("see the kernel's log, then load its driver '{driver}' anew");
+            let cure = format!("see the kernel's log, then load its driver '{}' anew", self.driver());
             return unusable("it has isolated itself after errors".to_owned(), &cure);
         }
         let node = self.node.display();
@@ -133,11 +148,14 @@ impl Entry {
         match self.attribute("available_instances") {
             Ok(free) => {
                 let free: i64 = number("available_instances", &free)?;
-                if free <= 0 {
-                    return unusable(
-                        "all its queues are in use".to_owned(),
-                        "wait, or end a process that has some of them open",
-                    );
+                // Below zero there is none either.
+                let free = usize::try_from(free).unwrap_or(0);
+                if free < hardware_queues {
+                    let reason = match free {
+                        0 => "all its queues are in use".to_owned(),
+                        free => format!("all its queues but {free} are in use, and {hardware_queues} are needed"),
+                    };
+                    return unusable(reason, "wait, or end a process that has some of them open");
                 }
             }
             // Not every driver counts.

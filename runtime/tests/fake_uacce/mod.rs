@@ -204,6 +204,11 @@ impl Node for FakeNode {
         Ok(())
     }
 
+    fn give_back(&self) -> io::Result<()> {
+        assert_ne!(*self.state.lock().expect("whole"), State::Started, "a queue is stopped before it goes back");
+        Ok(())
+    }
+
     fn reopen(&self) -> io::Result<()> {
         let mut state = self.state.lock().expect("whole");
         assert_ne!(*state, State::Started, "a queue is stopped before another one is taken");
