@@ -235,6 +235,34 @@ fn an_event_raises_one_interrupt_until_the_kernel_takes_it() {
 }
 
 #[test]
+fn a_queue_has_one_event_out_and_the_next_when_that_was_taken() {
+    let mut kernel = Kernel::started();
+    for _ in 0..3 {
+        kernel.function.completed(&kernel.board, 3);
+    }
+    kernel.function.completed(&kernel.board, 9);
+    kernel.function.completed(&kernel.board, 9);
+    let event = |completions| Event { completions, phase: true }.encode();
+    let events = |kernel: &Kernel| [0, 1, 2, 3].map(|place| kernel.board.event(EVENTS, place));
+    assert_eq!(events(&kernel), [event(3), event(9), 0, 0]);
+    assert_eq!(kernel.board.take_interrupts(), [0]);
+    kernel.ring(DoorbellCommand::Event, 1);
+    assert_eq!(events(&kernel), [event(3), event(9), event(3), 0], "once for all that happened meanwhile");
+    assert_eq!(kernel.board.take_interrupts(), [0]);
+    kernel.ring(DoorbellCommand::Event, 3);
+    assert_eq!((kernel.board.event(EVENTS, 3), kernel.board.take_interrupts()), (event(9), vec![0]));
+    kernel.ring(DoorbellCommand::Event, 4);
+    assert_eq!((kernel.board.event(EVENTS, 4), kernel.board.take_interrupts()), (0, vec![]));
+    // A queue that was closed has nothing to tell.
+    assert!(kernel.open(3, None, 0));
+    kernel.function.completed(&kernel.board, 3);
+    kernel.function.completed(&kernel.board, 3);
+    assert!(kernel.command(MailboxCommand::StopQueue, WRITE, 3, 0));
+    kernel.ring(DoorbellCommand::Event, 5);
+    assert_eq!(kernel.board.event(EVENTS, 5), 0);
+}
+
+#[test]
 fn a_masked_interrupt_comes_when_it_is_unmasked() {
     let mut kernel = Kernel::started();
     kernel.set(registers::EVENT_MASK, 1);

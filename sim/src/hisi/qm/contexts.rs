@@ -42,6 +42,15 @@ pub(super) struct Slot {
     pub(super) progress: Progress,
 }
 
+/// What became of a queue's events.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Notice {
+    /// The number of the last one.
+    pub(super) last: Option<u64>,
+    /// Whether the next one waits for that to be taken.
+    pub(super) held: bool,
+}
+
 impl Slot {
     /// The context of the submission ring as it stands.
     pub(super) fn submission_bytes(&self) -> [u8; SubmissionContext::SIZE] {

@@ -10,6 +10,8 @@ pub(super) struct EventRing {
     head: u32,
     tail: u32,
     phase: bool,
+    /// How many events the kernel took.
+    taken: u64,
     /// Whether the next event raises the interrupt.
     armed: bool,
 }
@@ -25,7 +27,7 @@ impl EventRing {
     pub(super) fn new(context: &EventContext) -> Option<Self> {
         let &EventContext { head, tail, base, depth, phase } = context;
         let (head, tail) = (u32::from(head), u32::from(tail));
-        (head < depth && tail < depth).then_some(Self { base, depth, head, tail, phase, armed: false })
+        (head < depth && tail < depth).then_some(Self { base, depth, head, tail, phase, taken: 0, armed: false })
     }
 
     /// The context as it stands.
@@ -41,17 +43,30 @@ impl EventRing {
         ((self.tail + 1) % self.depth != self.head).then_some(Place { address, phase: self.phase })
     }
 
-    /// The event is there.
-    pub(super) const fn advance(&mut self) {
+    /// The event is there. Its number, by which [`was_taken`](Self::was_taken) knows it.
+    pub(super) fn advance(&mut self) -> u64 {
+        let number = self.taken + u64::from(self.out());
         self.tail = (self.tail + 1) % self.depth;
         if self.tail == 0 {
             self.phase = !self.phase;
         }
+        number
+    }
+
+    /// How many events are out.
+    const fn out(&self) -> u32 {
+        (self.tail + self.depth - self.head) % self.depth
+    }
+
+    /// Whether the kernel took an event.
+    pub(super) const fn was_taken(&self, number: u64) -> bool {
+        number < self.taken
     }
 
     /// The kernel took the events up to `head`, and wants to know of the next one. What is not a place is dropped.
     pub(super) fn take(&mut self, head: u16) {
         if u32::from(head) < self.depth {
+            self.taken += u64::from((u32::from(head) + self.depth - self.head) % self.depth);
             self.head = u32::from(head);
             self.armed = true;
         }

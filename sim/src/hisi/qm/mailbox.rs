@@ -105,8 +105,9 @@ impl QueueManager {
                 bytes.is_some_and(|bytes| self.store(host, address, &bytes))
             }
             (MailboxCommand::EventContext, MailboxOperation::Write) => {
-                self.events = self.event_ring(host, address);
-                self.events.is_some()
+                let ring = self.event_ring(host, address);
+                self.set_events(ring);
+                ring.is_some()
             }
             (MailboxCommand::AsyncContext, MailboxOperation::Write) => {
                 self.async_events = self.event_ring(host, address);

@@ -7,7 +7,7 @@ use uaccel_hisi_abi::{
 
 use super::Host;
 use super::config::{Config, ConfigError, ErrorRegisters};
-use super::contexts::Slot;
+use super::contexts::{Notice, Slot};
 use super::event_ring::EventRing;
 use super::mailbox::Drain;
 use super::registers::Registers;
@@ -29,6 +29,7 @@ pub struct QueueManager {
     pub(super) table: Table,
     pub(super) slots: Box<[Slot]>,
     pub(super) events: Option<EventRing>,
+    notices: Box<[Notice]>,
     pub(super) async_events: Option<EventRing>,
     pub(super) submission_backing: Option<u64>,
     pub(super) completion_backing: Option<u64>,
@@ -50,6 +51,7 @@ impl QueueManager {
             table: Table::new(),
             slots: (0..config.queues).map(|_| Slot::default()).collect(),
             events: None,
+            notices: (0..config.queues).map(|_| Notice::default()).collect(),
             async_events: None,
             submission_backing: None,
             completion_backing: None,
@@ -191,6 +193,7 @@ impl QueueManager {
         };
         if let Some(ring) = ring {
             ring.take(doorbell.index);
+            self.release(host);
             self.fire(host);
         }
     }
@@ -208,14 +211,35 @@ impl QueueManager {
     }
 
     /// A completion ring has a completion, as was demanded of it.
+    ///
+    /// A queue has one event out at a time; the next is held back until the kernel has taken that. Linux 7.3 relies on it: `qm_get_complete_eqe_num` copies the
+    /// events of one interrupt into an array of as many places as there are queues, without looking at its end.
     pub fn completed(&mut self, host: &impl Host, queue: u16) {
+        let (Some(ring), Some(notice)) = (self.events, self.notices.get_mut(usize::from(queue))) else { return };
+        notice.held = notice.last.is_some_and(|last| !ring.was_taken(last));
+        if !notice.held {
+            self.notify(host, queue);
+        }
+    }
+
+    /// Puts the events that were held back for others that were taken now.
+    fn release(&mut self, host: &impl Host) {
+        for queue in 0..self.config.queues {
+            if self.notices[usize::from(queue)].held {
+                self.completed(host, queue);
+            }
+        }
+    }
+
+    /// Puts an event.
+    fn notify(&mut self, host: &impl Host, queue: u16) {
         let Some(ring) = self.events else { return };
         let Some(place) = ring.next() else {
             return self.went_wrong(host, queue, AsyncKind::EventOverflow);
         };
         let event = Event { completions: queue, phase: place.phase }.encode();
         if self.store(host, place.address, &event.to_le_bytes()) {
-            self.events.iter_mut().for_each(EventRing::advance);
+            self.notices[usize::from(queue)].last = self.events.as_mut().map(EventRing::advance);
             self.fire(host);
         }
     }
@@ -225,7 +249,9 @@ impl QueueManager {
         let Some(place) = self.async_events.and_then(|ring| ring.next()) else { return };
         let event = AsyncEvent { queue, phase: place.phase, kind }.encode();
         if self.store(host, place.address, &event.to_le_bytes()) {
-            self.async_events.iter_mut().for_each(EventRing::advance);
+            if let Some(ring) = &mut self.async_events {
+                ring.advance();
+            }
             self.fire(host);
         }
     }
@@ -269,6 +295,12 @@ impl QueueManager {
         }
     }
 
+    /// A new ring of events, or none.
+    pub(super) fn set_events(&mut self, ring: Option<EventRing>) {
+        self.events = ring;
+        self.notices.fill(Notice::default());
+    }
+
     /// What is kept of a queue, with how far it is.
     pub(super) fn up_to_date(&mut self, host: &impl Host, queue: u16) -> Option<Slot> {
         let slot = self.slots.get_mut(usize::from(queue))?;
@@ -283,6 +315,7 @@ impl QueueManager {
         if self.up_to_date(host, queue).is_some_and(|slot| slot.running) {
             host.close_queue(queue);
             self.slots[usize::from(queue)].running = false;
+            self.notices[usize::from(queue)].held = false;
         }
     }
 
@@ -303,7 +336,8 @@ impl QueueManager {
         self.close_all(host);
         self.slots.fill(Slot::default());
         self.table = Table::new();
-        (self.events, self.async_events) = (None, None);
+        self.set_events(None);
+        self.async_events = None;
         (self.submission_backing, self.completion_backing) = (None, None);
         self.drain = None;
         (0..Mailbox::SIZE).step_by(4).for_each(|at| self.registers.set(registers::MAILBOX + at, 0));
