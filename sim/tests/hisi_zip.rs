@@ -328,9 +328,19 @@ fn a_device_that_fails_says_so_in_memory_and_comes_back() {
     compress.transform(Request::Zlib, &source, 200);
     device.fail(1);
     assert_eq!(transport.sleep(Some(Instant::now() + PATIENCE)).unwrap(), Wake::Signalled);
+    // Nobody has rung for the other one yet; it is told all the same.
+    for hand in [&compress, &decompress] {
+        assert_eq!(hand.stop_words(), StopWords { transmit: true, receive: true });
+    }
+    assert_eq!(transport.stop(PATIENCE).unwrap(), Quiet::Proven);
+    transport.reset(PATIENCE).unwrap();
+    // Between the reset and the memory there is nobody to tell: the first doorbell does.
+    device.fail(2);
+    let [mut compress, _] = hands(&transport);
+    compress.put(&entry(Request::Zlib, &source, &mut [0; 200]));
+    assert_eq!(compress.stop_words(), StopWords::default());
+    compress.ring();
     assert_eq!(compress.stop_words(), StopWords { transmit: true, receive: true });
-    // Nobody has rung for this one, so it was never started and there is nothing to stop.
-    assert_eq!(decompress.stop_words(), StopWords::default());
     assert_eq!(transport.stop(PATIENCE).unwrap(), Quiet::Proven);
     transport.reset(PATIENCE).unwrap();
     let [mut compress, _] = hands(&transport);

@@ -67,11 +67,11 @@ impl Driver {
         }
     }
 
-    /// What is there when it has found its device. Warp's is left to the program: it may ask for a machine where there is none.
+    /// With what the path of a node starts that is there when it has found its device; uacce counts all its devices in one. Warp's is left to the program: it may ask for a machine where there is none.
     pub(crate) fn node(self) -> Option<&'static str> {
         match self {
             Self::Warp => None,
-            Self::HisiZip => Some("/dev/hisi_zip-0"),
+            Self::HisiZip => Some("/dev/hisi_zip-"),
         }
     }
 

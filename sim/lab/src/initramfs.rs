@@ -51,7 +51,7 @@ impl Extra {
 pub(crate) struct Contents<'a> {
     pub(crate) busybox: &'a Path,
     pub(crate) modules: &'a [PathBuf],
-    /// Device nodes that the modules have to bring.
+    /// With what the paths of device nodes start that the modules have to bring.
     pub(crate) nodes: &'a [String],
     /// The program and its arguments; none for a shell.
     pub(crate) command: &'a [String],

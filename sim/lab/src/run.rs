@@ -246,7 +246,7 @@ fn drivers(edition: Edition, arguments: &RunArgs) -> Vec<Driver> {
 #[derive(Default)]
 struct Brought {
     modules: Vec<PathBuf>,
-    /// The device nodes that they have to bring.
+    /// With what the paths of the device nodes start that they have to bring.
     nodes: Vec<String>,
 }
 

@@ -241,7 +241,7 @@ fn the_zip_function_is_there_under_the_kernels_own_driver() {
 #[ignore = "boots a guest"]
 fn both_engines_are_in_one_machine() {
     let output = run(&["--device", "warp", "--device", "hisi-zip", "--", "sh", "-c", "ls /sys/class/uacce"]);
-    expect(&output, 0, "hisi_zip-0\nwarp-0\n");
+    expect(&output, 0, "hisi_zip-1\nwarp-0\n");
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn a_driver_gets_the_machine_that_it_needs() {
 #[ignore = "boots a guest"]
 fn a_driver_that_finds_no_device_is_told_with_what_the_kernel_said() {
     let output = shell(&["--driver", "hisi-zip", "--device", "edu"], "true");
-    expect_error(&output, 125, "/dev/hisi_zip-0 has not appeared");
+    expect_error(&output, 125, "/dev/hisi_zip-* has not appeared");
     expect_error(&output, 125, "uacce: loading out-of-tree module");
 }
 

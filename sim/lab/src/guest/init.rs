@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -97,8 +97,13 @@ fn errand(port: &File) -> Result<Frame, String> {
     for module in &errand.modules {
         load(module, &parameters(&line, &name_of(Path::new(module))))?;
     }
-    if let Some(node) = errand.nodes.iter().find(|node| !Path::new(node).exists()) {
-        return Err(format!("{node} has not appeared. The kernel said:\n{}", said(&errand.modules)));
+    let nodes: Vec<PathBuf> = match fs::read_dir("/dev") {
+        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
+        Err(error) => return Err(format!("cannot list /dev: {error}")),
+    };
+    let is_there = |start: &str| nodes.iter().any(|node| node.to_string_lossy().starts_with(start));
+    if let Some(start) = errand.nodes.iter().find(|start| !is_there(start)) {
+        return Err(format!("{start}* has not appeared. The kernel said:\n{}", said(&errand.modules)));
     }
     let busybox = |arguments: &[&str]| {
         let status = Command::new("/bin/busybox").args(arguments).status();

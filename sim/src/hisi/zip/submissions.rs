@@ -9,6 +9,7 @@ use uaccel_hisi_abi::zip::Entry;
 use super::decode::Engines;
 use super::registers;
 use super::rings::Rings;
+use crate::hisi::qm::Position;
 use crate::{Access, Budget, Fetch, MemoryPort, Opening, Taken, UserPage, WorkItem};
 
 /// The half of a ZIP queue that takes jobs: the consumer of the submission ring.
@@ -31,6 +32,15 @@ impl Submissions {
     pub(super) fn start(&mut self, rings: Rings) {
         self.head = u64::from(rings.first_submission);
         self.rings = Some(rings);
+    }
+
+    /// How far the ring is.
+    pub(super) fn position(&self, page: &UserPage) -> Position {
+        let Some(rings) = self.rings else { return Position::default() };
+        let (head, tail, places) =
+            (rings.submission_place(self.head), registers::tail(page), u64::from(rings.submissions));
+        let announced = self.head + (u64::from(tail) + places - u64::from(head)) % places;
+        Position { head, tail, odd: !(announced / places).is_multiple_of(2) }
     }
 
     pub(super) fn fetch<P: MemoryPort>(
@@ -82,9 +92,14 @@ impl Submissions {
         !is_full()
     }
 
-    /// Writes the stop words as the kernel would, transmit first, if the model writes them, and takes no more entries.
-    pub(super) fn stop<P: MemoryPort>(&mut self, port: &P) {
-        if let Some(address) = self.rings.take().and_then(|rings| rings.stop_words) {
+    /// Writes the stop words as the kernel would, transmit first, where there is none, and takes no more entries. `len` is the length of ring memory.
+    pub(super) fn stop<P: MemoryPort>(&mut self, port: &P, len: usize) {
+        let address = match self.rings.take() {
+            Some(rings) => rings.stop_words,
+            // Not started, or stopped before. Where there is a kernel the port knows of no such memory.
+            None => port.home(self.opening.rings).map(|base| Rings::stop_words(base, len)),
+        };
+        if let Some(address) = address {
             // Words nobody can be told are lost; there is no other way to the user.
             let _ = port.publish(self.opening.rings, address, StopWords { transmit: true, receive: false }.encode());
             let _ = port.publish(self.opening.rings, address, StopWords { transmit: true, receive: true }.encode());
