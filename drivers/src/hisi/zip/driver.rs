@@ -100,6 +100,7 @@ impl Driver for HisiZipDriver {
             }),
             completer: Box::new(ZipCompleter {
                 heads: [(Direction::Forward, compressed), (Direction::Inverse, decompressed)],
+                first: 0,
                 ended: taker,
                 alarm,
             }),

@@ -10,6 +10,7 @@ use uaccel_queue::{Outcome, Status};
 
 use super::registers::{self, Demand};
 use super::rings::Rings;
+use crate::hisi::qm::Position;
 use crate::{Access, Blemish, Flush, MemoryPort, Opening, PageRequest, UserPage, WorkItem};
 
 /// A status that means nothing to anybody.
@@ -66,6 +67,13 @@ impl Completions {
         self.tail = u64::from(rings.first_completion);
         self.rings = Some(rings);
         self.signalled = registers::demanded(page);
+    }
+
+    /// How far the ring is.
+    pub(super) fn position(&self, page: &UserPage) -> Position {
+        let Some(rings) = self.rings else { return Position::default() };
+        let (head, tail) = (registers::head(page), rings.completion_place(self.tail));
+        Position { head, tail, odd: !(self.tail / u64::from(rings.completions)).is_multiple_of(2) }
     }
 
     pub(super) fn complete(&mut self, item: &WorkItem) {

@@ -10,6 +10,7 @@ use super::decode::Engines;
 use super::registers;
 use super::rings::Rings;
 use super::{Completions, HisiZipConfig, HisiZipConfigError, Submissions};
+use crate::hisi::qm::Progress;
 use crate::{
     Budget, Control, DeviceModel, Doorbell, Fetch, Flush, MemoryPort, Opening, Span, Taken, UserPage, WorkItem,
 };
@@ -74,6 +75,12 @@ impl HisiZip {
             registers::demand(page, rings.first_completion);
         }
         Ok(())
+    }
+
+    /// How far a queue is.
+    #[must_use]
+    pub fn progress(&self, submissions: &Submissions, completions: &Completions, page: &UserPage) -> Progress {
+        Progress { submissions: submissions.position(page), completions: completions.position(page) }
     }
 }
 

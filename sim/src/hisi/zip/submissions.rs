@@ -9,6 +9,7 @@ use uaccel_hisi_abi::zip::Entry;
 use super::decode::Engines;
 use super::registers;
 use super::rings::Rings;
+use crate::hisi::qm::Position;
 use crate::{Access, Budget, Fetch, MemoryPort, Opening, Taken, UserPage, WorkItem};
 
 /// The half of a ZIP queue that takes jobs: the consumer of the submission ring.
@@ -31,6 +32,15 @@ impl Submissions {
     pub(super) fn start(&mut self, rings: Rings) {
         self.head = u64::from(rings.first_submission);
         self.rings = Some(rings);
+    }
+
+    /// How far the ring is.
+    pub(super) fn position(&self, page: &UserPage) -> Position {
+        let Some(rings) = self.rings else { return Position::default() };
+        let (head, tail, places) =
+            (rings.submission_place(self.head), registers::tail(page), u64::from(rings.submissions));
+        let announced = self.head + (u64::from(tail) + places - u64::from(head)) % places;
+        Position { head, tail, odd: !(announced / places).is_multiple_of(2) }
     }
 
     pub(super) fn fetch<P: MemoryPort>(
