@@ -125,9 +125,9 @@ fuzz_target!(|input: Input| {
             Action::Geometry(Division(value)) => engine.page.store(user_page::GEOMETRY, value),
             Action::Register(offset, value) => {
                 let offset = usize::from(offset);
-                match engine.model.doorbell(offset) {
+                match engine.model.doorbell(&engine.page, offset, value) {
                     Doorbell::Control => enable(&mut engine, &config, &mut started, value),
-                    Doorbell::Submit | Doorbell::Plain => engine.page.store(offset, value),
+                    Doorbell::Submit | Doorbell::Arm | Doorbell::Room | Doorbell::Plain => {}
                 }
             }
             Action::Enable(Enable(value)) => enable(&mut engine, &config, &mut started, value),

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use uaccel_queue::{Fault, FaultKind};
 use uaccel_sim::stages::{self, Pool, Step};
 use uaccel_sim::{
-    Access, AddressSpace, Budget, Control, DeviceModel, Fetch, MemoryPort, PageRequest, Span, Taken, UserPage, Warp,
+    Access, AddressSpace, Budget, Control, DeviceModel, Fetch, MemoryPort, Opening, PageRequest, Span, Taken, UserPage, Warp,
     WarpConfig, WorkItem,
 };
 use uaccel_units::Scratch;
@@ -209,7 +209,7 @@ impl Engine {
         let model = Warp::new(config).expect("a possible engine");
         let page = UserPage::new();
         model.describe(&page);
-        let (submissions, completions) = model.open_queue(SPACE);
+        let (submissions, completions) = model.open_queue(Opening::shared(SPACE));
         Self {
             model,
             page,
@@ -262,7 +262,7 @@ impl Engine {
 
     /// Publishes answers. Whether all that there are.
     pub fn flush(&mut self) -> bool {
-        self.model.flush(&mut self.completions, &self.memory).blocked.is_none()
+        self.model.flush(&mut self.completions, &self.memory, &self.page).blocked.is_none()
     }
 
     /// Whether the user is to be signalled.
@@ -284,7 +284,7 @@ impl Engine {
     /// The queue as it is after a reset.
     pub fn reset(&mut self) {
         self.running.clear();
-        (self.submissions, self.completions) = self.model.open_queue(SPACE);
+        (self.submissions, self.completions) = self.model.open_queue(Opening::shared(SPACE));
         self.page.clear();
         self.model.describe(&self.page);
         self.failed = false;

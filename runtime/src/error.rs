@@ -29,6 +29,14 @@ pub enum Error {
         /// In which address space of the device, where its accesses name one and this process knows it.
         pasid: Option<u32>,
     },
+    /// A pointer was bad, and the device does not say which one.
+    #[error("{operation}: memory could not be read or written; device '{device}' does not say where")]
+    BadMemory {
+        /// What was asked.
+        operation: Operation,
+        /// Which device.
+        device: Box<str>,
+    },
     /// The request breaks the rules of its operation.
     #[error("{operation}: {reason}")]
     InvalidInput {
@@ -252,7 +260,7 @@ impl Error {
             Status::TagMismatch => Self::TagMismatch(operation),
             Status::Fault | Status::Partial => match outcome.fault {
                 Some(fault) => Self::BadPointer { operation, fault, pasid },
-                None => Self::device_failed(device, "reported a fault without an address"),
+                None => Self::BadMemory { operation, device: device.into() },
             },
             Status::InvalidJob => Self::InvalidInput { operation, reason: "the device found the job invalid" },
             Status::Unsupported => Self::UnsupportedOperation { device: device.into(), operation },

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use uaccel_queue::{
-    AddressMode, Batch, Capabilities, Cells, Done, FaultHandling, Job, JobFlags, OpenError, OpenQueue, Operation,
-    Outcome, Quiet, Status, Transport, TransportError,
+    AddressMode, Algorithm, Batch, Capabilities, Cells, Direction, Done, FaultHandling, Job, JobFlags, OpenError,
+    OpenQueue, Operation, Outcome, Quiet, SessionId, SessionSpec, Status, Transport, TransportError,
 };
 
 use crate::patience::{Next, Patience};
@@ -21,6 +21,11 @@ use crate::sys::process_memory::ProcessMemory;
 const LEN: usize = 4096;
 /// What it writes.
 const PATTERN: u64 = 0x0123_4567_89ab_cdef;
+/// The header of a last block of so many bytes that are stored as they are (RFC 1951, section 3.2.4).
+const STORED: [u8; 5] = [0x01, 0x00, 0x10, 0xff, 0xef];
+const _: () = assert!(LEN == 0x1000, "the header says so");
+/// The session of a job that needs one.
+const SESSION: SessionId = SessionId(0);
 
 /// Runs one job on a fresh queue, and corrects its grant by what came of it. `cells` is the queue's own table, all free.
 ///
@@ -35,21 +40,35 @@ pub(crate) fn probe(
 ) -> Result<OpenQueue, OpenError> {
     let Some(operation) = suitable(&open.granted) else { return Ok(open) };
     let memory = |source| TransportError::System { call: "mmap of a page for a probe", source };
-    let source = ProcessMemory::untouched(LEN, fork.clone()).map_err(memory)?;
+    let source = ProcessMemory::untouched(STORED.len() + LEN, fork.clone()).map_err(memory)?;
     let destination = ProcessMemory::untouched(LEN, fork.clone()).map_err(memory)?;
     // Touched, unlike the destination.
-    words(&source).for_each(|word| {
-        // SAFETY: inside a page of ours that nobody else knows.
-        unsafe { word.write_volatile(PATTERN) }
-    });
+    let bytes: Vec<u8> = match operation {
+        Operation::Fill => Vec::new(),
+        Operation::Copy => pattern().collect(),
+        _ => STORED.into_iter().chain(pattern()).collect(),
+    };
+    // SAFETY: fresh memory of ours that nobody else knows, as long as the longest of the three.
+    unsafe { source.start().as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    if operation == Operation::Decompress {
+        let session = SessionSpec::compression(Algorithm::Deflate, Direction::Inverse, None);
+        let opened = session.is_ok_and(|session| open.submitter.open_session(SESSION, &session).is_ok());
+        if !opened {
+            return Err(OpenError::Probe("has no session, though it was granted"));
+        }
+    }
     let outcome = run(&mut open, &**transport, cells, |job| {
         job.operation = operation;
+        job.session = SESSION;
         job.flags = JobFlags::empty();
-        (job.source, job.source_len) = (source.start().as_ptr(), if operation == Operation::Copy { LEN } else { 0 });
+        (job.source, job.source_len) = (source.start().as_ptr(), bytes.len());
         (job.destination, job.destination_len) = (destination.start().as_ptr(), LEN);
         job.immediate = [0; 16];
         job.immediate[..8].copy_from_slice(&PATTERN.to_le_bytes());
     });
+    if operation == Operation::Decompress && outcome.is_ok() {
+        open.submitter.close_session(SESSION);
+    }
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(Unanswered { error, quiet }) => {
@@ -63,7 +82,7 @@ pub(crate) fn probe(
     };
     open.granted.faults = match outcome.status {
         // SAFETY: inside a page of ours; the job is answered, so nobody else writes it.
-        Status::Ok if words(&destination).all(|word| unsafe { word.read_volatile() } == PATTERN) => {
+        Status::Ok if words(&destination).all(|word| unsafe { word.read_volatile() } == PATTERN.to_le()) => {
             FaultHandling::Resolved
         }
         Status::Ok => {
@@ -84,7 +103,15 @@ fn suitable(granted: &Capabilities) -> Option<Operation> {
     {
         return None;
     }
-    [Operation::Fill, Operation::Copy].into_iter().find(|operation| granted.operations.contains(*operation))
+    let inflates = granted.algorithms.contains(Algorithm::Deflate, Direction::Inverse) && granted.sessions > 0;
+    [Operation::Fill, Operation::Copy, Operation::Decompress]
+        .into_iter()
+        .find(|operation| granted.operations.contains(*operation) && (*operation != Operation::Decompress || inflates))
+}
+
+/// The bytes that the job writes.
+fn pattern() -> impl Iterator<Item = u8> {
+    PATTERN.to_le_bytes().into_iter().cycle().take(LEN)
 }
 
 /// Why the job has no outcome, and whether its memory is ours again.

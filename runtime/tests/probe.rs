@@ -1,6 +1,7 @@
 //! What a device grants is what it does: the first job on a queue of hardware shows it.
 
 use std::collections::VecDeque;
+use std::io::Read;
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
@@ -8,9 +9,9 @@ use std::time::{Duration, Instant};
 use nix::libc;
 use uaccel_conformance::ScriptedTransport;
 use uaccel_queue::{
-    AddressMode, Batch, Bus, Capabilities, Cells, Completer, DeviceError, DeviceInfo, Done, Driver, Fault,
-    FaultHandling, FaultKind, OpenError, OpenQueue, Operation, Outcome, QueueRequest, Quiet, Region, RingMemory,
-    SessionError, SessionId, SessionSpec, Status, Submitter, Token, Transport, TransportError, Wake,
+    AddressMode, Algorithm, Batch, Bus, Capabilities, Cells, Completer, DeviceError, DeviceInfo, Direction, Done,
+    Driver, Fault, FaultHandling, FaultKind, OpenError, OpenQueue, Operation, Outcome, QueueRequest, Quiet, Region,
+    RingMemory, SessionError, SessionId, SessionSpec, Status, Submitter, Token, Transport, TransportError, Wake,
 };
 use uaccel_runtime::{Error, Fallback, Runtime, Work};
 
@@ -29,9 +30,10 @@ enum Habit {
     Fails,
 }
 
-/// A device on this thread that can fill memory and says that it resolves faults, if `boasts`.
+/// A device on this thread that can do `trade` and says that it resolves faults, if `boasts`.
 #[derive(Clone, Copy, Debug)]
 struct Device {
+    trade: Operation,
     habit: Habit,
     boasts: bool,
 }
@@ -126,7 +128,9 @@ impl Driver for Device {
 
     fn advertised(&self, _: &DeviceInfo) -> Capabilities {
         let mut offers = Capabilities::new(16, 1 << 20);
-        offers.operations = [Operation::Nop, Operation::Fill].into_iter().collect();
+        offers.operations = [Operation::Nop, self.trade].into_iter().collect();
+        offers.algorithms = [(Algorithm::Deflate, Direction::Inverse)].into_iter().collect();
+        offers.sessions = 4;
         offers.faults = if self.boasts { FaultHandling::Resolved } else { FaultHandling::Reported };
         offers
     }
@@ -137,13 +141,14 @@ impl Driver for Device {
         granted.depth = request.depth;
         Ok(OpenQueue {
             granted,
-            submitter: Box::new(Half(*self, answers.clone())),
-            completer: Box::new(Half(*self, answers)),
+            submitter: Box::new(Half(*self, answers.clone(), false)),
+            completer: Box::new(Half(*self, answers, false)),
         })
     }
 }
 
-struct Half(Device, Answers);
+/// The device, the answers that are there, and whether a session is open.
+struct Half(Device, Answers, bool);
 
 // SAFETY: jobs of the batch only, launched first, each counted.
 unsafe impl Submitter for Half {
@@ -160,11 +165,28 @@ unsafe impl Submitter for Half {
                     Outcome::faulted(Fault { address: job.destination.addr() as u64, kind: FaultKind::Write })
                 }
                 Habit::Resolves | Habit::Reports => {
+                    assert_eq!(job.operation, self.0.trade);
                     for at in 0..job.destination_len {
-                        // SAFETY: the submitter's contract: memory that may be written until the job is answered.
-                        unsafe { job.destination.add(at).write(job.immediate[at % 8]) }
+                        let byte = match job.operation {
+                            Operation::Fill => job.immediate[at % 8],
+                            // SAFETY: the submitter's contract: memory that may be read until the job is answered.
+                            Operation::Copy => unsafe { job.source.add(at).read() },
+                            // What is stored follows a header of five bytes.
+                            // SAFETY: as above.
+                            _ => unsafe { job.source.add(5 + at).read() },
+                        };
+                        // SAFETY: as above: memory that may be written until the job is answered.
+                        unsafe { job.destination.add(at).write(byte) }
                     }
-                    Outcome::ok(0, job.destination_len as u64)
+                    if job.operation == Operation::Decompress {
+                        assert!(self.2, "the session is open");
+                        // SAFETY: as above.
+                        let stream = unsafe { std::slice::from_raw_parts(job.source, job.source_len) };
+                        let mut text = Vec::new();
+                        flate2::bufread::DeflateDecoder::new(stream).read_to_end(&mut text).expect("a stream");
+                        assert_eq!(text.len(), job.destination_len);
+                    }
+                    Outcome::ok(job.source_len as u64, job.destination_len as u64)
                 }
             };
             self.1.lock().unwrap().push_back((token, outcome));
@@ -172,11 +194,14 @@ unsafe impl Submitter for Half {
         Ok(batch.len())
     }
 
-    fn open_session(&mut self, id: SessionId, _: &SessionSpec) -> Result<(), SessionError> {
-        Err(SessionError::OutOfRange(id))
+    fn open_session(&mut self, _: SessionId, _: &SessionSpec) -> Result<(), SessionError> {
+        assert!(!std::mem::replace(&mut self.2, true), "one session at a time");
+        Ok(())
     }
 
-    fn close_session(&mut self, _: SessionId) {}
+    fn close_session(&mut self, _: SessionId) {
+        self.2 = false;
+    }
 }
 
 // SAFETY: jobs are done when they are in the list.
@@ -202,7 +227,11 @@ fn is_there(address: *mut u8) -> bool {
 }
 
 fn open(habit: Habit, boasts: bool) -> Result<Runtime, Error> {
-    let device = Arc::new(Device { habit, boasts });
+    open_one(Device { trade: Operation::Fill, habit, boasts })
+}
+
+fn open_one(device: Device) -> Result<Runtime, Error> {
+    let device = Arc::new(device);
     Runtime::builder().bus(device.clone()).driver(device).device("filler").fallback(Fallback::Never).build()
 }
 
@@ -225,6 +254,19 @@ fn missing_pages_that_are_reported_are_granted_as_reported_whatever_was_said() {
 }
 
 #[test]
+fn whatever_writes_memory_is_put_to_the_proof() {
+    for trade in [Operation::Fill, Operation::Copy, Operation::Decompress] {
+        for (habit, granted) in [(Habit::Resolves, FaultHandling::Resolved), (Habit::Reports, FaultHandling::Reported)]
+        {
+            let runtime = open_one(Device { trade, habit, boasts: true }).unwrap();
+            assert_eq!(runtime.granted().faults, granted, "{trade} {habit:?}");
+            runtime.run(Work::nop()).unwrap();
+        }
+        assert!(open_one(Device { trade, habit: Habit::Elsewhere, boasts: true }).is_err(), "{trade}");
+    }
+}
+
+#[test]
 fn a_device_that_writes_elsewhere_is_refused() {
     let error = open(Habit::Elsewhere, true).unwrap_err();
     assert!(
@@ -243,7 +285,7 @@ fn a_device_that_fails_its_first_job_or_does_not_answer_it_is_refused() {
 
 #[test]
 fn what_a_device_that_does_not_stop_may_still_use_is_kept() {
-    let device = Device { habit: Habit::Silent, boasts: true };
+    let device = Device { trade: Operation::Fill, habit: Habit::Silent, boasts: true };
     let bus = Arc::new(Unstoppable(device, Mutex::default()));
     let builder = Runtime::builder().bus(bus.clone()).driver(Arc::new(device)).device("filler");
     let error = builder.fallback(Fallback::Never).build().unwrap_err();

@@ -1,33 +1,38 @@
-//! Puts the kernel module's sources into the program, so that it also works outside the repository.
+//! Puts the kernel modules' sources into the program, so that it also works outside the repository.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-/// The header that the module takes its offsets from.
-const HEADER: &str = "../../drivers/warp-abi/include/warp_abi.h";
-const MODULE: &str = "../kmod";
+/// The modules: a name in Rust, the folder, and files from elsewhere.
+const MODULES: [(&str, &str, &[&str]); 2] =
+    [("WARP", "../kmod", &["../../drivers/warp-abi/include/warp_abi.h"]), ("HISI_ZIP", "../kmod-hisi", &[])];
 
 fn main() -> io::Result<()> {
-    println!("cargo::rerun-if-changed={HEADER}");
-    println!("cargo::rerun-if-changed={MODULE}");
-    let mut files: Vec<PathBuf> = Vec::new();
-    // Absent where the package stands alone; then the program says so when it is asked for the module.
-    if let Ok(entries) = fs::read_dir(MODULE) {
-        files.extend(entries.flatten().map(|entry| entry.path()).filter(|path| is_source(path)));
-        files.sort();
-    }
-    if Path::new(HEADER).is_file() {
-        files.push(PathBuf::from(HEADER));
-    }
-    let mut text = String::from("&[\n");
-    for file in files {
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let path = fs::canonicalize(&file)?;
+    let mut text = String::new();
+    for (name, folder, others) in MODULES {
+        println!("cargo::rerun-if-changed={folder}");
+        let mut files: Vec<PathBuf> = Vec::new();
+        // Absent where the package stands alone; then the program says so when it is asked for the module.
+        if let Ok(entries) = fs::read_dir(folder) {
+            files.extend(entries.flatten().map(|entry| entry.path()).filter(|path| is_source(path)));
+            files.sort();
+        }
+        for other in others.iter().map(Path::new) {
+            println!("cargo::rerun-if-changed={}", other.display());
+            if other.is_file() {
+                files.push(other.to_owned());
+            }
+        }
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "    ({name:?}, include_bytes!({:?})),", path.display().to_string());
+        let _ = writeln!(text, "const {name}: &[(&str, &[u8])] = &[");
+        for file in files {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let path = fs::canonicalize(&file)?;
+            let _ = writeln!(text, "    ({name:?}, include_bytes!({:?})),", path.display().to_string());
+        }
+        text.push_str("];\n");
     }
-    text.push_str("]\n");
     let folder = env::var_os("OUT_DIR").map(PathBuf::from).ok_or_else(|| io::Error::other("cargo sets no OUT_DIR"))?;
     fs::write(folder.join("module_sources.rs"), text)
 }

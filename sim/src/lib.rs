@@ -2,7 +2,7 @@
 //!
 //! A [`DeviceModel`] is the part that makes a device what it is: registers, rings, descriptors. It reaches memory through a [`MemoryPort`]
 //! only, and leaves the work to the [`stages`], so that the same model runs on threads of this process ([`threads`]), in a server process or inside a
-//! machine emulator. [`warp`] is the model of the project's own engine; [`Simulator`] puts it on threads in one call.
+//! machine emulator. [`warp`] is the model of the project's own engine, [`hisi::zip`] that of HiSilicon's ZIP; [`Simulator`] puts them on threads in one call.
 //!
 //! ```
 //! use uaccel_queue::{Bus, Quiet};
@@ -16,6 +16,7 @@
 //! ```
 
 mod budget;
+pub mod hisi;
 mod model;
 mod page;
 pub mod plan;
@@ -31,14 +32,17 @@ mod window;
 mod work;
 
 pub use budget::Budget;
-pub use model::{Control, DeviceModel, Doorbell, Fetch, Flush, Nop, Taken};
+pub use hisi::zip::{HisiZip, HisiZipConfig, HisiZipConfigError};
+pub use model::{Control, DeviceModel, Doorbell, Fetch, Flush, Nop, Opening, Taken};
 pub use page::UserPage;
 pub use plan::{Mishap, Plan, PlanHandle, Rule, When};
 pub use port::{Access, AddressSpace, MemoryPort, PageRequest, ReadPart, WritePart};
-pub use profile::{Profile, ProfileError, Timing};
+pub use profile::{Point, Profile, ProfileError, Timing};
 pub use simulator::{Simulator, SimulatorError};
 pub use stats::{QueueStats, Stats};
 pub use threads::{ThreadHost, ThreadHostConfig, ThreadHostError};
+/// What a worker keeps between jobs, for a [`Compute`] that works with units.
+pub use uaccel_units::Scratch;
 pub use warp::{Warp, WarpConfig, WarpConfigError};
 pub use window::{SourceWindow, TargetWindow};
 pub use work::{Blemish, Compute, Span, Task, Work, WorkItem};

@@ -13,8 +13,34 @@ pub enum Doorbell {
     Submit,
     /// The queue's set-up changes: call [`DeviceModel::control`] with both halves.
     Control,
-    /// An ordinary register.
+    /// The user took answers, or wants to be told of the next one: [flush](DeviceModel::flush) the half that answers, and ask at once whether a
+    /// [signal](DeviceModel::signal) is due.
+    Arm,
+    /// The user took answers that stood in the way of others, or of jobs: what both [`Arm`](Self::Arm) and [`Submit`](Self::Submit) ask for.
+    Room,
+    /// Nothing: an ordinary register, or a value that makes no sense and was dropped.
     Plain,
+}
+
+/// What a queue is opened with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The queue's number in the device.
+    pub queue: u16,
+    /// What the queue is for: one of the model's [kinds](DeviceModel::kinds).
+    pub kind: u16,
+    /// Where its rings are.
+    pub rings: AddressSpace,
+    /// Where its jobs read and write.
+    pub jobs: AddressSpace,
+}
+
+impl Opening {
+    /// A queue whose rings and jobs are in one address space. Number and kind are 0.
+    #[must_use]
+    pub const fn shared(space: AddressSpace) -> Self {
+        Self { queue: 0, kind: 0, rings: space, jobs: space }
+    }
 }
 
 /// What became of a change of the set-up.
@@ -118,16 +144,46 @@ pub trait DeviceModel: fmt::Debug + Send + Sync + 'static {
         Order::Any
     }
 
+    /// What queues can be for, where the work of one queue of a driver's needs one of each kind: a host opens one of each then, and hands them out as the
+    /// [parts](uaccel_queue::Transport::parts) of one way to the device. By default all queues are alike.
+    fn kinds(&self) -> &[u16] {
+        &[0]
+    }
+
+    /// The algorithms it has, each under the kernel's name, for a device of which the kernel gives such an account. By default none.
+    fn algorithms(&self) -> &[&str] {
+        &[]
+    }
+
+    /// What is told of a queue when it is opened, as [`RegionKind::Description`](uaccel_queue::RegionKind::Description), in the layout of the interface. By
+    /// default nothing.
+    fn description(&self, queue: u16, kind: u16) -> Vec<u8> {
+        let _ = (queue, kind);
+        Vec::new()
+    }
+
+    /// How many bytes of ring memory a queue has, in one piece, where the interface says so. By default users have as many as they ask for.
+    fn ring_memory(&self) -> Option<usize> {
+        None
+    }
+
+    /// How many bytes of registers a queue has. With more than a [page](UserPage) there is nothing but doorbells: a host shows zeroes for the rest of them, and
+    /// the page is the model's own.
+    fn registers(&self) -> usize {
+        UserPage::SIZE
+    }
+
     /// Fills in the registers that are read only.
     fn describe(&self, page: &UserPage);
 
     /// A queue as it is after opening or reset: not started, no sessions.
-    fn open_queue(&self, space: AddressSpace) -> (Self::Submissions, Self::Completions);
+    fn open_queue(&self, opening: Opening) -> (Self::Submissions, Self::Completions);
 
-    /// What a write to the register at `offset` means. The host has stored the value in the page.
-    fn doorbell(&self, offset: usize) -> Doorbell;
+    /// Takes a write to the register at `offset`, stores in the page what is to be kept of it, and says what it means. May be called by several threads at
+    /// once, and while the halves are in use.
+    fn doorbell(&self, page: &UserPage, offset: usize, value: u64) -> Doorbell;
 
-    /// Acts on a doorbell that changes the set-up.
+    /// Acts on a doorbell that changes the set-up. The host asks for a [signal](Self::signal) at once if the queue is started.
     fn control<P: MemoryPort>(
         &self,
         submissions: &mut Self::Submissions,
@@ -163,15 +219,15 @@ pub trait DeviceModel: fmt::Debug + Send + Sync + 'static {
         debug_assert!(nops.is_empty(), "a model that puts jobs apart knows how to answer them");
     }
 
-    /// Publishes what was completed.
-    fn flush<P: MemoryPort>(&self, completions: &mut Self::Completions, port: &P) -> Flush;
+    /// Publishes what was completed, as far as there is room for answers.
+    fn flush<P: MemoryPort>(&self, completions: &mut Self::Completions, port: &P, page: &UserPage) -> Flush;
 
     /// Whether the user demanded a signal that it has not got yet; it counts as given. Called after a flush that published and a full fence.
     fn signal(&self, completions: &mut Self::Completions, page: &UserPage) -> bool;
 
-    /// Tells the user that the queue has stopped: nothing is touched any more.
+    /// Tells the user that the queue has stopped: nothing is touched any more. It may not have been started.
     fn stopped<P: MemoryPort>(&self, submissions: &mut Self::Submissions, port: &P);
 
-    /// Tells the user that the device gave up on the queue. No job is taken any more.
+    /// Tells the user that the device gave up on the queue. No job is taken any more. It may not have been started, and this may be called again.
     fn failed<P: MemoryPort>(&self, submissions: &mut Self::Submissions, port: &P, reason: u32);
 }

@@ -131,13 +131,22 @@ struct Running {
     jobs: u64,
     /// When each engine is free. One entry per engine, only while a timing counts.
     engines: Vec<Instant>,
+    /// When the jobs that are not answered will be, of a timing to which that matters.
+    answers: Vec<Instant>,
     default_engines: usize,
 }
 
 impl PlanHandle {
     pub(crate) fn new(plan: Plan, default_engines: usize, changed: impl Fn() + Send + Sync + 'static) -> Self {
         let active = AtomicBool::new(!plan.is_empty());
-        let running = Running { random: Random(plan.seed), plan, jobs: 0, engines: Vec::new(), default_engines };
+        let running = Running {
+            random: Random(plan.seed),
+            plan,
+            jobs: 0,
+            engines: Vec::new(),
+            answers: Vec::new(),
+            default_engines,
+        };
         Self(Arc::new(Shared { active, running: Mutex::new(running), changed: Box::new(changed) }))
     }
 
@@ -147,6 +156,7 @@ impl PlanHandle {
             running.random = Random(plan.seed);
             running.jobs = 0;
             running.engines.clear();
+            running.answers.clear();
             running.plan = plan;
         });
     }
@@ -237,7 +247,9 @@ impl Running {
         let Some(timing) = self.plan.timing else { return Verdict { mishap, ..Verdict::default() } };
         let missing = self.missing_pages(&timing, item);
         let now = Instant::now();
-        let due = self.book(now, timing.engines.unwrap_or(self.default_engines), timing.service(item.bytes(), missing));
+        let through =
+            self.book(now, timing.engines.unwrap_or(self.default_engines), timing.service(item.bytes(), missing));
+        let due = if timing.accompanied.is_zero() { through } else { self.answer(now, through, timing.accompanied) };
         Verdict { held: false, mishap, due: Some(due), missing }
     }
 
@@ -256,7 +268,7 @@ impl Running {
 
     fn missing_pages(&mut self, timing: &Timing, item: &WorkItem) -> u32 {
         if timing.page_fault_rate <= 0.0 {
-            return 0;
+            return timing.missing;
         }
         let pages: u64 = [item.source, item.destination, item.aux]
             .into_iter()
@@ -264,7 +276,15 @@ impl Running {
             .map(|span| (span.address.saturating_add(span.len as u64 - 1)) / PAGE - span.address / PAGE + 1)
             .sum();
         let missing = (0..pages).filter(|_| self.random.unit() < timing.page_fault_rate).count();
-        u32::try_from(missing).unwrap_or(u32::MAX)
+        u32::try_from(missing).unwrap_or(u32::MAX).saturating_add(timing.missing)
+    }
+
+    /// When a job is answered with which an engine is through by then: not before `accompanied` is over, unless there is no other.
+    fn answer(&mut self, now: Instant, through: Instant, accompanied: Duration) -> Instant {
+        self.answers.retain(|answer| *answer > now);
+        let due = if self.answers.is_empty() { through } else { through.max(now + accompanied) };
+        self.answers.push(due);
+        due
     }
 
     /// Books the engine that is free first, and says when the job is through.

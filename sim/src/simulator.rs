@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::{Plan, ThreadHost, ThreadHostConfig, ThreadHostError, Warp, WarpConfig, WarpConfigError};
+use crate::{
+    HisiZip, HisiZipConfig, HisiZipConfigError, Plan, ThreadHost, ThreadHostConfig, ThreadHostError, Warp, WarpConfig,
+    WarpConfigError,
+};
 
 /// Simulated devices in one call.
 #[derive(Debug)]
@@ -16,6 +19,9 @@ pub enum SimulatorError {
     /// The model cannot be built like that.
     #[error("no such engine")]
     Config(#[from] WarpConfigError),
+    /// The ZIP model cannot be built like that.
+    #[error("no such engine")]
+    HisiZip(#[from] HisiZipConfigError),
     /// The host cannot run.
     #[error("engine cannot be hosted")]
     Host(#[from] ThreadHostError),
@@ -32,5 +38,17 @@ impl Simulator {
         plan: Plan,
     ) -> Result<Arc<ThreadHost<Warp>>, SimulatorError> {
         Ok(Arc::new(ThreadHost::new(Warp::new(config)?, host, plan)?))
+    }
+
+    /// HiSilicon's ZIP engine on threads of this process, as long as that.
+    ///
+    /// # Errors
+    /// See [`SimulatorError`].
+    pub fn hisi_zip(
+        config: HisiZipConfig,
+        host: ThreadHostConfig,
+        plan: Plan,
+    ) -> Result<Arc<ThreadHost<HisiZip>>, SimulatorError> {
+        Ok(Arc::new(ThreadHost::new(HisiZip::new(config)?, host, plan)?))
     }
 }

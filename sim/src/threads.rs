@@ -3,6 +3,7 @@
 mod backing;
 mod host;
 mod own_memory;
+mod part;
 mod transport;
 
 pub use host::{ThreadHost, ThreadHostConfig, ThreadHostError};

@@ -4,7 +4,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use uaccel_queue::{Family, JobFlags, Operation, Outcome, Status};
-use uaccel_units::Unit;
+use uaccel_units::{Scratch, Unit};
 
 use crate::AddressSpace;
 use crate::stages::{Stage, Staging};
@@ -47,11 +47,16 @@ impl Span {
 pub trait Compute: Send + Sync {
     /// Turns the job's source and aux into its destination, and says how it ended. `produced` bytes of the destination reach the host if the
     /// status is [`Status::Ok`].
-    fn compute(&self, task: &Task<'_>, destination: &mut [u8]) -> Outcome;
+    fn compute(&self, task: &Task<'_>, scratch: &mut Scratch, destination: &mut [u8]) -> Outcome;
+
+    /// Roughly how long a job of so many bytes takes, in nanoseconds. Only good enough to share work out.
+    fn cost(&self, bytes: u64) -> u64 {
+        100 + bytes
+    }
 }
 
 impl<F: Fn(&Task<'_>, &mut [u8]) -> Outcome + Send + Sync> Compute for F {
-    fn compute(&self, task: &Task<'_>, destination: &mut [u8]) -> Outcome {
+    fn compute(&self, task: &Task<'_>, _: &mut Scratch, destination: &mut [u8]) -> Outcome {
         self(task, destination)
     }
 }
@@ -208,7 +213,7 @@ impl WorkItem {
                 Family::Compression => 2000 + bytes * 4,
                 _ => 100 + bytes / 2,
             },
-            Work::Own(_) => 100 + bytes,
+            Work::Own(own) => own.cost(bytes),
         }
     }
 

@@ -9,8 +9,8 @@ use std::time::Instant;
 use support::{PATIENCE, open};
 use uaccel_queue::{Order, Outcome, RegionKind};
 use uaccel_sim::{
-    Access, AddressSpace, Budget, Compute, Control, DeviceModel, Doorbell, Fetch, Flush, MemoryPort, Plan, Span, Taken,
-    Task, ThreadHost, ThreadHostConfig, Timing, UserPage, Work, WorkItem,
+    Access, AddressSpace, Budget, Compute, Control, DeviceModel, Doorbell, Fetch, Flush, MemoryPort, Opening, Plan,
+    Scratch, Span, Taken, Task, ThreadHost, ThreadHostConfig, Timing, UserPage, Work, WorkItem,
 };
 
 const BASE: usize = 0x40;
@@ -33,7 +33,7 @@ struct Mirror {
 struct MirrorEngine;
 
 impl Compute for MirrorEngine {
-    fn compute(&self, task: &Task<'_>, destination: &mut [u8]) -> Outcome {
+    fn compute(&self, task: &Task<'_>, _: &mut Scratch, destination: &mut [u8]) -> Outcome {
         let len = task.source.len().min(destination.len());
         destination.iter_mut().zip(task.source.iter().rev()).for_each(|(to, from)| *to = *from);
         Outcome::ok(len as u64, len as u64)
@@ -75,12 +75,13 @@ impl DeviceModel for Mirror {
         page.store(0, 0x6d69);
     }
 
-    fn open_queue(&self, space: AddressSpace) -> (Submissions, Completions) {
+    fn open_queue(&self, Opening { rings: space, .. }: Opening) -> (Submissions, Completions) {
         let place = Place { space, base: None };
         (Submissions(place, 0), Completions(place, 0, BTreeMap::new(), false))
     }
 
-    fn doorbell(&self, offset: usize) -> Doorbell {
+    fn doorbell(&self, page: &UserPage, offset: usize, value: u64) -> Doorbell {
+        page.store(offset, value);
         match offset {
             START => Doorbell::Control,
             DOORBELL => Doorbell::Submit,
@@ -144,7 +145,12 @@ impl DeviceModel for Mirror {
         }
     }
 
-    fn flush<P: MemoryPort>(&self, Completions(place, next, _, fresh): &mut Completions, port: &P) -> Flush {
+    fn flush<P: MemoryPort>(
+        &self,
+        Completions(place, next, _, fresh): &mut Completions,
+        port: &P,
+        _: &UserPage,
+    ) -> Flush {
         let published = std::mem::take(fresh);
         if let (true, Some(base)) = (published, place.base) {
             let _ = port.publish(place.space, base + DONE, *next);

@@ -214,6 +214,29 @@ fn one_engine_serves_one_after_the_other() {
 }
 
 #[test]
+fn a_job_that_is_not_alone_is_answered_later_and_keeps_no_engine_for_it() {
+    let timing = |accompanied| Timing { accompanied, ..Timing::fixed(Duration::from_millis(1)).on(1) };
+    let device = device(Plan::timed(timing(Duration::from_secs(3600))));
+    let mut hand = Hand::new(&device, Mode::Ring);
+    // One at a time, none has company, or it would not be answered.
+    for token in 0..20 {
+        hand.run(&job(token, Operation::Nop));
+    }
+    // The first has none, the others have it.
+    let accompanied = Duration::from_millis(100);
+    device.plan().set(Plan::timed(timing(accompanied)));
+    let begun = Instant::now();
+    for token in 20..30 {
+        hand.publish(&job(token, Operation::Nop));
+    }
+    hand.ring_if_wanted();
+    for _ in 20..30 {
+        hand.wait();
+    }
+    assert!(begun.elapsed() >= accompanied);
+}
+
+#[test]
 fn missing_pages_are_counted() {
     let mut timing = Profile::hisilicon_zip().timing;
     timing.page_fault_rate = 1.0;
@@ -223,6 +246,9 @@ fn missing_pages_are_counted() {
     hand.run(&copy(1, &source, &mut out));
     let pages = device.stats().total.page_requests;
     assert!((8..=10).contains(&pages), "{pages}");
+    device.plan().set(Plan::timed(timing.missing(3)));
+    hand.run(&copy(2, &source, &mut out));
+    assert_eq!(device.stats().total.page_requests, 2 * pages + 3);
 }
 
 #[test]

@@ -1,104 +1,16 @@
 //! Model and stages over a port of their own: several address spaces, and pages that are not there yet.
 
-use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+mod test_port;
 
-use uaccel_queue::{Fault, FaultKind, Operation, Outcome, Status};
+use test_port::{PAGE, TestPort};
+use uaccel_queue::{Operation, Outcome, Status};
 use uaccel_sim::stages::{self, Parked, Pool, Stage, Step};
 use uaccel_sim::{
-    Access, AddressSpace, Budget, Control, DeviceModel, Fetch, MemoryPort, PageRequest, Span, Taken, Task, UserPage,
-    Warp, WarpConfig, Work, WorkItem,
+    AddressSpace, Budget, Control, DeviceModel, Fetch, Opening, PageRequest, Span, Taken, Task, UserPage, Warp,
+    WarpConfig, Work, WorkItem,
 };
 use uaccel_units::Scratch;
 use uaccel_warp_abi::{Completion, Descriptor, Geometry, Mode, State, user_page};
-
-const PAGE: u64 = 4096;
-
-/// Pages by address space and number; some of them are there only after a request.
-#[derive(Default)]
-struct TestPort {
-    pages: RefCell<HashMap<(u32, u64), Vec<u8>>>,
-    absent: RefCell<HashSet<(u32, u64)>>,
-    requests: RefCell<Vec<(u32, u64)>>,
-}
-
-impl TestPort {
-    fn map(&self, space: u32, address: u64, len: u64) {
-        for page in address / PAGE..(address + len).div_ceil(PAGE) {
-            self.pages.borrow_mut().entry((space, page)).or_insert_with(|| vec![0; usize::try_from(PAGE).unwrap()]);
-        }
-    }
-
-    fn take_away(&self, space: u32, address: u64) {
-        self.absent.borrow_mut().insert((space, address / PAGE));
-    }
-
-    /// The kernel answers a request.
-    fn answer(&self, request: PageRequest) {
-        let page = self.requests.borrow()[usize::try_from(request.0).unwrap()];
-        self.absent.borrow_mut().remove(&page);
-    }
-
-    fn poke(&self, space: u32, address: u64, bytes: &[u8]) {
-        let mut done = 0;
-        while done < bytes.len() {
-            done += self.write(AddressSpace(space), address + done as u64, &bytes[done..]).ready().unwrap();
-        }
-    }
-
-    fn peek(&self, space: u32, address: u64, len: usize) -> Vec<u8> {
-        let mut bytes = vec![0; len];
-        let mut done = 0;
-        while done < len {
-            done += self.read(AddressSpace(space), address + done as u64, &mut bytes[done..]).ready().unwrap();
-        }
-        bytes
-    }
-
-    fn peek_word(&self, space: u32, address: u64) -> u64 {
-        u64::from_le_bytes(self.peek(space, address, 8).try_into().unwrap())
-    }
-
-    /// Does something to the rest of a page, from `address` on.
-    fn touch<T>(&self, space: u32, address: u64, kind: FaultKind, f: impl FnOnce(&mut [u8]) -> T) -> Access<T> {
-        let page = (space, address / PAGE);
-        if self.absent.borrow().contains(&page) {
-            let mut requests = self.requests.borrow_mut();
-            requests.push(page);
-            return Access::Pending(PageRequest(requests.len() as u64 - 1));
-        }
-        match self.pages.borrow_mut().get_mut(&page) {
-            Some(bytes) => Access::Ready(f(&mut bytes[usize::try_from(address % PAGE).unwrap()..])),
-            None => Access::Fault(Fault { address, kind }),
-        }
-    }
-}
-
-impl MemoryPort for TestPort {
-    fn observe(&self, space: AddressSpace, address: u64) -> Access<u64> {
-        self.touch(space.0, address, FaultKind::Read, |bytes| u64::from_le_bytes(bytes[..8].try_into().unwrap()))
-    }
-
-    fn read(&self, space: AddressSpace, address: u64, into: &mut [u8]) -> Access<usize> {
-        self.touch(space.0, address, FaultKind::Read, |bytes| {
-            let len = into.len().min(bytes.len());
-            into[..len].copy_from_slice(&bytes[..len]);
-            len
-        })
-    }
-
-    fn write(&self, space: AddressSpace, address: u64, from: &[u8]) -> Access<usize> {
-        self.touch(space.0, address, FaultKind::Write, |bytes| {
-            let len = from.len().min(bytes.len());
-            bytes[..len].copy_from_slice(&from[..len]);
-            len
-        })
-    }
-
-    fn publish(&self, space: AddressSpace, address: u64, value: u64) -> Access<()> {
-        self.touch(space.0, address, FaultKind::Write, |bytes| bytes[..8].copy_from_slice(&value.to_le_bytes()))
-    }
-}
 
 /// A Warp queue over the test port, with its rings at a fixed address of its own space.
 struct Queue<'a> {
@@ -120,7 +32,7 @@ impl<'a> Queue<'a> {
         let page = UserPage::new();
         page.store(user_page::RING_BASE, RINGS);
         page.store(user_page::GEOMETRY, geometry.register());
-        let mut halves = model.open_queue(AddressSpace(space));
+        let mut halves = model.open_queue(Opening::shared(AddressSpace(space)));
         assert_eq!(model.control(&mut halves.0, &mut halves.1, port, &page, user_page::ENABLE, 1), Control::Started);
         assert_eq!(State::decode(port.peek_word(space, RINGS)), State::Ready);
         Self { model, port, space, halves, page, geometry, tail: 0 }
@@ -141,7 +53,7 @@ impl<'a> Queue<'a> {
 
     fn complete(&mut self, item: &WorkItem) {
         self.model.complete(&mut self.halves.1, self.port, item);
-        assert_eq!(self.model.flush(&mut self.halves.1, self.port).blocked, None);
+        assert_eq!(self.model.flush(&mut self.halves.1, self.port, &self.page).blocked, None);
     }
 
     fn completion(&self, index: u64) -> Option<Completion> {
@@ -265,10 +177,10 @@ fn a_page_of_the_rings_that_is_not_there_blocks_and_loses_nothing() {
 
     port.take_away(1, RINGS);
     model.complete(&mut queue.halves.1, &port, &items[0]);
-    let flush = model.flush(&mut queue.halves.1, &port);
+    let flush = model.flush(&mut queue.halves.1, &port, &queue.page);
     assert!(!flush.published);
     port.answer(flush.blocked.unwrap());
-    assert!(model.flush(&mut queue.halves.1, &port).published);
+    assert!(model.flush(&mut queue.halves.1, &port, &queue.page).published);
     assert_eq!(queue.completion(0).unwrap().token, 0x1001);
 }
 

@@ -64,6 +64,14 @@ macro_rules! virtio_machine {
     };
 }
 
+/// A call of the tests on a Kunpeng ZIP function, under the kernel's own driver.
+const fn hisi_tests(options: &'static [&'static str], arguments: &'static [&'static str]) -> Call {
+    Call { before: HISI_TESTS, ..in_guest(options, arguments) }
+}
+
+const HISI_TESTS: &[&str] =
+    &["test", "--package", "uaccel-runtime", "--features", "device-tests", "--test", "hisi_guest", "--"];
+
 /// A call of the tests on virtio-crypto.
 const fn virtio_tests(options: &'static [&'static str]) -> Call {
     Call { before: VIRTIO_TESTS, ..in_guest(options, &["--test-threads=1"]) }
@@ -420,6 +428,16 @@ pub(crate) const TESTS: &[Step] = &[
             virtio_tests(virtio_machine!()),
             virtio_tests(virtio_machine!("--append", "pci=nomsi")),
             virtio_tests(virtio_machine!("--kit", "bookworm")),
+        ],
+        missing: lab::missing,
+    },
+    Step {
+        name: "guest-hisi",
+        proves: "a Kunpeng ZIP function under the vendor's own, unmodified kernel driver: its probe, its node, its queues",
+        commands: &[
+            cargo(&["build", "--package", "sva-lab"]),
+            hisi_tests(&["--device", "hisi-zip"], &["--test-threads=1"]),
+            hisi_tests(&["--device", "hisi-zip", "--kernel", "own"], &["--test-threads=1"]),
         ],
         missing: lab::missing,
     },

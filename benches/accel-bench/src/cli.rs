@@ -18,7 +18,7 @@ use crate::report::Report;
 use crate::size::ByteSize;
 use crate::verify::Verify;
 use crate::workload::{Directions, Workload};
-use crate::{Interrupt, demo, own_daemon, processes, promises, raw, run};
+use crate::{Interrupt, demo, own_daemon, processes, promises, published, raw, run};
 
 /// Measures accelerators beside the CPU, verifies every result with other libraries, and tests the framework's promises.
 ///
@@ -48,6 +48,8 @@ pub enum Command {
     Run(RunArguments),
     /// Measure what the machine can do at best, with no framework in the way, and the framework beside it.
     Raw(RawArguments),
+    /// Show what was published of hardware beside what the simulator makes of its profile, point by point.
+    Published(PublishedArguments),
     /// One of the processes of `run --processes`: does what it is told on standard input.
     #[command(hide = true)]
     Worker,
@@ -179,6 +181,26 @@ pub struct RunArguments {
     pub corrupt_a_result: bool,
 }
 
+/// `published`
+#[derive(Clone, Debug, Args)]
+pub struct PublishedArguments {
+    /// A built-in profile (hisilicon-zip), or a file with points.
+    #[arg(long, value_name = "NAME|FILE", default_value = "hisilicon-zip")]
+    pub profile: String,
+
+    /// How many times as long everything takes as on the hardware: the work itself is done here.
+    #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub stretch: u16,
+
+    /// Seconds to measure each point.
+    #[arg(long, value_name = "TIME", default_value = "2", value_parser = seconds)]
+    pub seconds: f64,
+
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `daemon`
 #[derive(Clone, Debug, Args)]
 pub struct DaemonArguments {
@@ -257,6 +279,7 @@ pub fn execute(cli: &Cli, interrupt: &Interrupt) -> u8 {
         Some(Command::RawPartner) => {
             accel_bench_raw::serve().map(|()| exit::DONE).map_err(|error| Failure::Failed(with_sources(&error)))
         }
+        Some(Command::Published(arguments)) => published::published(arguments, &mut out, interrupt, progress),
         Some(Command::Raw(arguments)) => raw::raw(arguments, &mut out, interrupt, progress),
     };
     exit::end(result, &mut out)

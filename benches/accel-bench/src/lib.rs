@@ -38,6 +38,7 @@ mod own_daemon;
 pub mod processes;
 mod progress;
 pub mod promises;
+pub mod published;
 pub mod random;
 pub mod raw;
 pub mod report;
@@ -47,7 +48,7 @@ pub mod table;
 pub mod verify;
 pub mod workload;
 
-pub use cli::{Cli, Command, RawArguments, RunArguments, execute};
+pub use cli::{Cli, Command, PublishedArguments, RawArguments, RunArguments, execute};
 pub use progress::Progress;
 pub use run::run;
 pub use uaccel_cli::Interrupt;

@@ -12,6 +12,7 @@ use crate::environment::Environment;
 use crate::measurement::Measurement;
 use crate::processes::Sharing;
 use crate::promises::PromiseReport;
+use crate::published::PointReport;
 use crate::raw::LimitReport;
 use crate::size::ByteSize;
 use crate::verify::{Mismatch, Verify};
@@ -55,6 +56,9 @@ pub struct Report {
     /// The framework beside the limits.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub promises: Vec<PromiseReport>,
+    /// Published figures beside simulated ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub points: Vec<PointReport>,
     /// The same figures by flat name, for scripts: `gzip.compress.64k.sim.mb_per_second`.
     pub metrics: BTreeMap<String, f64>,
     /// What to bear in mind.
@@ -84,6 +88,7 @@ impl Report {
             break_even: Vec::new(),
             limits: Vec::new(),
             promises: Vec::new(),
+            points: Vec::new(),
             metrics: BTreeMap::new(),
             interrupted: false,
             ok: true,
@@ -133,6 +138,20 @@ impl Report {
             self.metrics.insert(format!("{name}.{what}"), value);
         }
         self.sharing.push(sharing);
+    }
+
+    /// Adds a published figure beside the simulated one, and both to the flat ones.
+    pub fn push_point(&mut self, point: PointReport) {
+        self.ok &= point.is_good();
+        let name = format!("published.{}-in-flight.{}.{}-missing", point.depth, point.bytes, point.missing_pages);
+        for (what, value) in [
+            ("published_mb_per_second", point.published_mb_per_second),
+            ("simulated_mb_per_second", point.simulated_mb_per_second),
+            ("ratio", point.ratio),
+        ] {
+            self.metrics.insert(format!("{name}.{what}"), value);
+        }
+        self.points.push(point);
     }
 
     /// Writes it, indented, with a newline.

@@ -181,7 +181,7 @@ pub(crate) fn workloads(arguments: &RunArguments) -> Vec<Workload> {
 }
 
 /// A built-in profile, or one from a file.
-fn profile(name: &str) -> Result<Profile, Failure> {
+pub(crate) fn profile(name: &str) -> Result<Profile, Failure> {
     let built_in = Profile::hisilicon_zip();
     if name == built_in.name {
         return Ok(built_in);

@@ -154,6 +154,29 @@ fn a_profile_slows_the_simulator_down_and_is_named() {
 }
 
 #[test]
+fn published_points_stand_beside_simulated_ones() {
+    let folder = Folder::new("published");
+    let path = folder.0.join("one");
+    // 1 ms for each of two jobs at a time: 8192 bytes twice in a millisecond.
+    let text = "name = one\nsource = invented for a test\nbase-ns = 1000000\nengines = 2\npoint = 2 8192 0 16.4";
+    std::fs::write(&path, text).expect("a file");
+    let profile = ["published", "--stretch", "3", "--seconds", "0.05", "--profile", path.to_str().expect("text")];
+    let report = json(&[&profile[..], &["--json"]].concat(), 0);
+    let point = &report["points"][0];
+    assert_eq!((point["depth"].as_u64(), point["published_mb_per_second"].as_f64()), (Some(2), Some(16.4)));
+    // A machine may be slower than the profile, and never faster.
+    let simulated = point["simulated_mb_per_second"].as_f64().expect("a number");
+    assert!(simulated > 0.0 && simulated < 16.4 * 1.05, "{point}");
+    assert!(point["checked"].as_u64().is_some_and(|checked| checked > 0), "{point}");
+    let output = run(&profile);
+    assert!(stdout(&output).contains("published   simulated"), "{}", stdout(&output));
+    std::fs::write(&path, "name = none\nsource = invented\nbase-ns = 1").expect("a file");
+    let output = run(&profile);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("no published points"), "{}", stderr(&output));
+}
+
+#[test]
 fn wrong_use_is_explained() {
     for (arguments, hint) in [
         (&["run", "-a", "gzib"][..], "'gzip'"),

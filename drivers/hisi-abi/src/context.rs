@@ -2,6 +2,9 @@
 
 use crate::field::{get16, get32, get64, put};
 
+/// Bit 6 of the half-word at 0x16: the tail is in an odd round.
+const ODD_ROUND: u16 = 1 << 6;
+
 /// The context of a submission ring, 32 bytes.
 ///
 /// | offset | size | field |
@@ -41,9 +44,15 @@ impl SubmissionContext {
     pub const SIZE: usize = 32;
     const WITH_PASID: u16 = 1 << 7;
 
-    /// The bytes.
+    /// The bytes, of a ring in its first round.
     #[must_use]
     pub fn encode(&self) -> [u8; Self::SIZE] {
+        self.encode_in_round(false)
+    }
+
+    /// The bytes, with the tail in an odd round or not: so the device tells how far it is. The kernel compares both rings' (`qm.c`: `QM_SQ_TAIL_IDX`).
+    #[must_use]
+    pub fn encode_in_round(&self, odd: bool) -> [u8; Self::SIZE] {
         let mut bytes = [0; Self::SIZE];
         put(&mut bytes, 0x00, &self.head.to_le_bytes());
         put(&mut bytes, 0x02, &self.tail.to_le_bytes());
@@ -51,7 +60,8 @@ impl SubmissionContext {
         let shape = u32::from(self.depth.wrapping_sub(1) & 0xfff) | u32::from(self.entry_shift & 0xf) << 12;
         put(&mut bytes, 0x0c, &shape.to_le_bytes());
         put(&mut bytes, 0x14, &self.pasid.unwrap_or(0).to_le_bytes());
-        put(&mut bytes, 0x16, &self.pasid.map_or(0, |_| Self::WITH_PASID).to_le_bytes());
+        let flags = self.pasid.map_or(0, |_| Self::WITH_PASID) | if odd { ODD_ROUND } else { 0 };
+        put(&mut bytes, 0x16, &flags.to_le_bytes());
         put(&mut bytes, 0x18, &self.completions.to_le_bytes());
         put(&mut bytes, 0x1a, &(1 << 4 | (self.kind & 0xf) << 8).to_le_bytes());
         bytes
@@ -109,16 +119,23 @@ impl CompletionContext {
     pub const SIZE: usize = 32;
     const WITH_PASID: u16 = 1 << 0;
 
-    /// The bytes.
+    /// The bytes, of a ring in its first round.
     #[must_use]
     pub fn encode(&self) -> [u8; Self::SIZE] {
+        self.encode_in_round(false)
+    }
+
+    /// The bytes, with the tail in an odd round or not.
+    #[must_use]
+    pub fn encode_in_round(&self, odd: bool) -> [u8; Self::SIZE] {
         let mut bytes = [0; Self::SIZE];
         put(&mut bytes, 0x00, &self.head.to_le_bytes());
         put(&mut bytes, 0x02, &self.tail.to_le_bytes());
         put(&mut bytes, 0x04, &self.base.to_le_bytes());
         put(&mut bytes, 0x0c, &(u32::from(self.depth.wrapping_sub(1) & 0xfff) | 4 << 12).to_le_bytes());
         put(&mut bytes, 0x14, &self.pasid.unwrap_or(0).to_le_bytes());
-        put(&mut bytes, 0x16, &self.pasid.map_or(0, |_| Self::WITH_PASID).to_le_bytes());
+        let flags = self.pasid.map_or(0, |_| Self::WITH_PASID) | if odd { ODD_ROUND } else { 0 };
+        put(&mut bytes, 0x16, &flags.to_le_bytes());
         put(&mut bytes, 0x18, &(u32::from(self.phase) | u32::from(self.armed) << 1).to_le_bytes());
         bytes
     }

@@ -94,3 +94,19 @@ pub mod capability {
     /// Translations are fetched ahead.
     pub const PREFETCH: u32 = 1 << 14;
 }
+
+/// Counters of what the function did (`debugfs.c`: `qm_dfx_regs`).
+pub mod counter {
+    /// Bit 0: reading a counter clears it.
+    pub const CLEAR_ON_READ: usize = 0x10_0118;
+    /// Commands of the mailbox.
+    pub const COMMANDS: usize = 0x10_4018;
+    /// Doorbells.
+    pub const DOORBELLS: usize = 0x10_4028;
+    /// Entries that were read.
+    pub const ENTRIES: usize = 0x10_4038;
+    /// Completions that were written.
+    pub const COMPLETIONS: usize = 0x10_4048;
+    /// All of them.
+    pub const ALL: [usize; 4] = [COMMANDS, DOORBELLS, ENTRIES, COMPLETIONS];
+}

@@ -172,6 +172,8 @@ fn a_submission_context() {
     );
     assert_eq!(context.encode().to_vec(), expected);
     assert_eq!(SubmissionContext::decode(&context.encode()), context);
+    assert_eq!(context.encode_in_round(false), context.encode());
+    assert_eq!(context.encode_in_round(true)[0x14..0x18], [0x14, 0x15, 0xc0, 0]);
 }
 
 #[test]
@@ -191,6 +193,7 @@ fn a_completion_context() {
     );
     assert_eq!(context.encode().to_vec(), expected);
     assert_eq!(CompletionContext::decode(&context.encode()), context);
+    assert_eq!(context.encode_in_round(true)[0x14..0x18], [1, 0, 0x41, 0]);
 }
 
 #[test]

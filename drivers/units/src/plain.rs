@@ -37,6 +37,18 @@ pub fn crc32(continue_from: u32, bytes: &[u8]) -> u32 {
     hasher.finalize()
 }
 
+/// Adler-32 (RFC 1950 section 8.2) of `bytes`, appended to what `continue_from` is the checksum of; 1 begins.
+///
+/// ```
+/// use uaccel_units::plain::adler32;
+/// assert_eq!(adler32(1, b"Wikipedia"), 0x11E6_0398);
+/// assert_eq!(adler32(adler32(1, b"Wiki"), b"pedia"), 0x11E6_0398);
+/// ```
+#[must_use]
+pub fn adler32(continue_from: u32, bytes: &[u8]) -> u32 {
+    zlib_rs::adler32::adler32(continue_from, bytes)
+}
+
 /// Fills `destination` with the eight bytes of `pattern`, least significant first, repeated from the start; the last repetition may
 /// be cut short.
 pub fn fill(pattern: u64, destination: &mut [u8]) {

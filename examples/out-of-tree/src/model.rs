@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use uaccel_queue::{JobFlags, Operation, Order, Outcome, Status};
 use uaccel_sim::{
-    Access, AddressSpace, Blemish, Budget, Compute, Control, DeviceModel, Doorbell, Fetch, Flush, MemoryPort, Span,
+    Access, AddressSpace, Blemish, Budget, Compute, Control, DeviceModel, Doorbell, Fetch, Flush, MemoryPort, Opening, Scratch, Span,
     Taken, Task, UserPage, Work, WorkItem,
 };
 
@@ -106,7 +106,7 @@ impl Crc {
 }
 
 impl Compute for Crc {
-    fn compute(&self, task: &Task<'_>, _: &mut [u8]) -> Outcome {
+    fn compute(&self, task: &Task<'_>, _: &mut Scratch, _: &mut [u8]) -> Outcome {
         let [a, b, c, d, ..] = task.operand;
         let seed = u32::from_le_bytes([a, b, c, d]);
         let step = |rest: u32, byte: &u8| (rest >> 8) ^ self.table[usize::from(rest as u8 ^ byte)];
@@ -178,12 +178,13 @@ impl DeviceModel for Tally {
         page.store(register::MAX_TRANSFER, u64::from(Self::MAX_TRANSFER));
     }
 
-    fn open_queue(&self, space: AddressSpace) -> (Submissions, Completions) {
+    fn open_queue(&self, Opening { rings: space, .. }: Opening) -> (Submissions, Completions) {
         let completions = Completions { space, base: None, early: BTreeMap::new(), next: 0, told: 0, armed: 0 };
         (Submissions { space, base: None, head: 0 }, completions)
     }
 
-    fn doorbell(&self, offset: usize) -> Doorbell {
+    fn doorbell(&self, page: &UserPage, offset: usize, value: u64) -> Doorbell {
+        page.store(offset, value);
         match offset {
             register::START => Doorbell::Control,
             register::SUBMIT => Doorbell::Submit,
@@ -211,7 +212,7 @@ impl DeviceModel for Tally {
         if !base.is_multiple_of(64) || !port.ring(space, Span::new(base, layout::SIZE)) {
             return Control::Refused;
         }
-        (*submissions, *completions) = self.open_queue(space);
+        (*submissions, *completions) = self.open_queue(Opening::shared(space));
         (submissions.base, completions.base) = (Some(base), Some(base));
         completions.armed = page.load(register::ARM);
         submissions.state(port, State::Running);
@@ -279,7 +280,7 @@ impl DeviceModel for Tally {
         }
     }
 
-    fn flush<P: MemoryPort>(&self, completions: &mut Completions, port: &P) -> Flush {
+    fn flush<P: MemoryPort>(&self, completions: &mut Completions, port: &P, _: &UserPage) -> Flush {
         let Completions { space, base: Some(base), .. } = *completions else {
             return Flush { published: false, blocked: None };
         };

@@ -42,6 +42,10 @@ struct TimingText {
     page_fault_ns: u64,
     #[serde(default)]
     page_fault_rate: f64,
+    #[serde(default)]
+    missing_pages: u32,
+    #[serde(default)]
+    accompanied_ns: u64,
 }
 
 #[derive(Deserialize)]
@@ -106,6 +110,8 @@ impl TimingText {
             engines: self.engines,
             page_fault: Duration::from_nanos(self.page_fault_ns),
             page_fault_rate: self.page_fault_rate,
+            accompanied: Duration::from_nanos(self.accompanied_ns),
+            missing: self.missing_pages,
         })
     }
 }

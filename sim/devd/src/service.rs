@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use uaccel_devd_protocol::{HelloFlags, Priority, Refusal, Reply, Request, VERSION, WelcomeFlags};
 use uaccel_queue::Quiet;
-use uaccel_sim::pool::Backing as _;
-use uaccel_sim::{AddressSpace, DeviceModel as _, Doorbell, UserPage};
+use uaccel_sim::{AddressSpace, DeviceModel as _, UserPage};
 
 use crate::alert::Alert;
 use crate::backing::ClientBacking;
@@ -222,7 +221,7 @@ impl Service {
         // Before anything can be published. If it comes to nothing, the bell goes with the last descriptor of it.
         device.add_bell(backing.bell()).map_err(|error| Refused::system("watch a doorbell", &error))?;
         let space = AddressSpace(self.client.pasid.number());
-        let queue = device.open(backing, self.client.account(at), space)?;
+        let queue = device.open(backing, self.client.account(at), space, 0)?;
         self.last_queue = self.last_queue.wrapping_add(1).max(1);
         let number = self.last_queue;
         self.queues.push(OpenQueue { number, device: at, queue, _place: place });
@@ -242,12 +241,7 @@ impl Service {
             .ok()
             .filter(|offset| *offset < UserPage::SIZE && offset.is_multiple_of(8))
             .ok_or_else(|| Refused::new(Refusal::BadRequest, format!("there is no register at {offset:#x}")))?;
-        open.queue.backing().page().store(offset, value);
-        match device.model().doorbell(offset) {
-            Doorbell::Submit => device.wake(),
-            Doorbell::Control => device.control(&open.queue, offset, value),
-            Doorbell::Plain => {}
-        }
+        device.doorbell(&open.queue, offset, value);
         Ok(Reply::Done)
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::driver::Driver;
 use crate::edition::Edition;
 use crate::initramfs::Extra;
 use crate::kernel;
@@ -33,7 +34,7 @@ kernel complained (WARNING, BUG, a fault at the IOMMU); 124 if the time was over
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
-    /// Bring QEMU, kernel, headers and compiler into the cache
+    /// Bring QEMU, kernel, headers, compiler and the sources of drivers into the cache
     Fetch {
         /// Look for newer versions, though the cache is complete
         #[arg(long)]
@@ -108,21 +109,27 @@ pub(crate) struct RunArgs {
     /// A machine without the engine and its kernel module [with --kit bookworm there is none]
     #[arg(long, conflicts_with = "plugin")]
     pub(crate) no_engine: bool,
-    /// The engine, or a device of your own, as a shared object for QEMU [default: the Warp engine]
+    /// The engine, or a device of your own, as a shared object for QEMU [default: the project's, with warp and hisi-zip]
     #[arg(long, value_name = "FILE")]
     pub(crate) plugin: Option<PathBuf>,
     /// An option for that shared object
     #[arg(long = "plugin-option", value_name = "NAME=VALUE")]
     pub(crate) plugin_options: Vec<String>,
-    /// Devices, in QEMU's words [default: warp, unless there is no engine]
+    /// Devices, in QEMU's words: warp, hisi-zip, one of QEMU's own [default: warp, unless there is no engine]
     #[arg(long = "device", value_name = "DEVICE")]
     pub(crate) devices: Vec<String>,
-    /// Sources of a kernel module of your own, instead of the Warp engine's
+    /// A kernel driver to build and load, and the machine as it needs it [default: those of the devices, warp if there is none of theirs]
+    #[arg(long = "driver", value_enum, value_name = "DRIVER")]
+    pub(crate) drivers: Vec<Driver>,
+    /// Sources of a kernel module of your own, instead of a driver's
     #[arg(long = "module", value_name = "DIR")]
     pub(crate) module: Option<PathBuf>,
     /// The engine without its kernel module: for VFIO, or a driver that --modules brings
     #[arg(long, conflicts_with = "module")]
     pub(crate) no_module: bool,
+    /// Firmware without the method that hisi-zip's driver resets its device with: one that fails stays isolated
+    #[arg(long)]
+    pub(crate) no_reset_method: bool,
     /// own: the lab's own kernel, small, with uacce, iommufd and VFIO built in; or a kernel of your own (bzImage)
     #[arg(long, value_name = "own|FILE", value_parser = kernel::Choice::parse)]
     pub(crate) kernel: Option<kernel::Choice>,

@@ -5,6 +5,7 @@ use crate::edition::Edition;
 use crate::engine;
 use crate::error::LabError;
 use crate::host::Host;
+use crate::kernel_source::KernelSource;
 use crate::kit::Kit;
 use crate::namespace;
 use crate::own_kernel::OwnKernel;
@@ -61,6 +62,7 @@ pub(crate) fn examine(cache: &Cache) -> bool {
 
 /// What of a kit is in the cache.
 fn contents(cache: &Cache, kit: &Kit) -> String {
+    let drivers = if KernelSource::is_there(cache, kit) { ", with the sources of its drivers" } else { "" };
     let own = if OwnKernel::is_built(cache, kit) { ", and the lab's own kernel" } else { "" };
-    format!("QEMU {}, Linux {} ({}){own}", kit.qemu_version, kit.kernel_release, kit.suite)
+    format!("QEMU {}, Linux {} ({}){drivers}{own}", kit.qemu_version, kit.kernel_release, kit.suite)
 }

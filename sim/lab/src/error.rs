@@ -30,6 +30,8 @@ pub(crate) enum LabError {
     Superseded { version: String },
     #[error("the lab's own kernel is built from Linux 7.3 or later, and this kit has {release}; leave --kit out")]
     NoOwnKernel { release: String },
+    #[error("the drivers that the lab builds are for Linux 7.3 or later, and this kit has {release}; leave --kit out")]
+    NoDrivers { release: String },
     #[error("the kernel has no module {name}, nor is it built in (looked into {})", folder.display())]
     NoModule { name: String, folder: PathBuf },
     #[error("what modules the kernel {} has is not known here; give them with --modules", .0.display())]

@@ -1,12 +1,12 @@
 //! Brings the packages of a kit into the cache.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::apt::{Archive, Version, Wanted};
 use crate::cache::{Cache, CacheLock};
 use crate::edition::Edition;
 use crate::error::LabError;
+use crate::kernel_source;
 use crate::kit::Kit;
 use crate::loadable;
 use crate::namespace;
@@ -72,6 +72,7 @@ fn prune(cache: &Cache, lock: &CacheLock) -> Result<(), LabError> {
     cache.prune("kernels", |name| any(&|kit| named(&kit.kernel, name)), lock)?;
     cache.prune("busybox", |name| any(&|kit| named(&kit.busybox, name)), lock)?;
     cache.prune(loadable::FOLDER, |name| any(&|kit| kit.kernel_release == name), lock)?;
+    cache.prune(kernel_source::FOLDER, |name| any(&|kit| kernel_source::is_of(name, &kit.kernel_release)), lock)?;
     // Those of other fragments may be another branch's.
     cache.prune(own_kernel::FOLDER, |name| any(&|kit| own_kernel::is_of(name, kit)), lock)
 }
@@ -96,8 +97,11 @@ fn bring(
     let mut tools = vec![format!("linux-headers-{release}={}", offer.kernel)];
     tools.extend(TOOLS.map(str::to_owned));
     let toolchain = sysroot(cache, archive, &format!("builder-{release}"), &tools, "usr/bin/make", progress)?;
-    let uacce = edition.takes_engine().then(|| Sysroot::at(cache.path(&toolchain)));
-    let kernel = kernel(cache, offer, &release, uacce.as_ref(), progress)?;
+    let kernel = kernel(cache, offer, &release, progress)?;
+    if edition.takes_engine() {
+        let toolchain = Sysroot::at(cache.path(&toolchain));
+        kernel_source::bring(cache, archive, &offer.kernel, &release, &toolchain, progress)?;
+    }
     let busybox = busybox(cache, archive, progress)?;
     Ok(Kit {
         edition,
@@ -144,14 +148,8 @@ fn sysroot(
     Ok(path)
 }
 
-/// The kernel's image, and uacce's source out of the source of the same kernel if a toolchain is given to unpack it with.
-fn kernel(
-    cache: &Cache,
-    offer: &Offer,
-    release: &str,
-    uacce: Option<&Sysroot>,
-    progress: &Progress,
-) -> Result<PathBuf, LabError> {
+/// The kernel's image.
+fn kernel(cache: &Cache, offer: &Offer, release: &str, progress: &Progress) -> Result<PathBuf, LabError> {
     let path = Path::new("kernels").join(release);
     if cache.path(&path).exists() {
         return Ok(path);
@@ -169,18 +167,6 @@ fn kernel(
     // Newer packages have the image beside the modules.
     let places = [format!("usr/lib/modules/{release}/vmlinuz"), format!("boot/vmlinuz-{release}")];
     package::one_file(staged.path(), package::named(&files, &name)?, &places, &vmlinuz)?;
-    if let Some(toolchain) = uacce {
-        let source = named(archive, "linux-source", version, "linux-source-")?;
-        let tree = format!("linux-source-{source}");
-        let files = archive.download(&tree, &Wanted::Alone(&[format!("{tree}={version}")]), progress)?;
-        progress.step("take uacce.c out of the kernel's source", || {
-            let pressed = staged.path().join("source.tar.xz");
-            package::member(package::named(&files, &tree)?, &format!("./usr/src/{tree}.tar.xz"), &pressed)?;
-            let target = staged.path().join("uacce.c");
-            package::member_of_pressed(toolchain, &pressed, &format!("{tree}/drivers/misc/uacce/uacce.c"), &target)?;
-            fs::remove_file(&pressed).map_err(LabError::io("remove", &pressed))
-        })?;
-    }
     cache.publish(staged, &path)?;
     Ok(path)
 }

@@ -51,6 +51,8 @@ impl Extra {
 pub(crate) struct Contents<'a> {
     pub(crate) busybox: &'a Path,
     pub(crate) modules: &'a [PathBuf],
+    /// With what the paths of device nodes start that the modules have to bring.
+    pub(crate) nodes: &'a [String],
     /// The program and its arguments; none for a shell.
     pub(crate) command: &'a [String],
     pub(crate) extras: &'a [Extra],
@@ -102,7 +104,7 @@ pub(crate) fn write(contents: Contents<'_>, target: &Path) -> Result<(), LabErro
         root.say(|archive| archive.file(INPUT, 0o644, input))?;
     }
     let input = contents.input.map(|_| INPUT.to_owned());
-    let errand = Errand { modules, command, input, environment };
+    let errand = Errand { modules, nodes: contents.nodes.to_vec(), command, input, environment };
     let text = serde_json::to_vec(&errand).map_err(|error| LabError::bad_file(ERRAND, error))?;
     root.say(|archive| archive.file(ERRAND, 0o644, &text))?;
     root.say(|archive| archive.folder(WORK))?;

@@ -1,4 +1,4 @@
-//! What a boot needs and where it is: QEMU, kernel, compiler, busybox and the source of uacce.
+//! What a boot needs and where it is: QEMU, kernel, compiler and busybox.
 
 use std::fs;
 use std::io::Write as _;
@@ -25,7 +25,7 @@ pub(crate) struct Kit {
     pub(crate) kernel_version: String,
     /// What the kernel calls its release.
     pub(crate) kernel_release: String,
-    /// The folder with the kernel, `vmlinuz`, and where there can be an engine the source of uacce, `uacce.c`.
+    /// The folder with the kernel, `vmlinuz`.
     pub(crate) kernel: PathBuf,
     /// The sysroot with the kernel's headers, a compiler, and what building a kernel takes.
     pub(crate) toolchain: PathBuf,
@@ -67,14 +67,8 @@ impl Kit {
         self.kernel.join("vmlinuz")
     }
 
-    /// The source of uacce that belongs to the kernel.
-    pub(crate) fn uacce_source(&self) -> Option<PathBuf> {
-        self.edition.takes_engine().then(|| self.kernel.join("uacce.c"))
-    }
-
-    fn parts(&self) -> Vec<PathBuf> {
-        let files = [self.qemu.clone(), self.toolchain.clone(), self.vmlinuz(), self.busybox.join("busybox")];
-        files.into_iter().chain(self.uacce_source()).collect()
+    fn parts(&self) -> [PathBuf; 4] {
+        [self.qemu.clone(), self.toolchain.clone(), self.vmlinuz(), self.busybox.join("busybox")]
     }
 }
 
@@ -104,13 +98,13 @@ mod tests {
         for part in ["qemu/11.1", "kernel/7.3.4", "toolchain/7.3.4", "busybox/1"] {
             fs::create_dir_all(cache.path(part)).unwrap();
         }
-        for file in ["kernel/7.3.4/vmlinuz", "kernel/7.3.4/uacce.c", "busybox/1/busybox"] {
+        for file in ["kernel/7.3.4/vmlinuz", "busybox/1/busybox"] {
             fs::write(cache.path(file), "").unwrap();
         }
         kit.store(&cache, &lock).unwrap();
         assert_eq!(load().unwrap().kernel_release, "7.3.4");
         assert_eq!(Kit::load(&cache, Edition::Bookworm), None);
-        fs::remove_file(cache.path("kernel/7.3.4/uacce.c")).unwrap();
+        fs::remove_file(cache.path("kernel/7.3.4/vmlinuz")).unwrap();
         assert_eq!(load(), None);
     }
 }

@@ -7,6 +7,7 @@ mod cache;
 mod cli;
 mod cpio;
 mod doctor;
+mod driver;
 mod edition;
 mod elf;
 mod engine;
@@ -17,6 +18,7 @@ mod host;
 mod initramfs;
 mod kernel;
 mod kernel_log;
+mod kernel_source;
 mod kit;
 mod loadable;
 mod module;
@@ -27,6 +29,8 @@ mod package;
 mod progress;
 mod qemu;
 mod run;
+mod slots;
+mod ssdt;
 mod sysroot;
 mod tool;
 
@@ -37,6 +41,7 @@ use clap::Parser as _;
 use cache::Cache;
 use cli::{Action, Cli};
 use error::LabError;
+use kernel_source::KernelSource;
 use own_kernel::OwnKernel;
 use progress::Progress;
 
@@ -63,6 +68,9 @@ fn act(cli: &Cli) -> Result<u8, LabError> {
             let cache = cache()?;
             let kit = fetch::fetch(&cache, cli.kit, *renew, &progress)?;
             println!("QEMU {}, Linux {} ({})", kit.qemu_version, kit.kernel_release, kit.suite);
+            if kit.edition.takes_engine() {
+                KernelSource::find(&cache, &kit, &progress)?;
+            }
             if kernel.is_some() {
                 println!("{}", OwnKernel::find(&cache, &kit, &progress)?.image().display());
             }

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cache::Cache;
 use crate::error::LabError;
+use crate::kernel_source::KernelSource;
 use crate::kit::Kit;
 use crate::namespace::{Build, TREE, WORK};
 use crate::own_kernel::{OwnKernel, compiler};
@@ -42,7 +43,8 @@ impl Sources {
         self.0.entry(PathBuf::from(name)).or_insert_with(|| content.into());
     }
 
-    fn gather(&mut self, folder: &Path, below: &Path) -> Result<(), LabError> {
+    /// Adds what is in a folder and in the folders below, under names that start with `below`.
+    pub(crate) fn gather(&mut self, folder: &Path, below: &Path) -> Result<(), LabError> {
         for entry in fs::read_dir(folder).map_err(LabError::io("list", folder))?.flatten() {
             let (path, name) = (entry.path(), below.join(entry.file_name()));
             let hidden = entry.file_name().as_bytes().starts_with(b".");
@@ -93,8 +95,8 @@ pub(crate) fn build(
     progress: &Progress,
 ) -> Result<PathBuf, LabError> {
     // The lab's own kernel has uacce built in.
-    if let Some(uacce) = kit.uacce_source().filter(|_| own.is_none()) {
-        sources.add("uacce.c", fs::read(&uacce).map_err(LabError::io("read", &uacce))?);
+    if own.is_none() && kit.edition.takes_engine() {
+        KernelSource::find(cache, kit, progress)?.add_uacce(&mut sources)?;
     }
     let path = Path::new("modules").join(sources.key(kit, own));
     if cache.path(&path).exists() {
@@ -157,6 +159,17 @@ pub(crate) fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, LabError> {
         }
     }
     Ok(sorted(waiting))
+}
+
+/// What modules need that is not among them.
+pub(crate) fn needs(modules: &[PathBuf]) -> Result<Vec<String>, LabError> {
+    let mut needs = Vec::new();
+    for module in modules {
+        let data = fs::read(module).map_err(LabError::io("read", module))?;
+        needs.extend(depends(&data).map_err(|reason| LabError::bad_file(module, reason))?);
+    }
+    needs.retain(|need| !modules.iter().any(|module| name_of(module) == *need));
+    Ok(needs)
 }
 
 /// A module's name, by its file's.

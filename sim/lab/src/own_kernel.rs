@@ -175,7 +175,8 @@ fn unpack(cache: &Cache, kit: &Kit, toolchain: &Sysroot, target: &Path, progress
     progress.step("unpack the kernel's source", || {
         let pressed = work.path().join("source.tar.xz");
         package::member(package::named(&files, &package)?, &format!("./usr/src/{package}.tar.xz"), &pressed)?;
-        package::unpack_pressed(toolchain, &pressed, &tree)
+        fs::create_dir(&tree).map_err(LabError::io("create", &tree))?;
+        package::unpack_pressed(toolchain, &pressed, &tree, &[])
     })?;
     if let Some(folder) = target.parent() {
         fs::create_dir_all(folder).map_err(LabError::io("create", folder))?;

@@ -46,27 +46,6 @@ pub(crate) fn member(package: &Path, member: &str, target: &Path) -> Result<(), 
     found
 }
 
-/// Writes one file of an archive that is compressed with xz; the program for that need not be on this machine.
-pub(crate) fn member_of_pressed(
-    toolchain: &Sysroot,
-    pressed: &Path,
-    member: &str,
-    target: &Path,
-) -> Result<(), LabError> {
-    let mut xz = toolchain
-        .command("usr/bin/xz")?
-        .args(["--decompress", "--stdout", "--threads=0"])
-        .arg(pressed)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(LabError::start("xz"))?;
-    let found = to_file(xz.stdout.take().map(Stdio::from), member, target);
-    let _ = xz.kill();
-    let _ = xz.wait();
-    found
-}
-
 fn to_file(archive: Option<Stdio>, member: &str, target: &Path) -> Result<(), LabError> {
     let file = File::create(target).map_err(LabError::io("create", target))?;
     let status = Command::new("tar")
@@ -84,9 +63,14 @@ fn to_file(archive: Option<Stdio>, member: &str, target: &Path) -> Result<(), La
     Ok(())
 }
 
-/// Unpacks an archive that is compressed with xz into the new folder `target`, without its uppermost folder, and removes it.
-pub(crate) fn unpack_pressed(toolchain: &Sysroot, pressed: &Path, target: &Path) -> Result<(), LabError> {
-    fs::create_dir(target).map_err(LabError::io("create", target))?;
+/// Unpacks an archive that is compressed with xz into the folder `target`, without its uppermost folder, and removes it: all of it, or
+/// what `patterns` say, each of which has to be in it. The program for that need not be on this machine.
+pub(crate) fn unpack_pressed(
+    toolchain: &Sysroot,
+    pressed: &Path,
+    target: &Path,
+    patterns: &[String],
+) -> Result<(), LabError> {
     let mut xz = toolchain
         .command("usr/bin/xz")?
         .args(["--decompress", "--stdout", "--threads=0"])
@@ -98,7 +82,9 @@ pub(crate) fn unpack_pressed(toolchain: &Sysroot, pressed: &Path, target: &Path)
     let unpacked = tool::output_with(
         Command::new("tar")
             .args(["--extract", "--file=-", "--strip-components=1", "--no-same-owner", "--directory"])
-            .arg(target),
+            .arg(target)
+            .args(["--wildcards", "--no-wildcards-match-slash"])
+            .args(patterns),
         xz.stdout.take().map_or_else(Stdio::null, Stdio::from),
     );
     let whole = xz.wait().map_err(LabError::io("read", pressed))?.success();

@@ -24,6 +24,10 @@ pub(crate) struct Machine {
     /// Devices, as QEMU's option has them.
     pub(crate) devices: Vec<String>,
     pub(crate) iommu: Iommu,
+    /// The IOMMU remaps interrupts, too, where that is a choice.
+    pub(crate) remapping: bool,
+    /// The file with a table for the firmware.
+    pub(crate) table: Option<PathBuf>,
     pub(crate) processors: u32,
     pub(crate) memory_mib: u32,
     /// Added to the kernel's parameters.
@@ -144,18 +148,21 @@ impl Machine {
             line.add_value("-plugin", value);
         }
         // It must come before the devices that it serves.
-        match self.iommu {
-            Iommu::Shared => {
-                line.add(["-device", "intel-iommu,scalable-mode=on,fsts=on,svm=on,device-iotlb=on,pasid-bits=16"]);
-            }
-            Iommu::NoPageRequests => {
-                line.add(["-device", "intel-iommu,scalable-mode=on,fsts=on,device-iotlb=on,pasid-bits=16"]);
-            }
-            Iommu::Mapped => {
-                // As wide as a process's addresses, so that they can be used as they are.
-                line.add(["-device", "intel-iommu,intremap=on,device-iotlb=on,aw-bits=48"]);
-            }
-            Iommu::None => {}
+        let iommu = match self.iommu {
+            Iommu::Shared => "intel-iommu,scalable-mode=on,fsts=on,svm=on,device-iotlb=on,pasid-bits=16",
+            Iommu::NoPageRequests => "intel-iommu,scalable-mode=on,fsts=on,device-iotlb=on,pasid-bits=16",
+            // As wide as a process's addresses, so that they can be used as they are.
+            Iommu::Mapped => "intel-iommu,intremap=on,device-iotlb=on,aw-bits=48",
+            Iommu::None => "",
+        };
+        if !iommu.is_empty() {
+            let remapping = if self.remapping && self.iommu != Iommu::Mapped { ",intremap=on" } else { "" };
+            line.add(["-device", &format!("{iommu}{remapping}")]);
+        }
+        if let Some(table) = &self.table {
+            let mut value = OsString::from("sig=SSDT,rev=2,data=");
+            value.push(doubled(table));
+            line.add_value("-acpitable", value);
         }
         for device in &self.devices {
             line.add(["-device", device]);
@@ -231,6 +238,8 @@ mod tests {
             plugin: Some(("/a,b/engine.so".into(), vec!["trace=on".into()])),
             devices: vec!["warp".into()],
             iommu: Iommu::Shared,
+            remapping: false,
+            table: None,
             processors: 3,
             memory_mib: 512,
             parameters: vec!["quiet".into()],
@@ -262,6 +271,20 @@ mod tests {
         assert!(text.contains("aw-bits=48") && !text.contains("scalable-mode"), "{text}");
         machine.iommu = Iommu::None;
         assert!(!line(&machine).contains("iommu"));
+    }
+
+    #[test]
+    fn interrupts_are_remapped_and_firmware_has_a_table_when_asked() {
+        let mut machine = machine();
+        let text = line(&machine);
+        assert!(!text.contains("intremap") && !text.contains("acpitable"), "{text}");
+        (machine.remapping, machine.table) = (true, Some("/a,b/table".into()));
+        for iommu in [Iommu::Shared, Iommu::NoPageRequests, Iommu::Mapped] {
+            machine.iommu = iommu;
+            let text = line(&machine);
+            assert_eq!(text.matches("intremap=on").count(), 1, "{text}");
+            assert!(text.contains("-acpitable sig=SSDT,rev=2,data=/a,,b/table"), "{text}");
+        }
     }
 
     #[test]

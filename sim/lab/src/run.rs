@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::boot::{self, End, Limits, Report};
 use crate::cache::Cache;
 use crate::cli::RunArgs;
+use crate::driver::{self, Driver};
 use crate::edition::Edition;
 use crate::engine;
 use crate::error::LabError;
@@ -17,10 +18,12 @@ use crate::fetch::fetch;
 use crate::initramfs::{self, Contents, Extra};
 use crate::kernel::Kernel;
 use crate::kernel_log;
+use crate::kernel_source::KernelSource;
 use crate::kit::Kit;
 use crate::module::{self, Sources};
 use crate::progress::Progress;
 use crate::qemu::{Iommu, Machine, Parent};
+use crate::slots::Slots;
 
 /// The program succeeded, but the kernel complained.
 pub(crate) const COMPLAINED: u8 = 120;
@@ -35,9 +38,6 @@ pub(crate) const FAILED: u8 = 125;
 const BOOTS: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(120)];
 const LAST_BOOT: Duration = Duration::from_secs(240);
 
-/// The kernel module of the Warp engine: names and contents.
-const MODULE: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/module_sources.rs"));
-
 /// Variables that a program gets without being asked for.
 const PASSED: [&str; 3] = ["RUST_", "CARGO_", "UACCEL_"];
 
@@ -49,6 +49,7 @@ pub(crate) fn run(cache: &Cache, edition: Edition, arguments: &RunArgs, progress
     }
     let kit = fetch(cache, edition, false, progress)?;
     let kernel = Kernel::choose(cache, &kit, arguments.kernel.as_ref(), progress)?;
+    let drivers = drivers(edition, arguments);
     let plugin = plugin(cache, edition, arguments, progress)?;
     // Sockets have short names only, so this is not in the cache.
     let folder = tempfile::Builder::new().prefix("sva-lab-").tempdir().map_err(LabError::io("write to", "TMPDIR"))?;
@@ -59,9 +60,14 @@ pub(crate) fn run(cache: &Cache, edition: Edition, arguments: &RunArgs, progress
         }
         None => folder.path().to_owned(),
     };
-    let mut modules = kernel.gather(cache, &kit, &arguments.load, folder.path(), progress)?;
-    modules.append(&mut built_modules(cache, &kit, &kernel, arguments, progress)?);
-    let machine = machine(arguments, &kit, kernel.image(&kit), plugin, &kept, folder.path());
+    let Brought { modules: mut brought, nodes } = brought(cache, &kit, &kernel, &drivers, arguments, progress)?;
+    let mut wanted = arguments.load.clone();
+    if !matches!(kernel, Kernel::Foreign(_)) {
+        wanted.extend(module::needs(&brought)?);
+    }
+    let mut modules = kernel.gather(cache, &kit, &wanted, folder.path(), progress)?;
+    modules.append(&mut brought);
+    let machine = machine(arguments, &kit, kernel.image(&kit), plugin, &drivers, &kept, folder.path())?;
     let (mut command, mut extras) = (arguments.command.clone(), arguments.files.clone());
     if let Some(script) = &arguments.script {
         command = vec!["sh".to_owned(), SCRIPT.to_owned()];
@@ -71,6 +77,7 @@ pub(crate) fn run(cache: &Cache, edition: Edition, arguments: &RunArgs, progress
     let contents = Contents {
         busybox: &kit.busybox.join("busybox"),
         modules: &modules,
+        nodes: &nodes,
         command: &command,
         extras: &extras,
         input: input.as_deref(),
@@ -112,18 +119,33 @@ fn machine(
     kit: &Kit,
     kernel: PathBuf,
     plugin: Option<(PathBuf, Vec<String>)>,
+    drivers: &[Driver],
     kept: &Path,
     passing: &Path,
-) -> Machine {
-    Machine {
+) -> Result<Machine, LabError> {
+    let devices = match (arguments.devices.as_slice(), &plugin) {
+        ([], Some(_)) => drivers.iter().map(|driver| driver.device().to_owned()).collect(),
+        (devices, _) => devices.to_vec(),
+    };
+    let Slots { devices, table } = Slots::of(devices, drivers);
+    let table = match table.body().filter(|_| !arguments.no_reset_method) {
+        Some(body) => {
+            let file = kept.join("ssdt.aml");
+            fs::write(&file, body).map_err(LabError::io("write", &file))?;
+            Some(file)
+        }
+        None => None,
+    };
+    let mut parameters: Vec<String> =
+        drivers.iter().flat_map(|driver| driver.parameters()).map(|&parameter| parameter.to_owned()).collect();
+    // Whoever says something else comes last, and is heard.
+    parameters.extend(arguments.parameters.iter().cloned());
+    Ok(Machine {
         qemu: arguments.qemu.clone().unwrap_or_else(|| kit.qemu.clone()),
         parent: if kit.edition == Edition::Newest || arguments.qemu.is_some() { Parent::Qemu } else { Parent::Setpriv },
         kernel,
         initramfs: kept.join("root.cpio"),
-        devices: match (arguments.devices.as_slice(), &plugin) {
-            ([], Some(_)) => vec!["warp".to_owned()],
-            (devices, _) => devices.to_vec(),
-        },
+        devices,
         plugin,
         iommu: match (arguments.no_iommu, arguments.no_svm, kit.edition) {
             (true, _, _) => Iommu::None,
@@ -131,14 +153,16 @@ fn machine(
             (false, true, Edition::Newest) => Iommu::NoPageRequests,
             (false, false, Edition::Newest) => Iommu::Shared,
         },
+        remapping: drivers.iter().any(|driver| driver.remaps_interrupts()),
+        table,
         processors: arguments.smp,
         memory_mib: arguments.memory,
-        parameters: arguments.parameters.clone(),
+        parameters,
         more: arguments.qemu_words.clone(),
         log: kept.join("console.log"),
         port: passing.join("port"),
         console: arguments.verbose || arguments.shell,
-    }
+    })
 }
 
 /// Boots until the guest comes to its program, whatever becomes of that.
@@ -200,44 +224,73 @@ fn has_engine(edition: Edition, arguments: &RunArgs) -> bool {
     edition.takes_engine() && !arguments.no_engine
 }
 
+/// The drivers that the machine is made for: those asked for, else those of its devices.
+fn drivers(edition: Edition, arguments: &RunArgs) -> Vec<Driver> {
+    let mut drivers = arguments.drivers.clone();
+    if drivers.is_empty() {
+        drivers.extend(arguments.devices.iter().filter_map(|words| Driver::of_device(words)));
+    }
+    if drivers.is_empty() && has_engine(edition, arguments) {
+        drivers.push(Driver::Warp);
+    }
+    let mut once = Vec::new();
+    drivers.into_iter().for_each(|driver| {
+        if !once.contains(&driver) {
+            once.push(driver)
+        }
+    });
+    once
+}
+
+/// Modules that are no part of the kernel.
+#[derive(Default)]
+struct Brought {
+    modules: Vec<PathBuf>,
+    /// With what the paths of the device nodes start that they have to bring.
+    nodes: Vec<String>,
+}
+
 /// The modules that are built for the run, or given.
-fn built_modules(
+fn brought(
     cache: &Cache,
     kit: &Kit,
     kernel: &Kernel,
+    drivers: &[Driver],
     arguments: &RunArgs,
     progress: &Progress,
-) -> Result<Vec<PathBuf>, LabError> {
+) -> Result<Brought, LabError> {
+    let mut brought = Brought::default();
     if let Some(folder) = &arguments.modules {
-        return module::in_folder(folder);
+        brought.modules = module::in_folder(folder)?;
+    } else if matches!(kernel, Kernel::Foreign(_)) || arguments.no_module {
+        // Nothing is known that it could take, or nothing is wanted.
+    } else if let Some(folder) = &arguments.module {
+        let built = module::build(cache, kit, kernel.own(), sources(folder)?, progress)?;
+        brought.modules = module::in_folder(&built)?;
+    } else {
+        if !drivers.is_empty() && !kit.edition.takes_engine() {
+            return Err(LabError::NoDrivers { release: kit.kernel_release.clone() });
+        }
+        for driver in drivers {
+            let source = driver.is_of_kernel().then(|| KernelSource::find(cache, kit, progress)).transpose()?;
+            let built = module::build(cache, kit, kernel.own(), driver.sources(source.as_ref())?, progress)?;
+            for module in module::in_folder(&built)? {
+                // Each has uacce beside it.
+                if !brought.modules.iter().any(|other| other.file_name() == module.file_name()) {
+                    brought.modules.push(module);
+                }
+            }
+            brought.nodes.extend(driver.node().map(str::to_owned));
+        }
     }
-    if matches!(kernel, Kernel::Foreign(_)) || arguments.no_module {
-        return Ok(Vec::new());
-    }
-    let sources = match &arguments.module {
-        Some(folder) => sources(folder)?,
-        None if !has_engine(kit.edition, arguments) => return Ok(Vec::new()),
-        None => warp_sources()?,
-    };
-    module::in_folder(&module::build(cache, kit, kernel.own(), sources, progress)?)
+    Ok(brought)
 }
 
 /// The sources in a folder, with the Warp engine's header if they have none.
 pub(crate) fn sources(folder: &Path) -> Result<Sources, LabError> {
     let mut sources = Sources::in_folder(folder)?;
-    for (name, content) in MODULE.iter().filter(|(name, _)| name.ends_with(".h")) {
-        sources.add(name, *content);
-    }
-    Ok(sources)
-}
-
-fn warp_sources() -> Result<Sources, LabError> {
-    if !MODULE.iter().any(|(name, _)| *name == "Kbuild") {
-        return Err(LabError::NoModuleSources);
-    }
-    let mut sources = Sources::default();
-    for (name, content) in MODULE {
-        sources.add(name, *content);
+    for (name, content) in driver::warp_headers() {
+        sources.add(name, content);
     }
     Ok(sources)
 }

@@ -228,6 +228,51 @@ fn the_engine_is_there_with_shared_addresses() {
 
 #[test]
 #[ignore = "boots a guest"]
+fn the_zip_function_is_there_under_the_kernels_own_driver() {
+    let commands = "cd /sys/class/uacce/hisi_zip-0; cat api flags algorithms; test -c /dev/hisi_zip-0; \
+                    grep -c 'IR-PCI-MSI.*hisi_zip' /proc/interrupts";
+    for kernel in [&[][..], &["--kernel", "own"]] {
+        let output = run(&[kernel, &["--device", "hisi-zip", "--", "sh", "-ec", commands]].concat());
+        expect(&output, 0, "hisi_qm_v3\n1\nzlib\ngzip\ndeflate\n4\n");
+    }
+}
+
+#[test]
+#[ignore = "boots a guest"]
+fn both_engines_are_in_one_machine() {
+    let output = run(&["--device", "warp", "--device", "hisi-zip", "--", "sh", "-c", "ls /sys/class/uacce"]);
+    expect(&output, 0, "hisi_zip-1\nwarp-0\n");
+}
+
+#[test]
+#[ignore = "boots a guest"]
+fn a_driver_gets_the_machine_that_it_needs() {
+    let commands = "dmesg | grep -c 'ACPI: SSDT'; dmesg | grep -o 'Enabled IRQ remapping'; \
+                    cat /sys/bus/pci/devices/0000:00:01.0/device; dmesg | grep -e 'ACPI.*rror' || true";
+    let machine = ["--driver", "hisi-zip", "--no-module", "--device", "edu"];
+    expect(&shell(&machine, commands), 0, "1\nEnabled IRQ remapping\n0x11e8\n");
+    let output = shell(&[&["--no-reset-method"][..], &machine].concat(), "dmesg | grep -c 'ACPI: SSDT'");
+    expect(&output, 1, "0\n");
+}
+
+#[test]
+#[ignore = "boots a guest"]
+fn a_driver_that_finds_no_device_is_told_with_what_the_kernel_said() {
+    let output = shell(&["--driver", "hisi-zip", "--device", "edu"], "true");
+    expect_error(&output, 125, "/dev/hisi_zip-* has not appeared");
+    expect_error(&output, 125, "uacce: loading out-of-tree module");
+}
+
+#[test]
+#[ignore = "boots a guest"]
+fn parameters_of_a_module_stand_on_the_kernels_command_line() {
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trivial_module");
+    let options = ["--module", module.to_str().unwrap(), "--append", "trivial.answer=7"];
+    expect(&shell(&options, "cat /sys/module/trivial/parameters/answer"), 0, "7\n");
+}
+
+#[test]
+#[ignore = "boots a guest"]
 fn without_an_iommu_there_is_nothing_to_share_addresses_through() {
     let output = run(&["--no-iommu", "--", "sh", "-c", "cat /sys/class/iommu/*/devices/*/vendor | wc -l"]);
     expect(&output, 0, "0\n");

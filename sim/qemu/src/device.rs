@@ -1,31 +1,86 @@
-//! The PCI function: what QEMU makes for `-device warp`.
+//! PCI functions: what QEMU makes for `-device`, whatever kind of device it is.
+
+mod hisi_zip;
+mod warp;
 
 use core::ffi::{CStr, c_int, c_uint, c_void};
 use std::ffi::CString;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use uaccel_sim::Warp;
-use uaccel_warp_abi::pci;
-
 use crate::ffi::{
     DeviceClass, Functions, Implemented, InterfaceInfo, MemoryRegionOps, Migration, PciDeviceClass, Region, TypeInfo,
     Valid, Version,
 };
-use crate::host::Host;
+use crate::function::Function;
 use crate::options::Options;
 use crate::overlay;
-use crate::stock::{PRI_CAPABILITY, Qemu, WarpHost};
-use crate::trace::Trace;
+use crate::stock::{MSI_CAPABILITY, OwnAccesses, PRI_CAPABILITY, Qemu};
 
-/// Offsets of the capabilities in configuration space.
+pub(crate) use hisi_zip::HisiZipDevice;
+pub(crate) use warp::WarpDevice;
+
+/// Offsets of the other capabilities in configuration space.
 const PCIE_CAPABILITY: u8 = 0x80;
 const ATS_CAPABILITY: u16 = 0x100;
 const PASID_CAPABILITY: u16 = 0x110;
-/// Page requests the function could have out.
+/// Page requests a function could have out.
 const PAGE_REQUESTS: u32 = 64;
 /// `PCI_BASE_ADDRESS_MEM_TYPE_64`.
 const MEMORY_64: u8 = 0x04;
+
+/// A type of device: what differs between them.
+pub(crate) trait DeviceType: 'static {
+    /// What QEMU calls it.
+    const NAME: &'static CStr;
+    /// What `-device help` says of it.
+    const DESCRIPTION: &'static CStr;
+    /// What the system knows it by.
+    const IDENTITY: Identity;
+
+    /// What the function has.
+    fn plan(options: &Options) -> Result<Plan, String>;
+
+    /// Makes one.
+    fn build(options: &Options, emulator: Arc<Qemu>) -> Result<Box<dyn Function>, String>;
+}
+
+/// What the system knows a device by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    pub(crate) vendor: u16,
+    pub(crate) device: u16,
+    pub(crate) revision: u8,
+    pub(crate) class: u16,
+}
+
+/// What a function has.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) bars: Vec<Bar>,
+    pub(crate) interrupts: Interrupts,
+    pub(crate) own_accesses: OwnAccesses,
+}
+
+/// A region of registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bar {
+    pub(crate) number: u8,
+    pub(crate) name: &'static CStr,
+    /// Bytes, a power of two.
+    pub(crate) size: u64,
+    /// Bytes of the narrowest access, 4 or 8. The widest has 8.
+    pub(crate) narrowest: u8,
+}
+
+/// How a function interrupts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Interrupts {
+    /// By MSI-X, with the table in a region of its own.
+    MsiX { vectors: u16, bar: u8 },
+    /// By MSI.
+    Msi { vectors: u8 },
+}
 
 /// What all functions are made with.
 struct Setup {
@@ -37,99 +92,102 @@ struct Setup {
 static SETUP: OnceLock<Setup> = OnceLock::new();
 
 /// The functions there are, by the address of their `PCIDevice`.
-static HOSTS: Mutex<Vec<(usize, &'static WarpHost)>> = Mutex::new(Vec::new());
+static FUNCTIONS: Mutex<Vec<(usize, &'static dyn Function)>> = Mutex::new(Vec::new());
 
 static INTERFACES: [InterfaceInfo; 2] =
     [InterfaceInfo { name: c"pci-express-device".as_ptr() }, InterfaceInfo { name: core::ptr::null() }];
 
-static TYPE: TypeInfo = TypeInfo {
-    name: c"warp".as_ptr(),
-    parent: c"pci-device".as_ptr(),
-    instance_size: 0,
-    instance_align: 0,
-    instance_init: core::ptr::null(),
-    instance_post_init: core::ptr::null(),
-    instance_finalize: core::ptr::null(),
-    is_abstract: false,
-    class_size: 0,
-    class_init: Some(class_init),
-    class_base_init: core::ptr::null(),
-    class_data: core::ptr::null(),
-    interfaces: INTERFACES.as_ptr(),
-};
+static WIDE: MemoryRegionOps = operations(8);
+static NARROW: MemoryRegionOps = operations(4);
 
-static PAGES: MemoryRegionOps = MemoryRegionOps {
-    read: Some(read),
-    write: Some(write),
-    read_with_attributes: core::ptr::null(),
-    write_with_attributes: core::ptr::null(),
-    endianness: MemoryRegionOps::LITTLE_ENDIAN,
-    // Registers are 64 bits and accessed as such.
-    valid: Valid { min: 8, max: 8, unaligned: false, accepts: core::ptr::null() },
-    implemented: Implemented { min: 8, max: 8, unaligned: false },
-};
-
-/// Jobs in flight are not state that could be saved.
-static MIGRATION: Migration = Migration { name: c"warp".as_ptr(), unmigratable: true, rest: [0; 30] };
-
-/// Makes the type `warp` known to QEMU; `false` if there is one already, from another copy of the plug-in.
-pub(crate) fn register(functions: &'static Functions, version: Version, options: Options) -> bool {
-    // SAFETY: the name is a C string.
-    let known = unsafe { (functions.object_class_by_name)(TYPE.name) };
-    if !known.is_null() || SETUP.set(Setup { functions, version, options }).is_err() {
-        return false;
+/// The operations of a region whose narrowest access has this many bytes.
+const fn operations(narrowest: c_uint) -> MemoryRegionOps {
+    MemoryRegionOps {
+        read: Some(read),
+        write: Some(write),
+        read_with_attributes: core::ptr::null(),
+        write_with_attributes: core::ptr::null(),
+        endianness: MemoryRegionOps::LITTLE_ENDIAN,
+        valid: Valid { min: narrowest, max: 8, unaligned: false, accepts: core::ptr::null() },
+        implemented: Implemented { min: narrowest, max: 8, unaligned: false },
     }
-    // SAFETY: a constant, with functions that fit the layouts of this version.
-    unsafe { (functions.type_register_static)(&raw const TYPE) };
-    true
 }
 
-extern "C" fn class_init(class: *mut c_void, _: *const c_void) {
+/// What the operations of a region are given.
+struct Registers {
+    function: &'static dyn Function,
+    bar: u8,
+}
+
+/// Readies the plug-in for types of devices; `false` if it was before, or if another copy of it knows `T`.
+pub(crate) fn prepare<T: DeviceType>(functions: &'static Functions, version: Version, options: Options) -> bool {
+    // SAFETY: the name is a C string.
+    let known = unsafe { (functions.object_class_by_name)(T::NAME.as_ptr()) };
+    known.is_null() && SETUP.set(Setup { functions, version, options }).is_ok()
+}
+
+/// Makes a type known to QEMU.
+pub(crate) fn register<T: DeviceType>(functions: &Functions) {
+    let info: &'static TypeInfo = Box::leak(Box::new(TypeInfo {
+        name: T::NAME.as_ptr(),
+        parent: c"pci-device".as_ptr(),
+        instance_size: 0,
+        instance_align: 0,
+        instance_init: core::ptr::null(),
+        instance_post_init: core::ptr::null(),
+        instance_finalize: core::ptr::null(),
+        is_abstract: false,
+        class_size: 0,
+        class_init: Some(class_init::<T>),
+        class_base_init: core::ptr::null(),
+        class_data: core::ptr::null(),
+        interfaces: INTERFACES.as_ptr(),
+    }));
+    // SAFETY: it lives for ever, with functions that fit the layouts of this version.
+    unsafe { (functions.type_register_static)(info) };
+}
+
+extern "C" fn class_init<T: DeviceType>(class: *mut c_void, _: *const c_void) {
     let Some(setup) = SETUP.get() else { return };
     // SAFETY: QEMU passes a new class whose parent is the PCI device's, laid out as `Version::check` found; nobody else uses it yet.
     let class = unsafe { &mut *class.cast::<PciDeviceClass>() };
     if let Err(error) = setup.version.check_bus("pci-device", &class.parent) {
         // There is no way to refuse here. A class without `realize` is a device that does nothing.
-        let _ = writeln!(io::stderr(), "warp: {error}");
+        let _ = writeln!(io::stderr(), "{}: {error}", T::NAME.to_string_lossy());
         return;
     }
-    class.realize = Some(realize);
-    class.vendor = pci::VENDOR;
-    class.device = pci::DEVICE;
-    class.revision = pci::REVISION;
-    class.class = pci::CLASS;
-    class.parent.description = c"Warp accelerator (PASID, ATS, PRI)".as_ptr();
+    // Jobs in flight are not state that could be saved.
+    let migration: &'static Migration =
+        Box::leak(Box::new(Migration { name: T::NAME.as_ptr(), unmigratable: true, rest: [0; 30] }));
+    class.realize = Some(realize::<T>);
+    let Identity { vendor, device, revision, class: code } = T::IDENTITY;
+    (class.vendor, class.device, class.revision, class.class) = (vendor, device, revision, code);
+    class.parent.description = T::DESCRIPTION.as_ptr();
     class.parent.categories |= DeviceClass::MISC;
     class.parent.hotpluggable = false;
-    class.parent.migration = (&raw const MIGRATION).cast();
+    class.parent.migration = core::ptr::from_ref(migration).cast();
     // SAFETY: the class begins with a device class.
     unsafe { (setup.functions.device_class_set_legacy_reset)((&raw mut *class).cast(), reset) };
 }
 
-extern "C" fn realize(device: *mut c_void, error: *mut *mut c_void) {
+extern "C" fn realize<T: DeviceType>(device: *mut c_void, error: *mut *mut c_void) {
     let Some(setup) = SETUP.get() else { return };
-    if let Err(message) = build(setup, device, error) {
+    if let Err(message) = build::<T>(setup, device, error) {
         fail(setup.functions, error, &message);
     }
 }
 
 /// Builds a function; an empty message if QEMU has set the error itself.
-fn build(setup: &'static Setup, device: *mut c_void, error: *mut *mut c_void) -> Result<(), String> {
+fn build<T: DeviceType>(setup: &'static Setup, device: *mut c_void, error: *mut *mut c_void) -> Result<(), String> {
     let Setup { functions, options, version } = setup;
     check_memory(functions)
         .map_err(|found| format!("memory of QEMU {version} is not accessed as expected: {found}"))?;
-    let model = Warp::new(options.engine).map_err(|error| error.to_string())?;
-    let vectors = u16::try_from(options.engine.queues).map_err(|error| error.to_string())?;
-    let emulator = Arc::new(Qemu::new(functions, device));
-    let host = Host::new(model, emulator.clone(), options.workers, Trace::new(options.trace))
-        .map_err(|error| format!("worker cannot be started: {error}"))?;
-    // A function is never unplugged, so its host lives as long as QEMU.
-    let host: &'static WarpHost = Box::leak(Box::new(host));
-    emulator.connect(host);
-    let opaque = core::ptr::from_ref(host).cast_mut().cast();
-    let region = Box::into_raw(Box::new(Region::new()));
-    // SAFETY: the device is being realized, under the big lock: capabilities do not overlap, region and host live for ever, and the operations take
-    // the host they are given.
+    let plan = T::plan(options)?;
+    let emulator = Arc::new(Qemu::new(functions, device, plan.interrupts, plan.own_accesses));
+    // A function is never unplugged, so it lives as long as QEMU.
+    let function: &'static dyn Function = Box::leak(T::build(options, emulator.clone())?);
+    emulator.connect(function);
+    // SAFETY: the device is being realized, under the big lock, and capabilities do not overlap.
     unsafe {
         let position = (functions.pcie_endpoint_cap_init)(device, PCIE_CAPABILITY);
         if position < 0 {
@@ -138,18 +196,37 @@ fn build(setup: &'static Setup, device: *mut c_void, error: *mut *mut c_void) ->
         (functions.pcie_ats_init)(device, ATS_CAPABILITY, true);
         (functions.pcie_pasid_init)(device, PASID_CAPABILITY, options.pasid_bits, false, false);
         (functions.pcie_pri_init)(device, PRI_CAPABILITY, PAGE_REQUESTS, true);
-        let size = pci::pages_size(options.engine.queues) as u64;
-        (functions.memory_region_init_io)(region, device, &raw const PAGES, opaque, c"warp-pages".as_ptr(), size);
-        (functions.pci_register_bar)(device, c_int::from(pci::PAGES_BAR), MEMORY_64, region);
-        if (functions.msix_init_exclusive_bar)(device, vectors, pci::MSIX_BAR, error) < 0 {
-            return Err(String::new());
+    }
+    for Bar { number, name, size, narrowest } in plan.bars {
+        let region = Box::into_raw(Box::new(Region::new()));
+        let registers = Box::into_raw(Box::new(Registers { function, bar: number })).cast();
+        let operations = if narrowest == 8 { &raw const WIDE } else { &raw const NARROW };
+        // SAFETY: the device is being realized, under the big lock; region and function live for ever, and the operations take what they are given.
+        unsafe {
+            (functions.memory_region_init_io)(region, device, operations, registers, name.as_ptr(), size);
+            (functions.pci_register_bar)(device, c_int::from(number), MEMORY_64, region);
         }
-        for vector in 0..c_uint::from(vectors) {
-            (functions.msix_vector_use)(device, vector);
+    }
+    // SAFETY: as above; the MSI capability does not overlap with others.
+    unsafe {
+        match plan.interrupts {
+            Interrupts::MsiX { vectors, bar } => {
+                if (functions.msix_init_exclusive_bar)(device, vectors, bar, error) < 0 {
+                    return Err(String::new());
+                }
+                for vector in 0..c_uint::from(vectors) {
+                    (functions.msix_vector_use)(device, vector);
+                }
+            }
+            Interrupts::Msi { vectors } => {
+                if (functions.msi_init)(device, MSI_CAPABILITY, c_uint::from(vectors), true, true, error) < 0 {
+                    return Err(String::new());
+                }
+            }
         }
     }
     overlay::lay(functions);
-    HOSTS.lock().unwrap_or_else(PoisonError::into_inner).push((device.addr(), host));
+    FUNCTIONS.lock().unwrap_or_else(PoisonError::into_inner).push((device.addr(), function));
     Ok(())
 }
 
@@ -173,25 +250,28 @@ fn check_memory(functions: &Functions) -> Result<(), String> {
 }
 
 extern "C" fn reset(device: *mut c_void) {
-    let hosts = HOSTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let host = hosts.iter().find(|(address, _)| *address == device.addr()).map(|(_, host)| *host);
-    drop(hosts);
-    if let Some(host) = host {
-        host.reset();
+    let functions = FUNCTIONS.lock().unwrap_or_else(PoisonError::into_inner);
+    let function = functions.iter().find(|(address, _)| *address == device.addr()).map(|(_, function)| *function);
+    drop(functions);
+    if let Some(function) = function {
+        function.reset();
     }
 }
 
-extern "C" fn read(opaque: *mut c_void, offset: u64, _: c_uint) -> u64 {
-    // SAFETY: `build` gave a host that lives for ever.
-    let host = unsafe { &*opaque.cast::<WarpHost>() };
-    usize::try_from(offset).map_or(0, |offset| host.read(offset))
+extern "C" fn read(opaque: *mut c_void, offset: u64, size: c_uint) -> u64 {
+    // SAFETY: `build` gave registers that live for ever.
+    let Registers { function, bar } = unsafe { &*opaque.cast::<Registers>() };
+    match (usize::try_from(offset), usize::try_from(size)) {
+        (Ok(offset), Ok(size)) => function.read(*bar, offset, size),
+        _ => 0,
+    }
 }
 
-extern "C" fn write(opaque: *mut c_void, offset: u64, value: u64, _: c_uint) {
-    // SAFETY: `build` gave a host that lives for ever.
-    let host = unsafe { &*opaque.cast::<WarpHost>() };
-    if let Ok(offset) = usize::try_from(offset) {
-        host.write(offset, value);
+extern "C" fn write(opaque: *mut c_void, offset: u64, value: u64, size: c_uint) {
+    // SAFETY: `build` gave registers that live for ever.
+    let Registers { function, bar } = unsafe { &*opaque.cast::<Registers>() };
+    if let (Ok(offset), Ok(size)) = (usize::try_from(offset), usize::try_from(size)) {
+        function.write(*bar, offset, size, value);
     }
 }
 

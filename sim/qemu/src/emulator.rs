@@ -136,8 +136,8 @@ pub trait Emulator: Send + Sync + 'static {
     /// Whether the function may access memory at all: bus mastering is on.
     fn may_access(&self) -> bool;
 
-    /// Raises the interrupt of a queue.
-    fn interrupt(&self, queue: usize);
+    /// Raises an interrupt of the function, if the system has enabled it.
+    fn interrupt(&self, vector: usize);
 
     /// Has the engine's bottom half run soon, under the big lock. Callable from any thread.
     fn schedule(&self);

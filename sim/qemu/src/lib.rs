@@ -1,18 +1,19 @@
-//! The Warp engine inside an unmodified QEMU: a PCI function that works on plain process pointers of a guest.
+//! Accelerators inside an unmodified QEMU: PCI functions that work on plain process pointers of a guest.
 //!
-//! `libuaccel_qemu.so` is a plug-in for `qemu-system-x86_64` 11.1. It adds the device type `warp`: a PCI Express endpoint with PASID, ATS and PRI behind the
-//! emulated Intel IOMMU, whose engine is the model of `uaccel-sim`. A stock Linux guest shares page tables with it (SVA): see `README.md` beside this crate for
+//! `libuaccel_qemu.so` is a plug-in for `qemu-system-x86_64` 11.1. It adds the device types `warp` and `hisi-zip`: PCI Express endpoints with PASID, ATS and PRI behind the
+//! emulated Intel IOMMU, whose engines are models of `uaccel-sim`. A stock Linux guest shares page tables with them (SVA): see `README.md` beside this crate for
 //! how to start one, and `sva-lab` for a tool that does.
 //!
 //! # How it is built
 //!
-//! [`Host`] puts a [`DeviceModel`](uaccel_sim::DeviceModel) into an [`Emulator`], which is a trait of a dozen functions. QEMU is one implementation; the
-//! tests have another, with page tables of their own. Everything but the code that talks to QEMU (`ffi`, `stock`, `device`, `overlay`, `plugin`) is safe Rust.
+//! A [`Function`] is what the emulator calls: the registers of one kind of device. Behind it a server takes the jobs of a
+//! [`DeviceModel`](uaccel_sim::DeviceModel)'s queues through their stages, the same for all. They ask for what they need of an [`Emulator`], a trait of a dozen
+//! functions. QEMU is one implementation; the tests have another, with page tables of their own. Everything but the code that talks to QEMU (`ffi`, `stock`, `device`, `overlay`, `plugin`) is safe Rust.
 //!
 //! | on which thread | what | lock |
 //! | --- | --- | --- |
 //! | a virtual CPU | register accesses; invalidations; answers to page requests | QEMU's big lock |
-//! | QEMU's main loop | the bottom half, [`Host::run`]: Fetch, Gather, Scatter, Complete | QEMU's big lock |
+//! | QEMU's main loop | the bottom half, [`Function::run`]: Fetch, Gather, Scatter, Complete | QEMU's big lock |
 //! | workers | Compute, on staging | none |
 //!
 //! **Invalidations.** All memory is accessed under the big lock, a page at a time, with the translation looked up in the same step. An invalidation comes under the
@@ -31,21 +32,20 @@ mod counters;
 mod device;
 mod emulator;
 mod ffi;
+mod function;
 mod groups;
-mod host;
 mod options;
 mod overlay;
 mod plugin;
 mod port;
-mod queue;
+mod server;
 mod stock;
 mod trace;
 mod translations;
-mod workers;
 
 pub use counters::{Counter, Counters};
 pub use emulator::{Emulator, NO_PASID, PAGE, Place, Refusal, Translation};
-pub use host::Host;
-pub use options::{Options, OptionsError};
+pub use function::{Function, HisiZipFunction, WarpFunction};
+pub use options::{HisiOptions, Options, OptionsError};
 pub use plugin::{qemu_plugin_install, qemu_plugin_version};
 pub use trace::Trace;

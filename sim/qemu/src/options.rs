@@ -1,6 +1,7 @@
 //! What stands behind the comma on QEMU's command line.
 
 use uaccel_sim::WarpConfig;
+use uaccel_sim::hisi::qm::{Config, Vectors};
 use uaccel_warp_abi::control_page;
 
 /// What stands behind the comma of `-plugin libuaccel_qemu.so,…`.
@@ -8,10 +9,13 @@ use uaccel_warp_abi::control_page;
 /// | option | meaning | default |
 /// | --- | --- | --- |
 /// | `trace=on` or `off` | print what goes over the bus, on standard error | off |
-/// | `queues=N` | queues, 1 to 64 | 16 |
 /// | `pasid-bits=N` | width of PASIDs, 1 to 20 | 16 |
-/// | `max-transfer=N` | most bytes a job reads or writes, with `K` or `M` behind the number for KiB or MiB | 4M |
 /// | `workers=N` | threads that compute, 1 to 256 | CPUs less one, at least one |
+/// | `queues=N` | `warp`: queues, 1 to 64 | 16 |
+/// | `max-transfer=N` | `warp`: most bytes a job reads or writes, with `K` or `M` behind the number for KiB or MiB | 4M |
+/// | `hisi-queues=N` | `hisi-zip`: queues, 1 to 64 | 64 |
+/// | `hisi-vectors=1` or `4` | `hisi-zip`: interrupt vectors; with one, nobody is told of errors | 4 |
+/// | `hisi-error-after=N` | `hisi-zip`: after this many jobs, once, there is an error that needs a reset | never |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Whether to print what goes over the bus.
@@ -20,15 +24,36 @@ pub struct Options {
     pub pasid_bits: u8,
     /// Threads that compute.
     pub workers: usize,
-    /// The engine.
-    pub engine: WarpConfig,
+    /// The Warp engine.
+    pub warp: WarpConfig,
+    /// The ZIP function.
+    pub hisi: HisiOptions,
+}
+
+/// What is said of the ZIP function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HisiOptions {
+    /// Queues.
+    pub queues: u16,
+    /// Interrupt vectors.
+    pub vectors: Vectors,
+    /// After how many jobs there is an error that needs a reset.
+    pub error_after: Option<u64>,
+}
+
+impl Default for HisiOptions {
+    fn default() -> Self {
+        Self { queues: Config::MAX_QUEUES, vectors: Vectors::Four, error_after: None }
+    }
 }
 
 /// Why an option is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OptionsError {
     /// There is no such option.
-    #[error("there is no option `{0}`; there are trace, queues, pasid-bits, max-transfer and workers")]
+    #[error(
+        "there is no option `{0}`; there are trace, pasid-bits, workers, queues, max-transfer, hisi-queues, hisi-vectors and hisi-error-after"
+    )]
     Unknown(String),
     /// It needs a value.
     #[error("option `{0}` needs a value: {0}=…")]
@@ -52,7 +77,8 @@ impl Default for Options {
             trace: false,
             pasid_bits: 16,
             workers: cpus.saturating_sub(1).max(1),
-            engine: WarpConfig { queues: 16, ..WarpConfig::default() },
+            warp: WarpConfig { queues: 16, ..WarpConfig::default() },
+            hisi: HisiOptions::default(),
         }
     }
 }
@@ -68,7 +94,7 @@ impl Options {
             let (name, value) = argument.split_once('=').unwrap_or((argument, ""));
             match name {
                 "trace" => options.trace = switch("trace", value)?,
-                "queues" => options.engine.queues = number("queues", value, 1..=control_page::MAX_QUEUES, "1 to 64")?,
+                "queues" => options.warp.queues = number("queues", value, 1..=control_page::MAX_QUEUES, "1 to 64")?,
                 "pasid-bits" => options.pasid_bits = number("pasid-bits", value, 1..=20, "1 to 20")?,
                 "max-transfer" => {
                     let (digits, unit) = match value.strip_suffix(['K', 'M']) {
@@ -79,12 +105,20 @@ impl Options {
                     const EXPECTED: &str = "4096 to 1024M";
                     let wrong =
                         || OptionsError::Value { name: "max-transfer", value: value.to_owned(), expected: EXPECTED };
-                    options.engine.max_transfer = digits
+                    options.warp.max_transfer = digits
                         .parse::<u32>()
                         .ok()
                         .and_then(|count| count.checked_mul(unit))
                         .filter(|bytes| (4096..=1 << 30).contains(bytes))
                         .ok_or_else(wrong)?;
+                }
+                "hisi-queues" => {
+                    options.hisi.queues = number("hisi-queues", value, 1..=Config::MAX_QUEUES, "1 to 64")?;
+                }
+                "hisi-vectors" => options.hisi.vectors = vectors(value)?,
+                "hisi-error-after" => {
+                    let jobs = number("hisi-error-after", value, 1..=u64::from(u32::MAX), "1 to 4294967295")?;
+                    options.hisi.error_after = Some(jobs);
                 }
                 "workers" => options.workers = number("workers", value, 1..=256, "1 to 256")?,
                 other => return Err(OptionsError::Unknown(other.to_owned())),
@@ -100,6 +134,16 @@ fn switch(name: &'static str, value: &str) -> Result<bool, OptionsError> {
         "on" => Ok(true),
         "off" => Ok(false),
         other => Err(OptionsError::Value { name, value: other.to_owned(), expected: "on or off" }),
+    }
+}
+
+fn vectors(value: &str) -> Result<Vectors, OptionsError> {
+    const NAME: &str = "hisi-vectors";
+    match value {
+        "" => Err(OptionsError::NoValue(NAME.to_owned())),
+        "1" => Ok(Vectors::One),
+        "4" => Ok(Vectors::Four),
+        other => Err(OptionsError::Value { name: NAME, value: other.to_owned(), expected: "1 or 4" }),
     }
 }
 

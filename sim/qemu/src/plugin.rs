@@ -3,7 +3,7 @@
 use core::ffi::{CStr, c_char, c_int, c_void};
 use std::io::{self, Write};
 
-use crate::device;
+use crate::device::{self, HisiZipDevice, WarpDevice};
 use crate::ffi::{Version, VersionError, functions};
 use crate::options::{Options, OptionsError};
 
@@ -77,5 +77,10 @@ unsafe fn install(argc: c_int, argv: *const *const c_char) -> Result<(), Install
             "warp: QEMU {version} is not one this plug-in was tested with; its classes are laid out as expected, and answers are checked"
         );
     }
-    if device::register(functions, version, options) { Ok(()) } else { Err(InstallError::Twice) }
+    if !device::prepare::<WarpDevice>(functions, version, options) {
+        return Err(InstallError::Twice);
+    }
+    device::register::<WarpDevice>(functions);
+    device::register::<HisiZipDevice>(functions);
+    Ok(())
 }

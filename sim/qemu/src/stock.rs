@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use uaccel_sim::Warp;
-
-use crate::emulator::{Emulator, PAGE, Place, Refusal, Translation};
+use crate::device::Interrupts;
+use crate::emulator::{Emulator, NO_PASID, PAGE, Place, Refusal, Translation};
 use crate::ffi::{Functions, IommuNotifier, IommuTlbEntry, PriNotifier, PriResponse};
-use crate::host::Host;
+use crate::function::Function;
 
 /// Offset of the PRI capability, and in it of the number of requests the system allows (PCI Express Base Specification 7.8.9).
 pub(crate) const PRI_CAPABILITY: u16 = 0x120;
@@ -20,16 +19,29 @@ const PRI_ALLOCATION: u32 = PRI_CAPABILITY as u32 + 0x0c;
 const COMMAND: u32 = 0x04;
 const BUS_MASTER: u32 = 1 << 2;
 
-/// The host this plug-in makes.
-pub(crate) type WarpHost = Host<Warp, Qemu>;
+/// Offset of the MSI capability, and of its flags: enabled, and log2 of the vectors the system allows (PCI Local Bus Specification 6.8.1.3).
+pub(crate) const MSI_CAPABILITY: u8 = 0x50;
+const MSI_FLAGS: u32 = MSI_CAPABILITY as u32 + 2;
+const MSI_ENABLED: u32 = 1 << 0;
+
+/// How accesses without a PASID, to the function's own address space, go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OwnAccesses {
+    /// By translations the function asks for (ATS).
+    Translated,
+    /// As they are: whatever stands between the function and memory translates them.
+    Untranslated,
+}
 
 /// QEMU, as one function sees it.
 pub(crate) struct Qemu {
     functions: &'static Functions,
     /// The `PCIDevice`. It is never unplugged.
     device: *mut c_void,
+    interrupts: Interrupts,
+    own_accesses: OwnAccesses,
     bottom_half: OnceLock<BottomHalf>,
-    host: OnceLock<&'static WarpHost>,
+    function: OnceLock<&'static dyn Function>,
     watches: Mutex<BTreeMap<u32, Watched>>,
     complained: AtomicBool,
 }
@@ -42,6 +54,9 @@ unsafe impl Sync for Qemu {}
 #[derive(Clone, Copy)]
 struct BottomHalf(*mut c_void);
 
+/// What the bottom half is given: a function, in one word.
+struct Opaque(&'static dyn Function);
+
 /// The notifiers of one address space, at an address that does not change while QEMU knows them.
 #[repr(C)]
 struct Watch {
@@ -49,29 +64,36 @@ struct Watch {
     pri: PriNotifier,
     iotlb: IommuNotifier,
     pasid: u32,
-    host: &'static WarpHost,
+    function: &'static dyn Function,
 }
 
 /// A watch that QEMU knows.
 struct Watched(*mut Watch);
 
 impl Qemu {
-    pub(crate) fn new(functions: &'static Functions, device: *mut c_void) -> Self {
+    pub(crate) fn new(
+        functions: &'static Functions,
+        device: *mut c_void,
+        interrupts: Interrupts,
+        own_accesses: OwnAccesses,
+    ) -> Self {
         Self {
             functions,
             device,
+            interrupts,
+            own_accesses,
             bottom_half: OnceLock::new(),
-            host: OnceLock::new(),
+            function: OnceLock::new(),
             watches: Mutex::default(),
             complained: AtomicBool::new(false),
         }
     }
 
     /// Tells who is to be called, and begins to take [`schedule`](Emulator::schedule) seriously.
-    pub(crate) fn connect(&self, host: &'static WarpHost) {
-        let _ = self.host.set(host);
-        let opaque = core::ptr::from_ref(host).cast_mut().cast();
-        // SAFETY: the function takes what is given as its argument, a host that lives for ever; the name is a C string.
+    pub(crate) fn connect(&self, function: &'static dyn Function) {
+        let _ = self.function.set(function);
+        let opaque = Box::into_raw(Box::new(Opaque(function))).cast();
+        // SAFETY: `run` takes what is given as its argument, which lives for ever; the name is a C string.
         let bottom_half =
             unsafe { (self.functions.qemu_bh_new_full)(run, opaque, c"warp".as_ptr(), core::ptr::null_mut()) };
         let _ = self.bottom_half.set(BottomHalf(bottom_half));
@@ -79,6 +101,11 @@ impl Qemu {
 
     fn watches(&self) -> MutexGuard<'_, BTreeMap<u32, Watched>> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether accesses to an address space go as they are.
+    fn is_untranslated(&self, pasid: u32) -> bool {
+        pasid == NO_PASID && self.own_accesses == OwnAccesses::Untranslated
     }
 
     fn config(&self, offset: u32, len: i32) -> u32 {
@@ -105,9 +132,9 @@ impl Qemu {
 
 /// The bottom half.
 extern "C" fn run(opaque: *mut c_void) {
-    // SAFETY: `connect` gave a host that lives for ever.
-    let host = unsafe { &*opaque.cast::<WarpHost>() };
-    host.run();
+    // SAFETY: `connect` gave one that lives for ever.
+    let Opaque(function) = unsafe { &*opaque.cast::<Opaque>() };
+    function.run();
 }
 
 /// An invalidation.
@@ -120,7 +147,7 @@ extern "C" fn invalidated(notifier: *mut IommuNotifier, entry: *mut IommuTlbEntr
     // A range that cannot be is taken for everything: too much is forgotten rather than too little.
     let sound = entry.mask.wrapping_add(1) & entry.mask == 0;
     let (address, last) = if sound { (entry.address & !entry.mask, entry.mask) } else { (0, u64::MAX) };
-    watch.host.invalidated(watch.pasid, address, last);
+    watch.function.invalidated(watch.pasid, address, last);
 }
 
 /// An answer to a page request.
@@ -129,7 +156,7 @@ extern "C" fn answered(notifier: *mut PriNotifier, response: *mut PriResponse) {
     let watch = unsafe { &*notifier.cast::<Watch>() };
     // SAFETY: QEMU passes a response that is valid during the call.
     let response = unsafe { &*response };
-    watch.host.page_response(watch.pasid, response.group, response.code == 0);
+    watch.function.page_response(watch.pasid, response.group, response.code == 0);
 }
 
 fn bus(result: u32) -> Result<(), Refusal> {
@@ -142,6 +169,12 @@ fn errno(result: i32) -> Result<(), Refusal> {
 
 impl Emulator for Qemu {
     fn translate(&self, pasid: u32, page: u64, write: bool) -> Result<Translation, Refusal> {
+        if self.is_untranslated(pasid) {
+            // SAFETY: the device is alive and the big lock held.
+            let bus = unsafe { (self.functions.pci_device_iommu_address_space)(self.device) };
+            let place = Place { memory: bus.expose_provenance(), address: page };
+            return Ok(Translation { place, extent: PAGE, readable: true, writable: true });
+        }
         let mut entry = IommuTlbEntry::EMPTY;
         let mut errors = 0;
         // SAFETY: the device is alive and the big lock held; there is room for the one entry that is asked for.
@@ -197,12 +230,16 @@ impl Emulator for Qemu {
     }
 
     fn watch(&self, pasid: u32) -> Result<(), Refusal> {
-        let Some(host) = self.host.get() else { return Err(Refusal::Refused(-i64::from(libc::ENODEV))) };
+        if self.is_untranslated(pasid) {
+            // Nothing is kept that could become invalid.
+            return Ok(());
+        }
+        let Some(function) = self.function.get() else { return Err(Refusal::Refused(-i64::from(libc::ENODEV))) };
         let watch = Box::into_raw(Box::new(Watch {
             pri: PriNotifier { notify: answered, room: [0; 8] },
             iotlb: IommuNotifier::EMPTY,
             pasid,
-            host,
+            function: *function,
         }));
         let functions = self.functions;
         // SAFETY: the device is alive and the big lock held; the notifiers are in a box that is freed after they are unregistered, or if they
@@ -291,10 +328,22 @@ impl Emulator for Qemu {
         self.config(COMMAND, 2) & BUS_MASTER != 0
     }
 
-    fn interrupt(&self, queue: usize) {
-        if let Ok(vector) = c_uint::try_from(queue) {
-            // SAFETY: the device is alive and the big lock held; a queue has its vector.
-            unsafe { (self.functions.msix_notify)(self.device, vector) };
+    fn interrupt(&self, vector: usize) {
+        let Ok(number) = c_uint::try_from(vector) else { return };
+        match self.interrupts {
+            Interrupts::MsiX { vectors, .. } if vector < usize::from(vectors) => {
+                // SAFETY: the device is alive and the big lock held; it has this vector.
+                unsafe { (self.functions.msix_notify)(self.device, number) };
+            }
+            Interrupts::Msi { .. } => {
+                let flags = self.config(MSI_FLAGS, 2);
+                // Others than the system allows must not be named.
+                if flags & MSI_ENABLED != 0 && vector < 1 << (flags >> 4 & 7) {
+                    // SAFETY: as above; the vector is among those that are enabled.
+                    unsafe { (self.functions.msi_notify)(self.device, number) };
+                }
+            }
+            Interrupts::MsiX { .. } => {}
         }
     }
 

@@ -7,7 +7,7 @@ use crate::emulator::{NO_PASID, Refusal, Translation};
 
 /// What goes over the bus between the engine and the IOMMU, one line on standard error for each message, if it is switched on.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Trace(bool);
+pub struct Trace(Option<&'static str>);
 
 /// How an address space is written in a line.
 pub(crate) struct Named(pub(crate) u32);
@@ -27,10 +27,10 @@ const fn access(write: bool) -> &'static str {
 }
 
 impl Trace {
-    /// A trace that is on or off.
+    /// The trace of a device of this type, on or off.
     #[must_use]
-    pub const fn new(on: bool) -> Self {
-        Self(on)
+    pub const fn new(device: &'static str, on: bool) -> Self {
+        Self(if on { Some(device) } else { None })
     }
 
     /// A translation request and its answer.
@@ -80,9 +80,9 @@ impl Trace {
     }
 
     fn line(self, text: fmt::Arguments<'_>) {
-        if self.0 {
+        if let Some(device) = self.0 {
             // One write per line, so that lines of the guest's console stay whole. If nobody can be told, nothing is lost but the line.
-            let _ = io::stderr().lock().write_all(format!("warp: {text}\n").as_bytes());
+            let _ = io::stderr().lock().write_all(format!("{device}: {text}\n").as_bytes());
         }
     }
 }

@@ -4,6 +4,7 @@ mod support;
 
 use support::user::{copy, faulted, fill, is_ok};
 use support::{Rights, User, page, plug, revoke};
+use uaccel_qemu::Function;
 use uaccel_queue::Status;
 use uaccel_warp_abi::{Answer, Command, Descriptor, State, control_page, user_page};
 

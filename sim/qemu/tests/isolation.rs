@@ -4,7 +4,7 @@ mod support;
 
 use support::user::{copy, fill, is_ok};
 use support::{Rights, User, assign, page, plug, revoke};
-use uaccel_qemu::NO_PASID;
+use uaccel_qemu::{Function, NO_PASID};
 use uaccel_queue::{Algorithm, Status};
 use uaccel_warp_abi::{
     Answer, Assignment, Descriptor, Features, Geometry, SessionEntry, State, control_ident, control_page, pci,
@@ -338,9 +338,10 @@ fn a_device_that_reads_its_own_registers_gets_nowhere() {
     machine.map(1, page(100), 2, Rights::Write);
     machine.during_read(|host| {
         // In the middle of a job of queue 0, as if its source were the function's own registers.
-        assert_eq!(host.read(pci::user_page(0) + user_page::IDENT), 0);
-        host.write(control_page::assign(0), 0);
-        host.write(pci::user_page(0) + user_page::ENABLE, 0);
+        let bar = pci::PAGES_BAR;
+        assert_eq!(host.read(bar, pci::user_page(0) + user_page::IDENT, 8), 0);
+        host.write(bar, control_page::assign(0), 8, 0);
+        host.write(bar, pci::user_page(0) + user_page::ENABLE, 8, 0);
     });
     user.submit(&copy(1, page(100), page(101), 64));
     assert!(is_ok(&user.wait(), 1));
@@ -371,7 +372,7 @@ fn the_bottom_half_called_in_the_middle_of_an_access_is_run_afterwards() {
         let machine_inside = machine.clone();
         machine.during_read(move |host| {
             // As if the source were another device, which waits for something and has all bottom halves run meanwhile.
-            host.write(pci::user_page(1) + user_page::SUBMIT, round);
+            host.write(pci::PAGES_BAR, pci::user_page(1) + user_page::SUBMIT, 8, round);
             assert!(machine_inside.step(), "the doorbell scheduled it");
         });
         user.submit(&copy(1, page(100), page(101), 64));

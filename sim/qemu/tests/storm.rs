@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use support::user::{copy, faulted, fill, is_ok};
 use support::{Machine, Rights, User, WarpHost, page, plug, revoke};
+use uaccel_qemu::Function;
 use uaccel_warp_abi::{Answer, Completion, State, control_page};
 
 const SEEDS: u64 = 40;

@@ -182,7 +182,7 @@ impl<M: DeviceModel, B: Backing> Pool<M, B> {
         self.0.shared.barrier.is_for_all()
     }
 
-    /// Opens a queue, if one is free, for the user that `account` stands for.
+    /// Opens a queue of this [kind](DeviceModel::kinds), if one is free, for the user that `account` stands for.
     ///
     /// # Errors
     /// [`TransportError::Busy`].
@@ -191,13 +191,15 @@ impl<M: DeviceModel, B: Backing> Pool<M, B> {
         backing: B,
         account: Arc<Account>,
         space: AddressSpace,
+        kind: u16,
     ) -> Result<Arc<Queue<M, B>>, TransportError> {
-        self.0.shared.open(&self.0.name, backing, account, space)
+        self.0.shared.open(&self.0.name, backing, account, space, kind)
     }
 
-    /// Acts on a write to a register that [changes the set-up](crate::Doorbell::Control). The value stands in the page already.
-    pub fn control(&self, queue: &Queue<M, B>, offset: usize, value: u64) {
-        self.0.shared.control(queue, offset, value);
+    /// Takes a write to a register of a queue, as the [model](DeviceModel::doorbell) does, and acts on it.
+    #[inline]
+    pub fn doorbell(&self, queue: &Queue<M, B>, offset: usize, value: u64) {
+        self.0.shared.doorbell(queue, offset, value);
     }
 
     /// Wakes a worker, if all sleep: jobs were published by a user who saw that one wants to be woken.

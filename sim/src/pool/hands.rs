@@ -95,7 +95,7 @@ impl<M: DeviceModel, B: Backing> Hands<M, B> {
     /// Publishes what was answered, and signals.
     #[inline]
     pub(super) fn publish(&self, queue: &Queue<M, B>, side: &mut CompleteSide<M, B>) {
-        if self.shared.model.flush(&mut side.completions, &side.port).published {
+        if self.shared.model.flush(&mut side.completions, &side.port, queue.backing.page()).published {
             self.signal(queue, side);
         }
     }
@@ -103,13 +103,7 @@ impl<M: DeviceModel, B: Backing> Hands<M, B> {
     /// Signals to a user who sleeps over an answer that was published.
     #[inline]
     pub(super) fn signal(&self, queue: &Queue<M, B>, side: &mut CompleteSide<M, B>) {
-        // Full fence between publishing completions and reading what the user armed. Pairs with the user's, between arming and polling once
-        // more: one of us sees the other, so that nobody sleeps over an answer.
-        fence(Ordering::SeqCst);
-        if self.shared.model.signal(&mut side.completions, queue.backing.page()) {
-            queue.counters.signals.add(1);
-            queue.backing.signal();
-        }
+        self.shared.signal(queue, side);
     }
 
     /// Charges a user the time since `begun`, and notes for how long its jobs had waited then, if they had. Times are on the pool's

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use super::port::PoolPort;
 use super::{Account, Backing, Rings};
 use crate::stats::Counters;
-use crate::{AddressSpace, DeviceModel, QueueStats, WorkItem};
+use crate::{DeviceModel, Opening, QueueStats, WorkItem};
 
 /// One open queue of a [`Pool`](super::Pool).
 // Locks, where several are taken: fetch, then complete.
 pub struct Queue<M: DeviceModel, B: Backing> {
     /// Never 0, and never used again.
     pub(super) id: u64,
-    pub(super) space: AddressSpace,
+    pub(super) opening: Opening,
     pub(super) backing: B,
     /// Whose it is.
     pub(super) account: Arc<Account>,
@@ -55,14 +55,14 @@ pub(super) struct CompleteSide<M: DeviceModel, B: Backing> {
 }
 
 impl<M: DeviceModel, B: Backing> Queue<M, B> {
-    pub(super) fn new(model: &M, id: u64, space: AddressSpace, backing: B, account: Arc<Account>) -> Self {
+    pub(super) fn new(model: &M, id: u64, opening: Opening, backing: B, account: Arc<Account>) -> Self {
         model.describe(backing.page());
-        let (submissions, completions) = model.open_queue(space);
+        let (submissions, completions) = model.open_queue(opening);
         let memory = backing.memory();
         let port = || PoolPort::new(Rings::default(), memory.clone());
         Self {
             id,
-            space,
+            opening,
             account,
             fetch: Mutex::new(FetchSide { submissions, port: port(), running: false }),
             complete: Mutex::new(CompleteSide { completions, port: port(), late: Vec::new() }),
@@ -79,9 +79,19 @@ impl<M: DeviceModel, B: Backing> Queue<M, B> {
         }
     }
 
+    /// What it was opened with.
+    pub fn opening(&self) -> Opening {
+        self.opening
+    }
+
     /// What it stands on.
     pub fn backing(&self) -> &B {
         &self.backing
+    }
+
+    /// The way to the rings that were handed out so far.
+    pub(super) fn port(&self) -> PoolPort<B::Memory> {
+        PoolPort::new(self.backing.rings(), self.memory.clone())
     }
 
     /// What it has done.
@@ -145,7 +155,7 @@ impl<M: DeviceModel, B: Backing> fmt::Debug for Queue<M, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue")
             .field("id", &self.id)
-            .field("space", &self.space)
+            .field("opening", &self.opening)
             .field("stopping", &self.stopping)
             .finish_non_exhaustive()
     }

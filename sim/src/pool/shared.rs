@@ -11,12 +11,12 @@ use super::barrier::Barrier;
 use super::lanes::Lanes;
 use super::port::PoolPort;
 use super::post::Post;
-use super::queue::Queue;
+use super::queue::{CompleteSide, Queue};
 use super::sleepers::Sleepers;
 use super::timeline::Timeline;
 use super::watch::Alarm;
 use super::{Account, Backing, PoolConfig, Rings};
-use crate::{AddressSpace, Control, DeviceModel, PlanHandle, QueueStats, Stats};
+use crate::{AddressSpace, Control, DeviceModel, Doorbell, Opening, PlanHandle, QueueStats, Stats};
 
 /// What the threads of a pool and its users have in common.
 pub(super) struct Shared<M: DeviceModel, B: Backing> {
@@ -51,7 +51,8 @@ pub(super) struct Shared<M: DeviceModel, B: Backing> {
     /// Whether the workers are to go home.
     shut: AtomicBool,
     last_id: AtomicU64,
-    leaked: AtomicU64,
+    /// The numbers of queues that were given up.
+    leaked: Mutex<Vec<u16>>,
     closed: Mutex<QueueStats>,
 }
 
@@ -83,7 +84,7 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
             alive: AtomicBool::new(true),
             shut: AtomicBool::new(false),
             last_id: AtomicU64::new(0),
-            leaked: AtomicU64::new(0),
+            leaked: Mutex::default(),
             closed: Mutex::default(),
         }
     }
@@ -149,25 +150,66 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
         backing: B,
         account: Arc<Account>,
         space: AddressSpace,
+        kind: u16,
     ) -> Result<Arc<Queue<M, B>>, TransportError> {
         let mut queues = self.queues.write().unwrap_or_else(PoisonError::into_inner);
-        let leaked = usize::try_from(self.leaked.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
-        if queues.len().saturating_add(leaked) >= self.model.queues() {
-            return Err(TransportError::Busy(device.to_owned()));
-        }
+        let leaked = self.leaked.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_taken =
+            |number: &u16| leaked.contains(number) || queues.iter().any(|queue| queue.opening.queue == *number);
+        let number = (0..=u16::MAX).take(self.model.queues()).find(|number| !is_taken(number));
+        let number = number.ok_or_else(|| TransportError::Busy(device.to_owned()))?;
+        drop(leaked);
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let queue = Arc::new(Queue::new(&self.model, id, space, backing, account));
+        let opening = Opening { queue: number, kind, ..Opening::shared(space) };
+        let queue = Arc::new(Queue::new(&self.model, id, opening, backing, account));
         queues.push(queue.clone());
         self.generation.fetch_add(1, Ordering::Release);
         Ok(queue)
     }
 
+    /// Takes a write to a register.
+    pub(super) fn doorbell(&self, queue: &Queue<M, B>, offset: usize, value: u64) {
+        match self.model.doorbell(queue.backing.page(), offset, value) {
+            // Its lock orders all the caller wrote before what the woken worker reads.
+            Doorbell::Submit => self.sleepers.wake(),
+            Doorbell::Control => self.control(queue, offset, value),
+            Doorbell::Arm => self.arm(queue),
+            Doorbell::Room => {
+                self.arm(queue);
+                self.sleepers.wake();
+            }
+            Doorbell::Plain => {}
+        }
+    }
+
+    /// Acts on a doorbell that concerns answers.
+    fn arm(&self, queue: &Queue<M, B>) {
+        let mut side = queue.complete_side();
+        let CompleteSide { completions, port, .. } = &mut *side;
+        self.model.flush(completions, port, queue.backing.page());
+        self.signal(queue, &mut side);
+    }
+
+    /// Signals to a user who sleeps over an answer that was published.
+    #[inline]
+    pub(super) fn signal(&self, queue: &Queue<M, B>, side: &mut CompleteSide<M, B>) {
+        // Full fence between publishing completions and reading what the user armed. Pairs with the user's, between arming and polling once
+        // more: one of us sees the other, so that nobody sleeps over an answer.
+        fence(Ordering::SeqCst);
+        if self.model.signal(&mut side.completions, queue.backing.page()) {
+            queue.counters.signals.add(1);
+            queue.backing.signal();
+        }
+    }
+
     /// Acts on a doorbell that changes the set-up.
-    pub(super) fn control(&self, queue: &Queue<M, B>, offset: usize, value: u64) {
-        let port = PoolPort::new(queue.backing.rings(), queue.memory.clone());
+    fn control(&self, queue: &Queue<M, B>, offset: usize, value: u64) {
+        let port = queue.port();
         let mut fetch = queue.fetch_side();
         if queue.failed.load(Ordering::Relaxed) {
-            return;
+            // It failed before it was started, when there was nowhere to say so.
+            self.model.failed(&mut fetch.submissions, &port, 0);
+            return queue.backing.signal();
         }
         let mut complete = queue.complete_side();
         let page = queue.backing.page();
@@ -177,6 +219,7 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
             complete.port = port;
             fetch.running = true;
             queue.set_stopping(false);
+            self.signal(queue, &mut complete);
         }
         drop((fetch, complete));
         match control {
@@ -201,7 +244,7 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
     pub(super) fn abandon(&self, queue: &Arc<Queue<M, B>>) {
         self.strike(queue);
         core::mem::forget(queue.clone());
-        self.leaked.fetch_add(1, Ordering::Relaxed);
+        self.leaked.lock().unwrap_or_else(PoisonError::into_inner).push(queue.opening.queue);
         tracing::warn!(queue = queue.id, "queue closed while the device may still use it; its memory is leaked");
     }
 
@@ -264,7 +307,7 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
         }
         let mut fetch = queue.fetch_side();
         let mut complete = queue.complete_side();
-        (fetch.submissions, complete.completions) = self.model.open_queue(queue.space);
+        (fetch.submissions, complete.completions) = self.model.open_queue(queue.opening);
         fetch.port = PoolPort::new(Rings::default(), queue.memory.clone());
         complete.port = fetch.port.clone();
         queue.backing.forget_rings();
@@ -289,9 +332,9 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
     pub(super) fn fail_queue(&self, queue: &Queue<M, B>, reason: u32) {
         queue.failed.store(true, Ordering::Relaxed);
         self.halt(queue);
-        let mut side = queue.fetch_side();
-        let side = &mut *side;
-        self.model.failed(&mut side.submissions, &side.port, reason);
+        // Not the port that the queue was started with: it may not be.
+        let port = queue.port();
+        self.model.failed(&mut queue.fetch_side().submissions, &port, reason);
         queue.backing.signal();
     }
 
@@ -310,7 +353,8 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
         let queues: Vec<QueueStats> = self.queues().iter().map(|queue| queue.counters.snapshot()).collect();
         let mut total = *self.closed.lock().unwrap_or_else(PoisonError::into_inner);
         queues.iter().for_each(|queue| total.add(queue));
-        Stats { total, queues, leaked_queues: self.leaked.load(Ordering::Relaxed) }
+        let leaked = self.leaked.lock().unwrap_or_else(PoisonError::into_inner).len();
+        Stats { total, queues, leaked_queues: leaked as u64 }
     }
 
     /// Whether the device answers requests to stop. A deaf one lets the time pass.
@@ -362,8 +406,8 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
     }
 
     fn tell_stopped(&self, queue: &Queue<M, B>) {
-        let mut side = queue.fetch_side();
-        let side = &mut *side;
-        self.model.stopped(&mut side.submissions, &side.port);
+        // As in `fail_queue`.
+        let port = queue.port();
+        self.model.stopped(&mut queue.fetch_side().submissions, &port);
     }
 }

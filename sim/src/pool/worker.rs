@@ -358,14 +358,14 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
             }
             // The plan is asked about after the jobs were seen, as always.
             if self.hands.shared.plan.is_active() {
-                self.taken.join_nops(queue.space);
+                self.taken.join_nops(queue.opening.jobs);
             }
             if fetch == Fetch::Failed
                 || !self.taken.cancels.is_empty()
                 || !self.taken.items.iter().all(WorkItem::is_trivial)
                 || self.hands.shared.plan.is_active()
             {
-                self.taken.join_nops(queue.space);
+                self.taken.join_nops(queue.opening.jobs);
                 break fetch;
             }
             empty = 0;
@@ -409,7 +409,7 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
             item.pass();
             model.complete(&mut side.completions, &side.port, item);
         }
-        let published = model.flush(&mut side.completions, &side.port).published;
+        let published = model.flush(&mut side.completions, &side.port, queue.backing.page()).published;
         let jobs = (items.len() + nops.len()) as u64;
         queue.counters.jobs.add(jobs);
         nops.clear();

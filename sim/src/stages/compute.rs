@@ -35,7 +35,7 @@ pub fn compute(item: &mut WorkItem, scratch: &mut Scratch) {
             match work {
                 Work::Plain(operation) => simple(*operation, source, aux, &item.operand, destination),
                 Work::Session(unit) => unit.run(scratch, &Input { source, aux, immediate: item.operand }, destination),
-                Work::Own(own) => own.compute(&Task { source, aux, operand: item.operand }, destination),
+                Work::Own(own) => own.compute(&Task { source, aux, operand: item.operand }, scratch, destination),
             }
         }
     };

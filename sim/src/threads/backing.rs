@@ -20,15 +20,42 @@ const RINGS: usize = 8;
 pub(super) struct ThreadBacking {
     page: Arc<UserPage>,
     rings: Mutex<Rings>,
+    /// How long the one piece of ring memory is, where the device's interface says so.
+    fixed: Option<usize>,
     /// Signals to the user.
-    event: EventFd,
+    event: Arc<Event>,
 }
 
-impl ThreadBacking {
+/// How a user is told to look, whichever queue of several it is for.
+#[derive(Debug)]
+pub(super) struct Event(EventFd);
+
+impl Event {
     pub(super) fn new() -> Result<Self, TransportError> {
         let event = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
             .map_err(|errno| TransportError::System { call: "eventfd", source: errno.into() })?;
-        Ok(Self { page: Arc::new(UserPage::new()), rings: Mutex::default(), event })
+        Ok(Self(event))
+    }
+
+    /// Becomes readable when the device signals.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    pub(super) fn signal(&self) {
+        // The counter can only be too full to count on, and then it is readable already.
+        let _ = self.0.write(1);
+    }
+
+    /// Takes back all signals. Whether there was one.
+    pub(super) fn clear(&self) -> bool {
+        self.0.read().is_ok()
+    }
+}
+
+impl ThreadBacking {
+    pub(super) fn new(event: Arc<Event>, fixed: Option<usize>) -> Self {
+        Self { page: Arc::new(UserPage::new()), rings: Mutex::default(), fixed, event }
     }
 
     /// The registers, for the queue's user.
@@ -43,10 +70,16 @@ impl ThreadBacking {
     pub(super) fn hand_out(&self, len: usize) -> Result<RingMemory, TransportError> {
         const PAGE: usize = 4096;
         let mut rings = self.lock();
-        if rings.len() >= RINGS {
-            return Err(TransportError::Refused(format!("a queue has at most {RINGS} pieces of ring memory")));
+        let most = if self.fixed.is_some() { 1 } else { RINGS };
+        if rings.len() >= most {
+            return Err(TransportError::Refused(format!("a queue has at most {most} pieces of ring memory")));
         }
-        let len = len
+        if let Some(fixed) = self.fixed.filter(|fixed| len > *fixed) {
+            return Err(TransportError::Refused(format!("{len} bytes of ring memory where there are {fixed}")));
+        }
+        let len = self
+            .fixed
+            .unwrap_or(len)
             .max(1)
             .checked_next_multiple_of(PAGE)
             .ok_or_else(|| TransportError::Refused(format!("{len} bytes of ring memory")))?;
@@ -62,11 +95,6 @@ impl ThreadBacking {
         let memory = unsafe { RingMemory::new(host, base, block.len(), block.clone()) };
         rings.push(block);
         Ok(memory)
-    }
-
-    /// Becomes readable when the device signals.
-    pub(super) fn event(&self) -> BorrowedFd<'_> {
-        self.event.as_fd()
     }
 
     fn lock(&self) -> MutexGuard<'_, Rings> {
@@ -94,11 +122,10 @@ impl Backing for ThreadBacking {
     }
 
     fn signal(&self) {
-        // The counter can only be too full to count on, and then it is readable already.
-        let _ = self.event.write(1);
+        self.event.signal();
     }
 
     fn clear_signal(&self) -> bool {
-        self.event.read().is_ok()
+        self.event.clear()
     }
 }

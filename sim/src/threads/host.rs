@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use uaccel_queue::{Bus, DeviceInfo, Transport, TransportError};
 
-use super::backing::ThreadBacking;
+use super::backing::{Event, ThreadBacking};
+use super::part::Part;
 use super::transport::ThreadTransport;
 use crate::pool::{Account, Pool, PoolConfig, PoolError};
 use crate::{AddressSpace, DeviceModel, Plan, PlanHandle, Stats};
@@ -97,6 +98,7 @@ impl<M: DeviceModel> Bus for ThreadHost<M> {
         }
         let mut device = DeviceInfo::new(self.pool.name(), self.pool.model().interface());
         device.simulated = true;
+        device.algorithms = self.pool.model().algorithms().iter().map(|name| (*name).to_owned()).collect();
         vec![device]
     }
 
@@ -107,9 +109,17 @@ impl<M: DeviceModel> Bus for ThreadHost<M> {
         if self.pool.is_foreign() || !self.pool.is_alive() {
             return Err(TransportError::Gone);
         }
-        // One process, hence one address space.
-        let queue = self.pool.open(ThreadBacking::new()?, self.account.clone(), AddressSpace(1))?;
-        tracing::debug!(device, ?queue, "queue opened");
-        Ok(Arc::new(ThreadTransport::new(self.pool.clone(), queue)))
+        let event = Arc::new(Event::new()?);
+        let model = self.pool.model();
+        let part = |kind: &u16| {
+            let backing = ThreadBacking::new(event.clone(), model.ring_memory());
+            // One process, hence one address space.
+            let queue = self.pool.open(backing, self.account.clone(), AddressSpace(1), *kind)?;
+            tracing::debug!(device, ?queue, "queue opened");
+            Ok(Part::new(self.pool.clone(), queue))
+        };
+        // If there are not enough of them, those that were opened are closed.
+        let queues: Result<_, TransportError> = model.kinds().iter().map(part).collect();
+        Ok(Arc::new(ThreadTransport::new(self.pool.clone(), event, queues?)))
     }
 }

@@ -7,8 +7,7 @@ use super::ring::Ring;
 use super::{Completions, Submissions, WarpConfig, WarpConfigError};
 use crate::stages::computes;
 use crate::{
-    AddressSpace, Budget, Control, DeviceModel, Doorbell, Fetch, Flush, MemoryPort, Nop, Span, Taken, UserPage,
-    WorkItem,
+    Budget, Control, DeviceModel, Doorbell, Fetch, Flush, MemoryPort, Nop, Opening, Span, Taken, UserPage, WorkItem,
 };
 
 /// The Warp engine.
@@ -107,11 +106,12 @@ impl DeviceModel for Warp {
         store_wide(page, user_page::INVERSE, algorithms(Direction::Inverse));
     }
 
-    fn open_queue(&self, space: AddressSpace) -> (Submissions, Completions) {
-        (Submissions::new(space), Completions::new(space))
+    fn open_queue(&self, Opening { rings, jobs, .. }: Opening) -> (Submissions, Completions) {
+        (Submissions::new(rings, jobs), Completions::new(rings))
     }
 
-    fn doorbell(&self, offset: usize) -> Doorbell {
+    fn doorbell(&self, page: &UserPage, offset: usize, value: u64) -> Doorbell {
+        page.store(offset, value);
         match offset {
             user_page::ENABLE => Doorbell::Control,
             user_page::SUBMIT => Doorbell::Submit,
@@ -167,7 +167,7 @@ impl DeviceModel for Warp {
     }
 
     #[inline]
-    fn flush<P: MemoryPort>(&self, completions: &mut Completions, port: &P) -> Flush {
+    fn flush<P: MemoryPort>(&self, completions: &mut Completions, port: &P, _: &UserPage) -> Flush {
         completions.flush(port)
     }
 

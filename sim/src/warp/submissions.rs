@@ -12,7 +12,10 @@ use crate::{Access, AddressSpace, Budget, Fetch, MemoryPort, Nop, PageRequest, S
 /// The half of a Warp queue that takes jobs: the consumer of the submission ring, and the sessions.
 #[derive(Debug)]
 pub struct Submissions {
+    /// Where the rings are.
     pub(super) space: AddressSpace,
+    /// Where jobs read and write.
+    jobs: AddressSpace,
     pub(super) ring: Option<Ring>,
     pub(super) sessions: Sessions,
     /// How many descriptors were taken since the queue was started.
@@ -28,13 +31,14 @@ enum Taking {
 }
 
 impl Submissions {
-    pub(super) fn new(space: AddressSpace) -> Self {
-        Self { space, ring: None, sessions: Sessions::default(), head: 0 }
+    pub(super) fn new(space: AddressSpace, jobs: AddressSpace) -> Self {
+        Self { space, jobs, ring: None, sessions: Sessions::default(), head: 0 }
     }
 
     /// Starts to take descriptors from the first line of `ring`.
     pub(super) fn start(&mut self, ring: Ring) {
-        *self = Self { ring: Some(ring), sessions: Sessions::new(ring.geometry.sessions()), ..Self::new(self.space) };
+        let sessions = Sessions::new(ring.geometry.sessions());
+        *self = Self { ring: Some(ring), sessions, ..Self::new(self.space, self.jobs) };
     }
 
     #[inline]
@@ -91,7 +95,7 @@ impl Submissions {
     ) -> Taking {
         let token = Descriptor::token_of(words[7]);
         let cookie = self.cookie(token);
-        let space = self.space;
+        let space = self.jobs;
         if Descriptor::is_nop(words) {
             // Nothing more is to be read out of it.
             let tag = u64::from(token);
@@ -118,7 +122,7 @@ impl Submissions {
         taken: &mut Taken,
         max_transfer: u32,
     ) -> Taking {
-        let space = self.space;
+        let space = self.jobs;
         let descriptor = match Descriptor::decode(words) {
             // Chains and state are features this engine does not offer, so what asks for them is reserved.
             Ok(descriptor) if descriptor.context == 0 && !descriptor.flags.contains(DescriptorFlags::CHAINED) => {

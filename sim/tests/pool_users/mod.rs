@@ -12,7 +12,7 @@ use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
 use nix::unistd::Pid;
 use uaccel_queue::{AddressMode, Quiet, Region, RegionKind, RingMemory, Transport, TransportError, Wake};
 use uaccel_sim::pool::{Account, Backing, JobMemory, Pool, PoolConfig, Queue, RingBlock, Rings};
-use uaccel_sim::{AddressSpace, DeviceModel, Doorbell, Plan, ReadPart, UserPage, Warp, WarpConfig, WritePart};
+use uaccel_sim::{AddressSpace, Plan, ReadPart, UserPage, Warp, WarpConfig, WritePart};
 use uaccel_warp_abi::{Geometry, Mode};
 
 use crate::support::Hand;
@@ -177,7 +177,7 @@ impl User {
     pub(crate) fn new(pool: &TestPool, number: u32, weight: u32, behaviour: Behaviour) -> Self {
         let (behaviour, account) = (Arc::new(behaviour), Arc::new(Account::new(weight)));
         let backing = TestBacking { page: Arc::default(), rings: Mutex::default(), behaviour: behaviour.clone() };
-        let queue = pool.open(backing, account.clone(), AddressSpace(number)).expect("a queue is free");
+        let queue = pool.open(backing, account.clone(), AddressSpace(number), 0).expect("a queue is free");
         let transport = Arc::new(UserTransport::new(pool.clone(), queue));
         let hand = Hand::with(transport, Geometry::new(6, 16, Mode::Ring).expect("possible"));
         Self { hand, behaviour, account }
@@ -216,12 +216,7 @@ impl Transport for UserTransport {
     }
 
     fn ring_doorbell(&self, offset: usize, value: u64) {
-        self.queue.backing().page.store(offset, value);
-        match self.pool.model().doorbell(offset) {
-            Doorbell::Submit => self.pool.wake(),
-            Doorbell::Control => self.pool.control(&self.queue, offset, value),
-            Doorbell::Plain => {}
-        }
+        self.pool.doorbell(&self.queue, offset, value);
     }
 
     fn sleep(&self, _: Option<Instant>) -> Result<Wake, TransportError> {

@@ -2,20 +2,25 @@
 
 use std::sync::Arc;
 
-use uaccel_hisi_abi::{Doorbell, DoorbellCommand, QueueCompletion};
-use uaccel_queue::DeviceError;
+use uaccel_hisi_abi::{Doorbell, DoorbellCommand, Dus, QueueCompletion};
+use uaccel_queue::{DeviceError, RingMemory};
 
 use super::Queue;
-use super::queue::Record;
+use super::queue::{Record, stop_words};
 
 /// Reads completions.
 #[derive(Debug)]
 pub(in crate::hisi) struct Head {
     queue: Arc<Queue>,
+    /// The queue's.
+    memory: RingMemory,
+    dus: Dus,
     /// The next entry to be answered.
     entry: u16,
     /// The next completion.
     completion: u16,
+    /// Where its control word is.
+    control: usize,
     /// The phase that it will have.
     phase: bool,
     /// The completion up to which the device knows that all were taken.
@@ -33,7 +38,31 @@ pub(in crate::hisi) struct Answered<const WORDS: usize> {
 
 impl Head {
     pub(super) fn new(queue: Arc<Queue>) -> Self {
-        Self { queue, entry: 0, completion: 0, phase: true, returned: 0 }
+        let (memory, dus) = (queue.memory.clone(), queue.dus);
+        let mut head = Self { queue, memory, dus, entry: 0, completion: 0, control: 0, phase: true, returned: 0 };
+        head.look_at(0);
+        head
+    }
+
+    /// Makes a completion the next one.
+    #[inline]
+    fn look_at(&mut self, completion: u16) {
+        self.completion = completion;
+        self.control = self.dus.completion(completion) + QueueCompletion::CONTROL;
+    }
+
+    /// The next completion, if it is there.
+    #[inline]
+    fn next(&self) -> Option<QueueCompletion> {
+        // Acquire: pairs with the device's store of this word, before which it wrote the results into the entry and all else for the job.
+        let completion = QueueCompletion::decode(self.memory.observe(self.control));
+        (completion.phase == self.phase).then_some(completion)
+    }
+
+    /// Whether there is an answer.
+    #[inline]
+    pub(in crate::hisi) fn is_ready(&self) -> bool {
+        self.next().is_some()
     }
 
     /// Takes the next answer, if there is one: those words of its entry that `at` names.
@@ -45,22 +74,16 @@ impl Head {
         &mut self,
         at: [usize; WORDS],
     ) -> Result<Option<Answered<WORDS>>, DeviceError> {
-        let Queue { memory, dus, number, .. } = &*self.queue;
-        // Acquire: pairs with the device's store of this word, before which it wrote the results into the entry and all else for the job.
-        let control = memory.observe(dus.completion(self.completion) + QueueCompletion::CONTROL);
-        let completion = QueueCompletion::decode(control);
-        if completion.phase != self.phase {
-            return Ok(None);
-        }
+        let Some(completion) = self.next() else { return Ok(None) };
         let record = self.queue.record(self.entry);
-        if completion.entry != self.entry || completion.queue != *number {
+        if completion.entry != self.entry || completion.queue != self.queue.number {
             return Err(DeviceError::Malformed { token: record.token, what: "a completion out of order" });
         }
-        let entry = dus.submission(self.entry);
-        // Ordered by the acquire above.
-        let words = at.map(|word| memory.read(entry + 8 * word));
-        self.entry = if self.entry + 1 == dus.submissions { 0 } else { self.entry + 1 };
-        self.completion = if self.completion + 1 == dus.completions { 0 } else { self.completion + 1 };
+        let entry = self.dus.submission(self.entry);
+        // Ordered by the acquire load of the completion.
+        let words = at.map(|word| self.memory.read(entry + 8 * word));
+        self.entry = if self.entry + 1 == self.dus.submissions { 0 } else { self.entry + 1 };
+        self.look_at(if self.completion + 1 == self.dus.completions { 0 } else { self.completion + 1 });
         self.phase ^= self.completion == 0;
         Ok(Some(Answered { words, record }))
     }
@@ -83,6 +106,6 @@ impl Head {
     /// Whether nothing will be answered any more.
     #[inline]
     pub(in crate::hisi) fn is_stopped(&self) -> bool {
-        self.queue.stop_words().receive
+        stop_words(&self.memory).receive
     }
 }

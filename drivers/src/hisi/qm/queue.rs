@@ -80,12 +80,6 @@ impl Queue {
         self.transport.ring_doorbell(Doorbell::OFFSET, doorbell.encode());
     }
 
-    /// The stop words. Acquire: pairs with the kernel's store, which comes after the last completion that counts.
-    #[inline]
-    pub(super) fn stop_words(&self) -> StopWords {
-        StopWords::decode(self.memory.observe(self.memory.len() - StopWords::FROM_END))
-    }
-
     /// Records whose an entry is, before the doorbell.
     #[inline]
     pub(super) fn put(&self, place: u16, record: Record) {
@@ -99,6 +93,12 @@ impl Queue {
         // Relaxed: see `put`; the completion was seen with acquire ordering.
         Record::decode(self.records[usize::from(place)].load(Ordering::Relaxed))
     }
+}
+
+/// The stop words. Acquire: pairs with the kernel's store, which comes after the last completion that counts.
+#[inline]
+pub(super) fn stop_words(memory: &RingMemory) -> StopWords {
+    StopWords::decode(memory.observe(memory.len() - StopWords::FROM_END))
 }
 
 impl Record {

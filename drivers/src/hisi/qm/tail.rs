@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use uaccel_hisi_abi::DoorbellCommand;
-use uaccel_queue::DeviceError;
+use uaccel_queue::{DeviceError, RingMemory};
 
 use super::Queue;
-use super::queue::Record;
+use super::queue::{Record, stop_words};
 
 /// Writes entries.
 #[derive(Debug)]
 pub(in crate::hisi) struct Tail {
     queue: Arc<Queue>,
+    /// The queue's.
+    memory: RingMemory,
     /// The next place.
     place: u16,
     /// The place up to which the device knows of entries.
@@ -21,7 +23,7 @@ pub(in crate::hisi) struct Tail {
 
 impl Tail {
     pub(super) fn new(queue: Arc<Queue>) -> Self {
-        Self { queue, place: 0, shown: 0 }
+        Self { memory: queue.memory.clone(), queue, place: 0, shown: 0 }
     }
 
     /// See [`Queue::limit`].
@@ -35,17 +37,17 @@ impl Tail {
     /// [`DeviceError::Stopped`] if the kernel wants none any more.
     #[inline]
     pub(in crate::hisi) fn check(&self) -> Result<(), DeviceError> {
-        if self.queue.stop_words().transmit { Err(DeviceError::Stopped(0)) } else { Ok(()) }
+        if stop_words(&self.memory).transmit { Err(DeviceError::Stopped(0)) } else { Ok(()) }
     }
 
     /// Writes an entry. The device sees it with the next [`show`](Self::show).
     #[inline]
-    pub(in crate::hisi) fn put<const WORDS: usize>(&mut self, entry: [u64; WORDS], record: Record) {
-        let Queue { memory, dus, .. } = &*self.queue;
-        let places = memory.record::<WORDS>(dus.submission(self.place));
+    pub(in crate::hisi) fn put<const WORDS: usize>(&mut self, entry: &[u64; WORDS], record: Record) {
+        let dus = &self.queue.dus;
+        let places = self.memory.record::<WORDS>(dus.submission(self.place));
         for (place, word) in places.iter().zip(entry) {
             // Relaxed: ordered by the doorbell.
-            place.store(word, Ordering::Relaxed);
+            place.store(*word, Ordering::Relaxed);
         }
         self.queue.put(self.place, record);
         self.place = if self.place + 1 == dus.submissions { 0 } else { self.place + 1 };

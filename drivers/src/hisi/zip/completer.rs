@@ -12,8 +12,10 @@ use crate::hisi::qm::{Answered, Head};
 
 #[derive(Debug)]
 pub(super) struct ZipCompleter {
-    /// Hardware queues, and which way they work. The first is looked at first, and is the other one the next time.
+    /// Hardware queues, and which way they work.
     pub(super) heads: [(Direction, Head); 2],
+    /// Which of them is looked at first.
+    pub(super) first: usize,
     /// Jobs that ended without the engine.
     pub(super) ended: Taker,
     pub(super) alarm: Arc<Alarm>,
@@ -21,12 +23,17 @@ pub(super) struct ZipCompleter {
 
 impl ZipCompleter {
     /// Takes what the engine has answered.
-    #[inline]
-    fn drain(&mut self, done: &mut Done<'_>) -> Result<(), DeviceError> {
-        for (direction, head) in &mut self.heads {
-            let drained = drain(*direction, head, done);
-            head.give_back();
-            drained?;
+    #[inline(always)]
+    fn drain(&mut self, done: &mut Done<'_>) -> Result<(), Box<DeviceError>> {
+        for number in [self.first, 1 - self.first] {
+            let (direction, head) = &mut self.heads[number];
+            if done.room() > 0 && head.is_ready() {
+                // Neither direction keeps the other from its turn when there is little room.
+                self.first = 1 - number;
+                let taken = take(*direction, head, done);
+                head.give_back();
+                taken?;
+            }
         }
         Ok(())
     }
@@ -34,7 +41,7 @@ impl ZipCompleter {
 
 /// Takes what one hardware queue has answered, as far as there is room.
 #[inline]
-fn drain(direction: Direction, head: &mut Head, done: &mut Done<'_>) -> Result<(), DeviceError> {
+fn take(direction: Direction, head: &mut Head, done: &mut Done<'_>) -> Result<(), DeviceError> {
     while done.room() > 0 {
         let Some(Answered { words: [counts, end, tag], record }) = head.take([0, 1, Entry::TAG])? else { break };
         let token = record.token;
@@ -54,13 +61,13 @@ fn drain(direction: Direction, head: &mut Head, done: &mut Done<'_>) -> Result<(
 unsafe impl Completer for ZipCompleter {
     fn poll(&mut self, done: &mut Done<'_>) -> Result<(), Box<DeviceError>> {
         let before = done.room();
-        let ended = self.ended.take(before);
+        if before == 0 {
+            return Ok(());
+        }
         // SAFETY: they come from `launch_answered`, and the hand-off orders them behind it.
-        unsafe { done.complete_answered(ended) }?;
+        unsafe { done.complete_answered(self.ended.take(before)) }?;
         self.drain(done)?;
-        // Neither direction keeps the other from its turn when there is little room.
-        self.heads.swap(0, 1);
-        if done.room() != before || before == 0 || !self.heads.iter().any(|(_, head)| head.is_stopped()) {
+        if done.room() != before || !self.heads.iter().any(|(_, head)| head.is_stopped()) {
             return Ok(());
         }
         // Answers may have come between the look at the rings and the look at the stop words. The next poll will report the stop.

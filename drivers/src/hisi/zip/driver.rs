@@ -87,7 +87,7 @@ impl Driver for HisiZipDriver {
         granted.address_mode = transport.address_mode();
         granted.wakes = transport.wake_fd().is_some();
         let (giver, taker) = handoff::ring(depth);
-        let alarm = Arc::new(Alarm::new(transport.clone()));
+        let alarm = Arc::new(Alarm::default());
         Ok(OpenQueue {
             submitter: Box::new(ZipSubmitter {
                 transport,
@@ -100,6 +100,7 @@ impl Driver for HisiZipDriver {
             }),
             completer: Box::new(ZipCompleter {
                 heads: [(Direction::Forward, compressed), (Direction::Inverse, decompressed)],
+                first: 0,
                 ended: taker,
                 alarm,
             }),

@@ -28,6 +28,11 @@ impl<'a> JobMemory<'a> {
         self.job.source_len
     }
 
+    /// Bytes of the destination.
+    pub(super) fn room(&self) -> usize {
+        self.job.destination_len
+    }
+
     /// Copies bytes of the source, which there are.
     pub(super) fn read(&self, at: usize, into: &mut [u8]) -> Result<(), CopyError> {
         debug_assert!(at + into.len() <= self.job.source_len, "within the source");

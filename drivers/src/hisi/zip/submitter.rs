@@ -32,15 +32,17 @@ unsafe impl Submitter for ZipSubmitter {
         self.decompress.check()?;
         let mut ended = false;
         for index in 0..batch.len() {
+            let job = batch.job(index);
             // SAFETY: the caller's promise for the jobs of the batch; this one is answered by what follows.
-            match unsafe { task(&self.sessions, &*self.transport, batch.job(index)) } {
+            match unsafe { task(&self.sessions, &*self.transport, job) } {
                 Ok(task) => {
+                    let entry = task.entry(job).encode();
                     let record = Record { token: batch.launch(index), note: task.header };
                     let tail = match task.direction {
                         Direction::Forward => &mut self.compress,
                         Direction::Inverse => &mut self.decompress,
                     };
-                    tail.put(task.entry.encode(), record);
+                    tail.put(&entry, record);
                 }
                 Err(outcome) => {
                     // SAFETY: it says no more than what was written to the destination.
@@ -52,8 +54,8 @@ unsafe impl Submitter for ZipSubmitter {
         }
         self.compress.show();
         self.decompress.show();
-        if ended {
-            self.alarm.ring();
+        if ended && self.alarm.is_due() {
+            self.transport.signal();
         }
         Ok(batch.len())
     }

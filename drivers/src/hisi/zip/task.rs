@@ -1,11 +1,14 @@
 //! What is to be done for a job.
 
-use uaccel_hisi_abi::zip::{Entry, MAX_TRANSFER};
+use uaccel_hisi_abi::zip::{Entry, MAX_TRANSFER, Request};
 use uaccel_queue::{Direction, Job, JobFlags, Operation, Outcome, Status, Transport};
 
 use super::format::Format;
 use super::header;
 use super::memory::{JobMemory, uncopied};
+
+/// The most bytes a job reads, or writes.
+const LONGEST: usize = MAX_TRANSFER as usize;
 
 /// What jobs of a session have in common.
 #[derive(Clone, Copy, Debug)]
@@ -18,9 +21,24 @@ pub(super) struct Session {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Task {
     pub(super) direction: Direction,
-    pub(super) entry: Entry,
+    request: Request,
     /// Bytes of the header in front of what the engine reads or writes.
     pub(super) header: u32,
+}
+
+impl Task {
+    /// The entry of a job that was found to be this.
+    #[inline]
+    pub(super) fn entry(self, job: &Job) -> Entry {
+        let (source, destination) = (job.source.expose_provenance() as u64, job.destination.expose_provenance() as u64);
+        let (source_len, room, header) = (length(job.source_len), length(job.destination_len), self.header);
+        let behind = |address: u64| address.wrapping_add(header.into());
+        let entry = match self.direction {
+            Direction::Forward => Entry::whole(self.request, source, source_len, behind(destination), room - header),
+            Direction::Inverse => Entry::whole(self.request, behind(source), source_len - header, destination, room),
+        };
+        Entry { tag: job.token.raw(), ..entry }
+    }
 }
 
 /// What the engine is to do for a job, behind the header, which is written, or was read, by then; or how the job ends without it.
@@ -43,49 +61,39 @@ pub(super) unsafe fn task(sessions: &[Option<Session>], transport: &dyn Transpor
     let Some(Session { format, .. }) = session.filter(|session| session.direction == direction) else {
         return Err(Outcome::failed(Status::BadSession));
     };
-    let length = |bytes: usize| u32::try_from(bytes).ok().filter(|bytes| *bytes <= MAX_TRANSFER);
-    let (Some(source_len), Some(room)) = (length(job.source_len), length(job.destination_len)) else {
+    if job.source_len > LONGEST || job.destination_len > LONGEST {
         return Err(Outcome::failed(Status::InvalidJob));
-    };
+    }
+    let (is_empty, has_room) = (job.source_len == 0, job.destination_len != 0);
     let header = match (direction, format) {
-        (Direction::Forward, Format::Deflate) if source_len != 0 && room != 0 => 0,
-        (Direction::Inverse, Format::Deflate) if source_len != 0 => 0,
+        (Direction::Forward, Format::Deflate) if !is_empty && has_room => 0,
+        (Direction::Inverse, Format::Deflate) if !is_empty => 0,
         _ => {
             // SAFETY: the caller's promise, and the device has not seen it.
             let memory = unsafe { JobMemory::new(job, transport) };
             match direction {
-                Direction::Forward => begin(memory, format, room)?,
+                Direction::Forward => begin(memory, format)?,
                 Direction::Inverse => enter(memory, format)?,
             }
         }
     };
-    let (source, destination) = (job.source.expose_provenance() as u64, job.destination.expose_provenance() as u64);
-    let behind = u64::from(header);
-    let entry = match direction {
-        Direction::Forward => {
-            Entry::whole(format.request(), source, source_len, destination.wrapping_add(behind), room - header)
-        }
-        Direction::Inverse => {
-            Entry::whole(format.request(), source.wrapping_add(behind), source_len - header, destination, room)
-        }
-    };
-    Ok(Task { direction, entry: Entry { tag: job.token.raw(), ..entry }, header })
+    Ok(Task { direction, request: format.request(), header })
 }
 
 /// Writes the header of a stream, behind which there is room then; or the whole stream, if it is one without a text.
 #[inline]
-fn begin(memory: JobMemory<'_>, format: Format, room: u32) -> Result<u32, Outcome> {
+fn begin(memory: JobMemory<'_>, format: Format) -> Result<u32, Outcome> {
     let small = |produced: usize| Outcome { produced: produced as u64, ..Outcome::failed(Status::OutputTooSmall) };
     if memory.source_len() == 0 {
         let stream = format.empty();
-        if (room as usize) < stream.len() {
+        if memory.room() < stream.len() {
             return Err(small(stream.len()));
         }
         memory.write(stream).map_err(uncopied)?;
         return Err(Outcome::ok(0, stream.len() as u64));
     }
     let header = format.header();
-    if room as usize <= header.len() {
+    if memory.room() <= header.len() {
         return Err(small(0));
     }
     memory.write(header).map_err(uncopied)?;
@@ -107,6 +115,6 @@ fn enter(memory: JobMemory<'_>, format: Format) -> Result<u32, Outcome> {
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "no longer than a job's memory, which is within the limit")]
-fn length(header: usize) -> u32 {
-    header as u32
+fn length(bytes: usize) -> u32 {
+    bytes as u32
 }

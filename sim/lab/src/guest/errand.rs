@@ -13,6 +13,8 @@ pub(crate) const WORK: &str = "/lab";
 pub(crate) struct Errand {
     /// Paths of kernel modules, in the order of loading.
     pub(crate) modules: Vec<String>,
+    /// With what the paths of device nodes start without which there is no use in running the program.
+    pub(crate) nodes: Vec<String>,
     /// The program and its arguments; a shell on the console if there is none.
     pub(crate) command: Vec<String>,
     /// What it reads as its input; nothing if it is none.

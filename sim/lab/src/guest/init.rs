@@ -1,10 +1,11 @@
 //! The guest's first process: sets the system up, runs the errand, tells what came of it, and ends the guest.
 
+use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -19,12 +20,16 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::guest::{ERRAND, Errand, Frame, WORK};
+use crate::module::{name_of, normal};
 
 /// The path under which the kernel starts this program.
 pub(crate) const INIT: &str = "/init";
 
 /// The serial port to the lab.
 const PORT: &str = "/dev/ttyS1";
+
+/// Lines of the kernel's log that a failure shows.
+const TAIL: usize = 20;
 
 /// The whole life of the guest. It returns only if the guest cannot be ended.
 pub(crate) fn run() {
@@ -87,8 +92,18 @@ fn port() -> Result<File, String> {
 fn errand(port: &File) -> Result<Frame, String> {
     let text = fs::read_to_string(ERRAND).map_err(|error| format!("cannot read {ERRAND}: {error}"))?;
     let errand: Errand = serde_json::from_str(&text).map_err(|error| format!("cannot read {ERRAND}: {error}"))?;
+    // As modprobe(8) has it: what the kernel's command line says of a module is its parameters.
+    let line = fs::read_to_string("/proc/cmdline").map_err(|error| format!("cannot read /proc/cmdline: {error}"))?;
     for module in &errand.modules {
-        load(module)?;
+        load(module, &parameters(&line, &name_of(Path::new(module))))?;
+    }
+    let nodes: Vec<PathBuf> = match fs::read_dir("/dev") {
+        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
+        Err(error) => return Err(format!("cannot list /dev: {error}")),
+    };
+    let is_there = |start: &str| nodes.iter().any(|node| node.to_string_lossy().starts_with(start));
+    if let Some(start) = errand.nodes.iter().find(|start| !is_there(start)) {
+        return Err(format!("{start}* has not appeared. The kernel said:\n{}", said(&errand.modules)));
     }
     let busybox = |arguments: &[&str]| {
         let status = Command::new("/bin/busybox").args(arguments).status();
@@ -126,18 +141,37 @@ fn errand(port: &File) -> Result<Frame, String> {
     }
 }
 
-fn load(module: &str) -> Result<(), String> {
+fn load(module: &str, parameters: &str) -> Result<(), String> {
+    let parameters = CString::new(parameters).map_err(|error| format!("{parameters:?}: {error}"))?;
     let file = File::open(module).map_err(|error| format!("cannot open {module}: {error}"))?;
-    match finit_module(file.as_fd(), c"", ModuleInitFlags::empty()) {
+    match finit_module(file.as_fd(), &parameters, ModuleInitFlags::empty()) {
         Ok(()) => Ok(()),
         // The kernel has it built in, or it is loaded.
         Err(Errno::EEXIST) => Ok(()),
-        Err(error) => Err(format!("cannot load {}: {error}", name_of(module))),
+        Err(error) => Err(format!("cannot load {}: {error}", name_of(Path::new(module)))),
     }
 }
 
-fn name_of(path: &str) -> &str {
-    Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or(path)
+/// The parameters for a module in the kernel's command line.
+fn parameters(line: &str, module: &str) -> String {
+    let its = line.split_ascii_whitespace().filter_map(|word| word.split_once('.'));
+    let its: Vec<&str> = its.filter(|(name, _)| normal(name) == module).map(|(_, parameter)| parameter).collect();
+    its.join(" ")
+}
+
+/// The last that the kernel's log says of these modules, or at all if it does not mention them.
+fn said(modules: &[String]) -> String {
+    let log = match Command::new("/bin/busybox").arg("dmesg").output() {
+        Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+        Err(error) => return format!("cannot start /bin/busybox: {error}"),
+    };
+    let names: Vec<String> = modules.iter().map(|module| name_of(Path::new(module))).collect();
+    // That line names modules for their parameters.
+    let all: Vec<&str> = log.lines().filter(|line| !line.contains("ommand line: ")).collect();
+    let of_them: Vec<&str> =
+        all.iter().copied().filter(|line| names.iter().any(|name| line.contains(name.as_str()))).collect();
+    let lines = if of_them.is_empty() { all } else { of_them };
+    lines[lines.len().saturating_sub(TAIL)..].join("\n")
 }
 
 /// Runs the program to its end, passing on what it says, and looks after every orphan as a first process must.
@@ -181,5 +215,17 @@ fn reap(child: &Child) -> Result<Frame, String> {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(format!("cannot wait for the program: {error}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_of_a_module_are_found_in_the_kernels_command_line() {
+        let line = "console=ttyS0 hisi_zip.uacce_mode=1 hisi-zip.pf_q_num=64 hisi_zip2.x=1 nothing.\n";
+        assert_eq!(parameters(line, "hisi_zip"), "uacce_mode=1 pf_q_num=64");
+        assert_eq!(parameters(line, "uacce"), "");
     }
 }

@@ -93,6 +93,12 @@ functions! {
     fn pci_register_bar(Opaque, c_int, u8, *mut Region);
     /// `hw/pci/pci.h`.
     fn pci_default_read_config(Opaque, u32, c_int) -> u32;
+    /// `hw/pci/pci.h`: what the device's own accesses go through.
+    fn pci_device_iommu_address_space(Opaque) -> Opaque;
+    /// `hw/pci/msi.h`: device, offset, vectors, addresses of 64 bits, a mask for each vector, error.
+    fn msi_init(Opaque, u8, c_uint, bool, bool, *mut Opaque) -> c_int;
+    /// `hw/pci/msi.h`.
+    fn msi_notify(Opaque, c_uint);
     /// `hw/pci/pcie.h`.
     fn pcie_endpoint_cap_init(Opaque, u8) -> c_int;
     /// `hw/pci/pcie.h`.

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
-use uaccel_qemu::{Emulator, PAGE, Place, Refusal, Translation};
-
-use super::WarpHost;
+use uaccel_qemu::{Emulator, Function, PAGE, Place, Refusal, Translation};
 
 /// Bytes of a large page.
 const LARGE: u64 = 2 << 20;
@@ -37,7 +35,7 @@ pub struct Request {
 }
 
 /// Something that happens in the middle of a call.
-type Act = Box<dyn FnOnce(&WarpHost) + Send>;
+type Act = Box<dyn FnOnce(&dyn Function) + Send>;
 
 #[derive(Default)]
 struct State {
@@ -52,7 +50,7 @@ struct State {
     most_requests: usize,
     interrupts: Vec<usize>,
     accesses: usize,
-    host: Weak<WarpHost>,
+    host: Option<Weak<dyn Function>>,
     /// Called once, in the middle of the next translation.
     during_translation: Option<Act>,
     /// Called once, in the middle of the next read.
@@ -81,16 +79,16 @@ impl Default for Machine {
 }
 
 impl Machine {
-    pub fn connect(&self, host: &Arc<WarpHost>) {
-        self.state().host = Arc::downgrade(host);
+    pub fn connect(&self, host: &Arc<dyn Function>) {
+        self.state().host = Some(Arc::downgrade(host));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
-    fn host(&self) -> Arc<WarpHost> {
-        self.state().host.upgrade().expect("the function is there")
+    fn host(&self) -> Arc<dyn Function> {
+        self.state().host.as_ref().and_then(Weak::upgrade).expect("the function is there")
     }
 
     /// How many page requests the system allows; 0 disables them.
@@ -233,11 +231,11 @@ impl Machine {
         self.host().page_response(request.pasid, request.group, true);
     }
 
-    pub fn during_translation(&self, act: impl FnOnce(&WarpHost) + Send + 'static) {
+    pub fn during_translation(&self, act: impl FnOnce(&dyn Function) + Send + 'static) {
         self.state().during_translation = Some(Box::new(act));
     }
 
-    pub fn during_read(&self, act: impl FnOnce(&WarpHost) + Send + 'static) {
+    pub fn during_read(&self, act: impl FnOnce(&dyn Function) + Send + 'static) {
         self.state().during_read = Some(Box::new(act));
     }
 
@@ -317,7 +315,7 @@ impl Emulator for Machine {
         };
         let act = self.state().during_translation.take();
         if let Some(act) = act {
-            act(&self.host());
+            act(&*self.host());
         }
         let entry = entry.ok_or(Refusal::Untranslated)?;
         if write && entry.rights == Rights::Read {
@@ -362,7 +360,7 @@ impl Emulator for Machine {
     fn read(&self, place: Place, into: &mut [u8]) -> Result<(), Refusal> {
         let act = self.state().during_read.take();
         if let Some(act) = act {
-            act(&self.host());
+            act(&*self.host());
         }
         self.access(place, into.len(), |bytes| into.copy_from_slice(bytes))
     }
@@ -383,8 +381,8 @@ impl Emulator for Machine {
         *self.master.lock().unwrap()
     }
 
-    fn interrupt(&self, queue: usize) {
-        self.state().interrupts.push(queue);
+    fn interrupt(&self, vector: usize) {
+        self.state().interrupts.push(vector);
     }
 
     fn schedule(&self) {

@@ -1,7 +1,8 @@
 //! A machine with an IOMMU and processes, in a few lines, and a Warp driver by hand.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses its part")]
 #![allow(clippy::cast_possible_truncation, reason = "these tests run where QEMU runs, on 64 bits")]
 
+pub mod kunpeng;
 pub mod machine;
 pub mod user;
 
@@ -10,19 +11,19 @@ pub use user::User;
 
 use std::sync::Arc;
 
-use uaccel_qemu::{Host, NO_PASID, PAGE, Trace};
+use uaccel_qemu::{Function, NO_PASID, PAGE, Trace, WarpFunction};
 use uaccel_sim::{Warp, WarpConfig};
 use uaccel_warp_abi::{Assignment, control_page};
 
 /// The function under test in its machine.
-pub type WarpHost = Host<Warp, Machine>;
+pub type WarpHost = WarpFunction<Machine>;
 
 /// A function with four queues and one worker.
 pub fn plug() -> (Arc<Machine>, Arc<WarpHost>) {
     let machine = Arc::new(Machine::default());
     let model = Warp::new(WarpConfig { queues: 4, max_transfer: 1 << 20, ..WarpConfig::default() }).expect("possible");
-    let host = Arc::new(Host::new(model, machine.clone(), 1, Trace::new(false)).expect("threads"));
-    machine.connect(&host);
+    let host = Arc::new(WarpFunction::new(model, machine.clone(), 1, Trace::new("warp", false)).expect("threads"));
+    machine.connect(&(host.clone() as Arc<dyn Function>));
     (machine, host)
 }
 

@@ -49,7 +49,7 @@ impl Workers {
         let mut workers = Self { shared, threads: Vec::new() };
         for index in 0..count {
             let (shared, done) = (workers.shared.clone(), done.clone());
-            let thread = thread::Builder::new().name(format!("warp-{index}")).spawn(move || shared.run(&done))?;
+            let thread = thread::Builder::new().name(format!("compute-{index}")).spawn(move || shared.run(&done))?;
             workers.threads.push(thread);
         }
         Ok(workers)

@@ -4,11 +4,14 @@ use core::cell::RefCell;
 use std::collections::VecDeque;
 
 use uaccel_sim::stages::Parked;
-use uaccel_sim::{AddressSpace, DeviceModel, PageRequest, UserPage, WorkItem};
-use uaccel_warp_abi::State;
+use uaccel_sim::{AddressSpace, DeviceModel, Opening, PageRequest, UserPage, WorkItem};
+use uaccel_warp_abi::FailReason;
 
 use crate::port::Posted;
 use crate::translations::Missing;
+
+/// What halves of a queue are made with that belong to nobody, and are not used.
+const NOBODY: Opening = Opening::shared(AddressSpace(0));
 
 /// Something that stands still until a page request is answered.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,14 +43,60 @@ impl Gate {
     }
 }
 
+/// Where a queue stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Not started.
+    Off,
+    /// Takes jobs.
+    Ready,
+    /// Takes none any more; those in work go on.
+    Draining,
+    /// Stopped.
+    Stopped,
+    /// Given up.
+    Failed(Failure),
+}
+
+impl Standing {
+    /// Whether jobs go on.
+    pub(crate) const fn is_working(self) -> bool {
+        matches!(self, Self::Ready | Self::Draining)
+    }
+}
+
+/// Why a queue was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// Its address space cannot be had.
+    Space,
+    /// Its rings are nowhere.
+    RingBase,
+    /// Its rings are not there any more.
+    RingFault,
+    /// The model refused to start it, and said so with this word, if there was a place to say it.
+    Refused(Option<u64>),
+}
+
+impl Failure {
+    /// The number the model is told. Numbers are those of the Warp engine; other models make no use of them.
+    pub(crate) const fn reason(self) -> u32 {
+        (match self {
+            Self::Space => FailReason::Device,
+            Self::RingBase | Self::Refused(_) => FailReason::RingBase,
+            Self::RingFault => FailReason::RingFault,
+        }) as u32
+    }
+}
+
 /// One queue of the function.
 pub(crate) struct Queue<M: DeviceModel> {
     pub(crate) page: UserPage,
-    /// The address space it belongs to.
-    pub(crate) space: Option<AddressSpace>,
+    /// What it was opened with, if it is open.
+    pub(crate) opening: Option<Opening>,
     /// How often it was assigned, revoked or stopped.
     pub(crate) life: u64,
-    pub(crate) state: State,
+    pub(crate) standing: Standing,
     pub(crate) submissions: M::Submissions,
     pub(crate) completions: M::Completions,
     /// Jobs that were fetched and have no staging yet.
@@ -68,12 +117,12 @@ pub(crate) struct Queue<M: DeviceModel> {
 impl<M: DeviceModel> Queue<M> {
     /// A queue that belongs to nobody.
     pub(crate) fn new(model: &M) -> Self {
-        let (submissions, completions) = model.open_queue(AddressSpace(0));
+        let (submissions, completions) = model.open_queue(NOBODY);
         Self {
             page: UserPage::new(),
-            space: None,
+            opening: None,
             life: 0,
-            state: State::Off,
+            standing: Standing::Off,
             submissions,
             completions,
             fetched: VecDeque::new(),
@@ -104,15 +153,15 @@ impl<M: DeviceModel> Queue<M> {
         self.rung = false;
     }
 
-    /// Brings it to the state after opening, in this address space or in none.
-    pub(crate) fn reopen(&mut self, model: &M, space: Option<AddressSpace>) {
+    /// Brings it to the state after opening, or closes it.
+    pub(crate) fn reopen(&mut self, model: &M, opening: Option<Opening>) {
         self.drop_jobs();
         self.posted.get_mut().clear();
-        (self.submissions, self.completions) = model.open_queue(space.unwrap_or(AddressSpace(0)));
-        self.state = State::Off;
-        self.space = space;
+        (self.submissions, self.completions) = model.open_queue(opening.unwrap_or(NOBODY));
+        self.standing = Standing::Off;
+        self.opening = opening;
         self.page.clear();
-        if space.is_some() {
+        if opening.is_some() {
             model.describe(&self.page);
         }
     }

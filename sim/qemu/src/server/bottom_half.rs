@@ -9,14 +9,13 @@ use uaccel_queue::{Operation, Status};
 use uaccel_sim::stages::{self, Pool, Stage, Step};
 use uaccel_sim::{Budget, DeviceModel, Fetch, MemoryPort, PageRequest, Taken, Work, WorkItem};
 use uaccel_units::Scratch;
-use uaccel_warp_abi::{FailReason, State};
 
-use super::Host;
+use super::queue::{Failure, Queue, Standing};
+use super::workers::Errand;
+use super::{News, Server};
 use crate::emulator::Emulator;
 use crate::port::{NEXT_RUN, Port};
-use crate::queue::Queue;
 use crate::translations::{Answer, Missing};
-use crate::workers::Errand;
 
 /// Jobs of one queue that are taken and not answered. Those that wait for pages count, so that a ring full of bad addresses is not read at once.
 const IN_FLIGHT: usize = 64;
@@ -39,15 +38,14 @@ pub(super) struct Kept {
     first: usize,
 }
 
-impl<M: DeviceModel, E: Emulator> Host<M, E> {
+impl<M: DeviceModel, E: Emulator> Server<M, E> {
     /// The bottom half: goes on with all that can go on.
-    pub fn run(&self) {
-        if !self.translations.emulator().may_access() {
+    pub(crate) fn run(&self) {
+        if !self.may_go_on() {
             return;
         }
         if self.is_accessing() {
-            // Relaxed: as in `call_again`.
-            return self.missed.store(true, Ordering::Relaxed);
+            return self.miss();
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.turn.set(TURN);
@@ -63,7 +61,7 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
         for Answer { request, refused } in self.translations.take_answers() {
             for index in 0..self.queues.len() {
                 let mut queue = self.queue(index);
-                if queue.space.is_none() {
+                if queue.opening.is_none() {
                     continue;
                 }
                 queue.fetch_gate.answer(request, refused);
@@ -85,30 +83,30 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
             again |= self.serve(index, &mut self.queue(index), &mut kept);
         }
         if again || kept.turn.get() == 0 {
-            self.translations.emulator().schedule();
+            self.emulator().schedule();
         }
         self.call_again();
     }
 
     /// Serves one queue for a while; whether there is more to do.
     fn serve(&self, index: usize, queue: &mut Queue<M>, kept: &mut Kept) -> bool {
-        if queue.state != State::Ready {
+        if !queue.standing.is_working() || self.is_halted() {
             return false;
         }
-        if queue.rung && queue.fetch_gate.is_open() && queue.fetched.is_empty() {
+        if queue.standing == Standing::Ready && queue.rung && queue.fetch_gate.is_open() && queue.fetched.is_empty() {
             self.fetch(index, queue, kept);
         }
-        while queue.state == State::Ready
+        while queue.standing == Standing::Ready
             && (queue.staged < STAGED || queue.staged == 0)
             && let Some(item) = queue.fetched.pop_front()
         {
             queue.staged += item.bytes();
             self.advance(index, queue, kept, item, None);
         }
-        if queue.state == State::Ready && queue.flush_gate.is_open() {
+        if queue.standing.is_working() && !self.is_halted() && queue.flush_gate.is_open() {
             self.flush(index, queue);
         }
-        queue.state == State::Ready
+        queue.standing == Standing::Ready
             && queue.rung
             && queue.fetch_gate.is_open()
             && queue.fetched.is_empty()
@@ -136,9 +134,10 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
                 kept.taken.items.clear();
                 kept.taken.cancels.clear();
                 // The model has said so already; here is what goes with it.
-                return self.fail(index, queue, FailReason::RingFault);
+                return self.fail(index, queue, Failure::RingFault);
             }
         }
+        self.taken.fetch_add(kept.taken.items.len() as u64, Ordering::Relaxed);
         queue.fetched.extend(kept.taken.items.drain(..));
         for tag in mem::take(&mut kept.taken.cancels) {
             self.cancel(index, queue, kept, tag);
@@ -168,7 +167,10 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
     ) {
         let Kept { pool, scratch, turn, .. } = kept;
         let port = Port::new(&self.translations).after(refused).taking_turns(turn);
-        while queue.state == State::Ready {
+        while queue.standing.is_working() {
+            if self.is_halted() {
+                return queue.parked.park(NEXT_RUN, item);
+            }
             let step = match item.stage() {
                 Stage::Gather => stages::gather(&mut item, &port, pool),
                 // What is copied in staging is copied by swapping buffers.
@@ -187,14 +189,27 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
                     let port = Port::new(&self.translations);
                     self.model.complete(&mut queue.completions, &port, &item);
                     if port.faulted() {
-                        self.fail(index, queue, FailReason::RingFault);
+                        self.fail(index, queue, Failure::RingFault);
                     }
-                    return pool.reclaim(&mut item);
+                    pool.reclaim(&mut item);
+                    return self.count_answer(index, queue);
                 }
             };
             if let Step::Parked(request) = step {
                 return queue.parked.park(request, item);
             }
+        }
+    }
+
+    /// Counts an answer, and halts if it was the last one.
+    fn count_answer(&self, index: usize, queue: &mut Queue<M>) {
+        // Relaxed: as in `jobs`.
+        let answered = self.answered.fetch_add(1, Ordering::Relaxed) + 1;
+        if answered == self.halt_after.load(Ordering::Relaxed) {
+            if queue.standing.is_working() && queue.flush_gate.is_open() {
+                self.flush(index, queue);
+            }
+            self.halt(true);
         }
     }
 
@@ -213,20 +228,24 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
     /// Publishes what was completed, and tells whoever sleeps over it.
     pub(super) fn flush(&self, index: usize, queue: &mut Queue<M>) {
         let port = Port::new(&self.translations).after(queue.flush_gate.take_refused());
-        let flush = self.model.flush(&mut queue.completions, &port);
+        let flush = self.model.flush(&mut queue.completions, &port, &queue.page);
         if let Some(request) = flush.blocked {
             queue.flush_gate.shut(request);
         }
         if flush.published {
-            // Full fence between publishing completions and reading what the user armed. Pairs with the user's, between arming and polling
-            // once more.
-            fence(Ordering::SeqCst);
-            if self.model.signal(&mut queue.completions, &queue.page) {
-                self.translations.emulator().interrupt(index);
-            }
+            self.signal(index, queue);
         }
         if port.faulted() {
-            self.fail(index, queue, FailReason::RingFault);
+            self.fail(index, queue, Failure::RingFault);
+        }
+    }
+
+    /// Tells whoever sleeps over an answer that was published.
+    pub(super) fn signal(&self, index: usize, queue: &mut Queue<M>) {
+        // Full fence between publishing completions and reading what the user armed. Pairs with the user's, between arming and polling once more.
+        fence(Ordering::SeqCst);
+        if self.model.signal(&mut queue.completions, &queue.page) {
+            self.tell(News::Signal(index));
         }
     }
 
@@ -244,8 +263,8 @@ impl<M: DeviceModel, E: Emulator> Host<M, E> {
             }
             port.faulted()
         };
-        if faulted && queue.state == State::Ready {
-            self.fail(index, queue, FailReason::RingBase);
+        if faulted && queue.standing == Standing::Ready {
+            self.fail(index, queue, Failure::RingBase);
         }
     }
 }

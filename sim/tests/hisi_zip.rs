@@ -1,0 +1,423 @@
+//! The ZIP model on threads, at the level of its rings.
+
+mod zip_hand;
+
+use std::time::{Duration, Instant};
+
+use uaccel_hisi_abi::zip::{Buffers, COMPRESS, Ended, Entry, Flow, MAX_TRANSFER, Request, Results, Status};
+use uaccel_hisi_abi::{API_V3, Doorbell, DoorbellCommand, StopWords};
+use uaccel_queue::{Bus as _, Quiet, TransportError, Wake};
+use uaccel_sim::{HisiZipConfig, HisiZipConfigError, Mishap, Plan, Simulator, ThreadHostConfig, Timing, When};
+use zip_hand::{Hand, MOMENT, PATIENCE, deflate, device, device_with, entry, hands, inflate, noise, open, text};
+
+const FORMATS: [Request; 3] = [Request::Deflate, Request::Zlib, Request::Gzip];
+
+fn failed(status: Status) -> Results {
+    Results { consumed: 0, produced: 0, ended: Ended::new(status, false) }
+}
+
+#[test]
+fn the_device_says_what_the_kernel_says_of_it() {
+    let device = device(Plan::default());
+    let info = &device.devices()[0];
+    assert_eq!((&*info.interface, info.simulated), (API_V3, true));
+    assert_eq!(info.algorithms, ["zlib", "gzip", "deflate"]);
+    let transport = open(&device);
+    assert_eq!(transport.parts().len(), 2);
+    assert!(transport.regions().is_empty());
+    assert!(matches!(transport.ring_memory(64), Err(TransportError::Refused(_))));
+    let [compress, decompress] = hands(&transport);
+    assert_ne!(compress.description.queue, decompress.description.queue);
+    assert_eq!((compress.description.dus.entry, compress.ring.len()), (128, 151_552));
+    // One piece of ring memory, and no more.
+    assert!(matches!(compress.part.ring_memory(1), Err(TransportError::Refused(_))));
+    // Of a part there are registers and rings, and nothing else.
+    assert!(compress.part.stop(MOMENT).is_err() && compress.part.reset(MOMENT).is_err());
+    assert!(compress.part.sleep(None).is_err());
+}
+
+#[test]
+fn every_format_goes_both_ways_and_another_library_agrees() {
+    let device = device(Plan::default());
+    let [mut compress, mut decompress] = hands(&open(&device));
+    for text in [Vec::new(), b"x".to_vec(), text(100_000), noise(70_000), vec![0; 1 << 20]] {
+        for request in FORMATS {
+            let (results, body) = compress.transform(request, &text, text.len() + text.len() / 8 + 64);
+            let grown = body.len() > text.len();
+            let ended = Ended::new(if grown { Status::Grown } else { Status::Ok }, false);
+            assert_eq!((results.consumed as usize, results.ended), (text.len(), ended), "{request:?}");
+            assert_eq!(inflate(request, &body).unwrap(), text, "{request:?}");
+
+            // What follows the stream is not the stream's.
+            let theirs = deflate(request, &text);
+            let source = [&theirs[..], b"what follows"].concat();
+            let (results, back) = decompress.transform(request, &source, text.len());
+            let ended = Ended::new(Status::StreamEnd, true);
+            assert_eq!((results.consumed as usize, results.ended), (theirs.len(), ended), "{request:?}");
+            assert!(back == text, "{request:?}");
+        }
+    }
+}
+
+#[test]
+fn lz4_blocks_are_compressed_and_not_decompressed() {
+    let device = device(Plan::default());
+    let [mut compress, mut decompress] = hands(&open(&device));
+    let text = text(50_000);
+    let (results, block) = compress.transform(Request::Lz4, &text, 60_000);
+    assert_eq!((results.consumed, results.ended), (50_000, Ended::new(Status::Ok, false)));
+    assert_eq!(lz4::block::decompress(&block, Some(50_000)).unwrap(), text);
+    assert_eq!(decompress.transform(Request::Lz4, &block, 50_000).0, failed(Status::Malformed));
+}
+
+#[test]
+fn a_job_that_fails_says_why_and_leaves_its_neighbours_alone() {
+    let device = device(Plan::default());
+    let [mut compress, mut decompress] = hands(&open(&device));
+    let text = text(20_000);
+    let good = deflate(Request::Zlib, &text);
+    for (source, room, status) in [
+        (good.clone(), text.len() - 1, Status::NoSpace),
+        (good[..good.len() - 1].to_vec(), text.len(), Status::Truncated),
+        (good[..good.len() / 2].to_vec(), text.len(), Status::Truncated),
+        ([&good[..good.len() - 1], &[good[good.len() - 1] ^ 1]].concat(), text.len(), Status::Corrupt),
+        (vec![0xff; 100], text.len(), Status::Corrupt),
+        (Vec::new(), 10, Status::Truncated),
+    ] {
+        let place = decompress.submission_place(decompress.tail);
+        let mut destination = vec![0; room];
+        let mut untouched = vec![0; text.len()];
+        decompress.put(&entry(Request::Zlib, &source, &mut destination));
+        decompress.put(&entry(Request::Zlib, &good, &mut untouched));
+        decompress.ring();
+        assert_eq!(decompress.answer(), (place, failed(status)));
+        assert_eq!(decompress.answer().1.produced as usize, text.len());
+        assert!(untouched == text);
+    }
+    // No room for the trailer is no room.
+    let body = compress.transform(Request::Deflate, &text, 20_000).1;
+    assert_eq!(compress.transform(Request::Gzip, &text, body.len() + 7).0, failed(Status::NoSpace));
+    assert_eq!(compress.transform(Request::Gzip, &text, body.len() + 8).0.produced as usize, body.len() + 8);
+    assert_eq!(compress.transform(Request::Gzip, &text, 0).0, failed(Status::NoSpace));
+}
+
+#[test]
+fn addresses_that_are_none_end_the_job_alone() {
+    let device = device(Plan::default());
+    let [mut compress, _] = hands(&open(&device));
+    let text = text(9000);
+    let mut room = vec![0; 10_000];
+    let good = entry(Request::Gzip, &text, &mut room);
+    let constant: &'static [u8] = b"what stands here cannot be written";
+    for bad in [
+        Entry { source: 0, ..good },
+        Entry { source: 0x10, source_len: 9000, ..good },
+        Entry { source: u64::MAX - 10, ..good },
+        Entry { destination: 0, ..good },
+        Entry { destination: constant.as_ptr().expose_provenance() as u64, ..good },
+    ] {
+        assert_eq!(compress.run(&bad), failed(Status::Translation), "{bad:x?}");
+        assert_eq!(compress.run(&good).ended, Ended::new(Status::Ok, false));
+    }
+    assert_eq!(constant, b"what stands here cannot be written");
+}
+
+#[test]
+fn entries_that_make_no_sense_are_told_apart_from_bad_streams() {
+    let device = device(Plan::default());
+    let [mut compress, mut decompress] = hands(&open(&device));
+    let source = text(100);
+    let mut room = vec![0; 200];
+    let good = entry(Request::Gzip, &source, &mut room);
+    for bad in [
+        Entry { source_len: MAX_TRANSFER + 1, ..good },
+        Entry { destination_len: MAX_TRANSFER + 1, ..good },
+        Entry { request: Request::Lz77Zstd, ..good },
+        Entry { request: Request::Lz77Only, ..good },
+    ] {
+        assert_eq!(compress.run(&bad), failed(Status::Malformed), "{bad:x?}");
+    }
+    assert_eq!(decompress.run(&Entry { request: Request::Lz4, ..good }), failed(Status::Malformed));
+    for (word, mask) in [(3, 1_u64 << 60), (4, 5 << 32), (4, 1 << 42), (4, 8 << 44)] {
+        let mut words = good.encode();
+        words[word] ^= mask;
+        compress.put_words(&words);
+        compress.ring();
+        assert_eq!(compress.answer().1, failed(Status::Malformed), "{words:x?}");
+    }
+    assert_eq!(compress.run(&good).ended, Ended::new(Status::Ok, false));
+}
+
+#[test]
+fn the_largest_job_goes_through() {
+    let device = device(Plan::default());
+    let [mut compress, mut decompress] = hands(&open(&device));
+    let text = text(MAX_TRANSFER as usize);
+    let (results, body) = compress.transform(Request::Zlib, &text, MAX_TRANSFER as usize);
+    assert_eq!(results.consumed, MAX_TRANSFER);
+    let (results, back) = decompress.transform(Request::Zlib, &body, MAX_TRANSFER as usize);
+    assert_eq!(results.produced, MAX_TRANSFER);
+    assert!(back == text);
+}
+
+#[test]
+fn rings_wrap_and_answers_stay_in_order() {
+    let config = HisiZipConfig { submissions: 10, completions: 7, ..HisiZipConfig::default() };
+    let host = ThreadHostConfig { workers: Some(3), ..ThreadHostConfig::default() };
+    let device = Simulator::hisi_zip(config, host, Plan::default()).unwrap();
+    let [mut compress, _] = hands(&open(&device));
+    // Large and small by turns, so that small ones are done first where there are several workers.
+    let texts = [text(200_000), text(10), text(50_000), text(1)];
+    let mut answered = 0_u64;
+    while answered < 500 {
+        let mut rooms: Vec<Vec<u8>> = Vec::new();
+        let batch = 1 + answered % 6;
+        for at in 0..batch {
+            let text = &texts[((answered + at) % 4) as usize];
+            rooms.push(vec![0; text.len() + 100]);
+            compress.put(&entry(Request::Deflate, text, rooms.last_mut().unwrap()));
+        }
+        compress.ring();
+        for room in rooms {
+            let text = &texts[(answered % 4) as usize];
+            let (place, results) = compress.answer();
+            assert_eq!(place, compress.submission_place(answered));
+            assert!(inflate(Request::Deflate, &room[..results.produced as usize]).unwrap() == *text);
+            answered += 1;
+        }
+    }
+}
+
+#[test]
+fn completions_that_were_not_taken_are_not_written_over() {
+    let config = HisiZipConfig { submissions: 64, completions: 4, ..HisiZipConfig::default() };
+    // Answered twice, so that there are more answers than jobs.
+    for plan in [Plan::default(), Plan::default().with(When::Nth(2), Mishap::DuplicatedCompletion)] {
+        let extra = plan.rules.len();
+        let device = device_with(config, plan);
+        let [mut compress, _] = hands(&open(&device));
+        let source = text(100);
+        let mut room = vec![0; 200];
+        let entry = entry(Request::Deflate, &source, &mut room);
+        (0..20).for_each(|_| compress.put(&entry));
+        compress.ring();
+        let mut places = Vec::new();
+        while compress.head < 20 + extra as u64 {
+            places.push(compress.wait().entry);
+            if compress.head.is_multiple_of(3) {
+                // All that the ring holds is there, and nothing more comes.
+                std::thread::sleep(Duration::from_millis(5));
+                assert_eq!(compress.poll_raw(), None);
+                compress.take();
+            }
+        }
+        let expected: Vec<u16> =
+            (0..20).flat_map(|place| std::iter::repeat_n(place, if place == 1 { 1 + extra } else { 1 })).collect();
+        assert_eq!(places, expected);
+    }
+}
+
+#[test]
+fn doorbells_that_make_no_sense_are_dropped() {
+    let device = device(Plan::default());
+    let [mut compress, decompress] = hands(&open(&device));
+    let source = text(100);
+    let mut room = vec![0; 200];
+    let entry = entry(Request::Deflate, &source, &mut room);
+    compress.run(&entry);
+    compress.put(&entry);
+    let good = Doorbell {
+        queue: compress.description.queue,
+        command: DoorbellCommand::Submission,
+        index: compress.submission_place(compress.tail),
+        priority: 0,
+    };
+    compress.knock(Doorbell { queue: decompress.description.queue, ..good });
+    compress.knock(Doorbell { queue: good.queue + 100, ..good });
+    compress.knock(Doorbell { index: 1024, ..good });
+    compress.knock(Doorbell { index: u16::MAX, ..good });
+    compress.knock(Doorbell { command: DoorbellCommand::Event, ..good });
+    compress.knock(Doorbell { command: DoorbellCommand::AsyncEvent, ..good });
+    compress.part.ring_doorbell(Doorbell::OFFSET, good.encode() | 0xf << 12);
+    compress.part.ring_doorbell(Doorbell::OFFSET + 8, good.encode());
+    compress.part.ring_doorbell(0, good.encode());
+    std::thread::sleep(MOMENT);
+    assert_eq!(compress.poll_raw(), None);
+    compress.knock(good);
+    assert_eq!(compress.answer().1.ended.status, Status::Ok as u8);
+}
+
+#[test]
+fn a_completion_wakes_whoever_armed_and_nobody_else() {
+    let device = device(Plan::timed(Timing::fixed(Duration::from_millis(20))));
+    let transport = open(&device);
+    let [mut compress, _] = hands(&transport);
+    let source = text(100);
+    let mut room = vec![0; 200];
+    let entry = entry(Request::Deflate, &source, &mut room);
+    let soon = || Some(Instant::now() + Duration::from_millis(150));
+    // Not armed: no signal.
+    compress.submit(&entry);
+    assert_eq!(transport.sleep(soon()).unwrap(), Wake::TimedOut);
+    // Armed too late, with an answer there already: at once.
+    compress.arm();
+    assert_eq!(transport.sleep(Some(Instant::now() + PATIENCE)).unwrap(), Wake::Signalled);
+    compress.answer();
+    // Armed in time, and once only.
+    compress.arm();
+    compress.submit(&entry);
+    assert_eq!(transport.sleep(Some(Instant::now() + PATIENCE)).unwrap(), Wake::Signalled);
+    compress.answer();
+    compress.submit(&entry);
+    assert_eq!(transport.sleep(soon()).unwrap(), Wake::TimedOut);
+    compress.answer();
+}
+
+#[test]
+fn either_part_wakes_the_whole() {
+    let device = device(Plan::default());
+    let transport = open(&device);
+    let mut hands = hands(&transport);
+    let source = text(100);
+    let body = deflate(Request::Deflate, &source);
+    for (hand, source) in hands.iter_mut().zip([&source, &body]) {
+        let mut room = vec![0; 200];
+        let entry = entry(Request::Deflate, source, &mut room);
+        hand.arm();
+        hand.submit(&entry);
+        assert_eq!(transport.sleep(Some(Instant::now() + PATIENCE)).unwrap(), Wake::Signalled);
+        hand.answer();
+    }
+}
+
+#[test]
+fn stopping_stops_both_parts_and_says_so_in_memory() {
+    let device = device(Plan { hold: true, ..Plan::default() });
+    let transport = open(&device);
+    let mut pair = hands(&transport);
+    let source = text(100);
+    let mut rooms = [vec![0; 200], vec![0; 200]];
+    for (hand, room) in pair.iter_mut().zip(&mut rooms) {
+        assert_eq!(hand.stop_words(), StopWords::default());
+        hand.submit(&entry(Request::Deflate, &source, room));
+    }
+    assert_eq!(transport.stop(PATIENCE).unwrap(), Quiet::Proven);
+    for hand in &pair {
+        assert_eq!(hand.stop_words(), StopWords { transmit: true, receive: true });
+    }
+    // Late doorbells do nothing; after a reset the queues are as new.
+    device.plan().set(Plan::default());
+    pair.iter().for_each(Hand::ring);
+    std::thread::sleep(MOMENT);
+    assert!(pair.iter_mut().all(|hand| hand.poll_raw().is_none()));
+    let before = pair.each_ref().map(|hand| hand.description);
+    transport.reset(PATIENCE).unwrap();
+    let mut pair = hands(&transport);
+    assert_eq!(before, pair.each_ref().map(|hand| hand.description));
+    assert_eq!(pair[0].transform(Request::Zlib, &source, 200).0.ended, Ended::new(Status::Ok, false));
+    let body = deflate(Request::Zlib, &source);
+    assert!(pair[1].transform(Request::Zlib, &body, 200).1 == source);
+}
+
+#[test]
+fn a_device_that_fails_says_so_in_memory_and_comes_back() {
+    let device = device(Plan::default());
+    let transport = open(&device);
+    let [mut compress, decompress] = hands(&transport);
+    let source = text(100);
+    compress.transform(Request::Zlib, &source, 200);
+    device.fail(1);
+    assert_eq!(transport.sleep(Some(Instant::now() + PATIENCE)).unwrap(), Wake::Signalled);
+    // Nobody has rung for the other one yet; it is told all the same.
+    for hand in [&compress, &decompress] {
+        assert_eq!(hand.stop_words(), StopWords { transmit: true, receive: true });
+    }
+    assert_eq!(transport.stop(PATIENCE).unwrap(), Quiet::Proven);
+    transport.reset(PATIENCE).unwrap();
+    // Between the reset and the memory there is nobody to tell: the first doorbell does.
+    device.fail(2);
+    let [mut compress, _] = hands(&transport);
+    compress.put(&entry(Request::Zlib, &source, &mut [0; 200]));
+    assert_eq!(compress.stop_words(), StopWords::default());
+    compress.ring();
+    assert_eq!(compress.stop_words(), StopWords { transmit: true, receive: true });
+    assert_eq!(transport.stop(PATIENCE).unwrap(), Quiet::Proven);
+    transport.reset(PATIENCE).unwrap();
+    let [mut compress, _] = hands(&transport);
+    assert_eq!(compress.transform(Request::Zlib, &source, 200).0.ended, Ended::new(Status::Ok, false));
+}
+
+#[test]
+fn what_a_plan_does_to_answers_shows_in_the_ring() {
+    let plan = Plan::default()
+        .with(When::Nth(1), Mishap::LateCompletion(2))
+        .with(When::Nth(4), Mishap::WrongToken)
+        .with(When::Nth(5), Mishap::UnknownStatus)
+        .with(When::Nth(6), Mishap::ImpossibleLengths)
+        .with(When::Nth(7), Mishap::LostCompletion);
+    let device = device(plan);
+    let [mut compress, _] = hands(&open(&device));
+    let source = text(100);
+    let mut room = vec![0; 200];
+    let entry = entry(Request::Deflate, &source, &mut room);
+    (0..9).for_each(|_| compress.put(&entry));
+    compress.ring();
+    // Late, and in order all the same.
+    for place in 0..3 {
+        assert_eq!(compress.answer().0, place);
+    }
+    assert_eq!(compress.answer().0, 4, "in place of 3");
+    assert_eq!(Status::from_raw(compress.answer().1.ended.status), None);
+    assert_eq!(compress.answer().1.produced, u32::MAX);
+    // Where an answer is lost nothing can follow it.
+    std::thread::sleep(MOMENT);
+    assert_eq!(compress.poll_raw(), None);
+}
+
+#[test]
+fn queues_run_out_and_come_back() {
+    let device = device_with(HisiZipConfig { queues: 5, ..HisiZipConfig::default() }, Plan::default());
+    let first = open(&device);
+    let second = open(&device);
+    let refused = || matches!(device.open("sim0"), Err(TransportError::Busy(_)));
+    assert!(refused());
+    // The one that was opened in vain was closed.
+    assert!(refused());
+    drop(first);
+    let third = open(&device);
+    let mut numbers: Vec<u16> =
+        [&second, &third].iter().flat_map(|transport| hands(transport)).map(|hand| hand.description.queue).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 4);
+}
+
+#[test]
+fn impossible_engines_are_refused() {
+    let check = |change: fn(&mut HisiZipConfig)| {
+        let mut config = HisiZipConfig::default();
+        change(&mut config);
+        config.check()
+    };
+    assert_eq!(check(|_| {}), Ok(()));
+    assert_eq!(check(|config| config.queues = 0), Err(HisiZipConfigError::Empty));
+    assert_eq!(check(|config| config.engines = 0), Err(HisiZipConfigError::Empty));
+    assert_eq!(check(|config| config.queues = 4097), Err(HisiZipConfigError::Queues(4097)));
+    assert_eq!(check(|config| config.submissions = 1), Err(HisiZipConfigError::Places(1)));
+    assert_eq!(check(|config| config.completions = 4097), Err(HisiZipConfigError::Places(4097)));
+}
+
+#[test]
+fn state_and_lists_are_refused_as_entries_that_make_no_sense() {
+    let device = device(Plan::default());
+    let transport = open(&device);
+    let mut compress = Hand::new(&transport, COMPRESS);
+    let source = text(100);
+    let mut room = vec![0; 200];
+    let good = entry(Request::Gzip, &source, &mut room);
+    let flow = Flow { finish: true, stateful: true, new_stream: true };
+    let listed = Buffers::Listed { source_skip: 0, destination_skip: 0 };
+    for bad in [Entry { flow, ..good }, Entry { buffers: listed, ..good }] {
+        assert_eq!(compress.run(&bad), failed(Status::Malformed));
+    }
+}
