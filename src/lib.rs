@@ -52,7 +52,7 @@ pub use uaccel_runtime::{
 
 #[cfg(feature = "sim")]
 #[doc(inline)]
-pub use uaccel_runtime::{SIMULATOR, SimulatorBus};
+pub use uaccel_runtime::{HISI_ZIP_SIMULATOR, SIMULATOR, SimulatorBus};
 
 /// What the author of a driver or of a bus meets: the contract, as the crate `uaccel-queue` has it.
 pub use uaccel_queue as driver;

@@ -62,6 +62,8 @@ impl Builder {
                 Arc::new(LocalBus),
                 #[cfg(feature = "sim")]
                 Arc::new(crate::SimulatorBus::default()),
+                #[cfg(feature = "sim")]
+                Arc::new(crate::SimulatorBus::hisi_zip(Default::default(), Default::default(), Default::default())),
             ],
             root: None,
             devd: None,

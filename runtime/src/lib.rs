@@ -81,7 +81,7 @@ pub use scope::{Answer, Refused, Scope, Ticket};
 pub use session::Session;
 pub use shared_buffer::SharedBuffer;
 #[cfg(feature = "sim")]
-pub use simulator::{SIMULATOR, SimulatorBus};
+pub use simulator::{HISI_ZIP_SIMULATOR, SIMULATOR, SimulatorBus};
 pub use work::{RawWork, Work};
 
 pub use uaccel_queue::{

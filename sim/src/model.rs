@@ -167,6 +167,12 @@ pub trait DeviceModel: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// How many bytes of registers a queue has. With more than a [page](UserPage) there is nothing but doorbells: a host shows zeroes for the rest of them, and
+    /// the page is the model's own.
+    fn registers(&self) -> usize {
+        UserPage::SIZE
+    }
+
     /// Fills in the registers that are read only.
     fn describe(&self, page: &UserPage);
 
@@ -219,9 +225,9 @@ pub trait DeviceModel: fmt::Debug + Send + Sync + 'static {
     /// Whether the user demanded a signal that it has not got yet; it counts as given. Called after a flush that published and a full fence.
     fn signal(&self, completions: &mut Self::Completions, page: &UserPage) -> bool;
 
-    /// Tells the user that the queue has stopped: nothing is touched any more.
+    /// Tells the user that the queue has stopped: nothing is touched any more. It may not have been started.
     fn stopped<P: MemoryPort>(&self, submissions: &mut Self::Submissions, port: &P);
 
-    /// Tells the user that the device gave up on the queue. No job is taken any more.
+    /// Tells the user that the device gave up on the queue. No job is taken any more. It may not have been started, and this may be called again.
     fn failed<P: MemoryPort>(&self, submissions: &mut Self::Submissions, port: &P, reason: u32);
 }

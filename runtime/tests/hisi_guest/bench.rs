@@ -3,8 +3,22 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use uaccel_runtime::{Builder, Fallback, Runtime};
+
+pub(crate) use crate::guest::jobs::{PATIENCE, eventually, noise, run};
+
 /// The name of the device.
 pub(crate) const DEVICE: &str = "hisi_zip-0";
+
+/// A runtime on the device that never falls back.
+pub(crate) fn runtime() -> Runtime {
+    builder().build().expect("the device opens")
+}
+
+/// The same, to be changed.
+pub(crate) fn builder() -> Builder {
+    Runtime::builder().device(DEVICE).fallback(Fallback::Never).deadline(PATIENCE)
+}
 
 /// The device's node.
 pub(crate) fn device_file() -> PathBuf {

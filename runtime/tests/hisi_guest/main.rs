@@ -4,9 +4,24 @@
 //!
 //!     sva-lab run --device hisi-zip -- <this program> --test-threads=1
 //!
-//! Modules `node`, `opening` and `probe` use the kernel's interface alone. Whatever goes through the driver of this project stands beside them.
+//! Modules `node`, `opening` and `probe` use the kernel's interface alone, all others the driver of this project. Tests of module `resets` need a function that fails, and are
+//! run by name.
+
+#![allow(clippy::cast_possible_truncation, reason = "small numbers of the tests themselves")]
 
 mod bench;
+mod conformance;
+mod formats;
+#[path = "../guest/mod.rs"]
+mod guest;
 mod node;
 mod opening;
+mod pointers;
 mod probe;
+mod processes;
+mod queues;
+mod removal;
+mod resets;
+mod round;
+
+use guest::{child, pages};

@@ -89,6 +89,11 @@ impl<M: DeviceModel, B: Backing> Queue<M, B> {
         &self.backing
     }
 
+    /// The way to the rings that were handed out so far.
+    pub(super) fn port(&self) -> PoolPort<B::Memory> {
+        PoolPort::new(self.backing.rings(), self.memory.clone())
+    }
+
     /// What it has done.
     pub fn stats(&self) -> QueueStats {
         self.counters.snapshot()

@@ -204,10 +204,12 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
 
     /// Acts on a doorbell that changes the set-up.
     fn control(&self, queue: &Queue<M, B>, offset: usize, value: u64) {
-        let port = PoolPort::new(queue.backing.rings(), queue.memory.clone());
+        let port = queue.port();
         let mut fetch = queue.fetch_side();
         if queue.failed.load(Ordering::Relaxed) {
-            return;
+            // It failed before it was started, when there was nowhere to say so.
+            self.model.failed(&mut fetch.submissions, &port, 0);
+            return queue.backing.signal();
         }
         let mut complete = queue.complete_side();
         let page = queue.backing.page();
@@ -330,9 +332,9 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
     pub(super) fn fail_queue(&self, queue: &Queue<M, B>, reason: u32) {
         queue.failed.store(true, Ordering::Relaxed);
         self.halt(queue);
-        let mut side = queue.fetch_side();
-        let side = &mut *side;
-        self.model.failed(&mut side.submissions, &side.port, reason);
+        // Not the port that the queue was started with: it may not be.
+        let port = queue.port();
+        self.model.failed(&mut queue.fetch_side().submissions, &port, reason);
         queue.backing.signal();
     }
 
@@ -404,8 +406,8 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
     }
 
     fn tell_stopped(&self, queue: &Queue<M, B>) {
-        let mut side = queue.fetch_side();
-        let side = &mut *side;
-        self.model.stopped(&mut side.submissions, &side.port);
+        // As in `fail_queue`.
+        let port = queue.port();
+        self.model.stopped(&mut queue.fetch_side().submissions, &port);
     }
 }

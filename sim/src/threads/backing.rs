@@ -42,7 +42,7 @@ impl Event {
         self.0.as_fd()
     }
 
-    fn signal(&self) {
+    pub(super) fn signal(&self) {
         // The counter can only be too full to count on, and then it is readable already.
         let _ = self.0.write(1);
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use uaccel_queue::{AddressMode, Quiet, Region, RegionKind, RingMemory, Transport, TransportError, Wake};
 
 use super::backing::ThreadBacking;
-use crate::DeviceModel;
 use crate::pool::{Pool, Queue};
+use crate::{DeviceModel, UserPage};
 
 /// How long closing waits for running work. A job of the largest size ends well within.
 const CLOSING: Duration = Duration::from_secs(10);
@@ -27,10 +27,15 @@ pub(super) struct Part<M: DeviceModel> {
 impl<M: DeviceModel> Part<M> {
     pub(super) fn new(pool: Pool<M, ThreadBacking>, queue: Arc<Queue<M, ThreadBacking>>) -> Self {
         let opening = queue.opening();
+        let registers = match pool.model().registers() {
+            UserPage::SIZE => queue.backing().region(),
+            // What is rung goes through `ring_doorbell`.
+            len => Region::copied(RegionKind::User, &vec![0; len]),
+        };
         let description = pool.model().description(opening.queue, opening.kind);
         let described = !description.is_empty();
         let description = described.then(|| Region::copied(RegionKind::Description, &description));
-        let regions = [queue.backing().region()].into_iter().chain(description).collect();
+        let regions = [registers].into_iter().chain(description).collect();
         Self { pool, queue, regions }
     }
 

@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
-use uaccel_queue::{AddressMode, Quiet, Region, RingMemory, Transport, TransportError, Wake};
+use uaccel_queue::{
+    AddressMode, CopyError, Fault, FaultKind, Quiet, Region, RingMemory, Transport, TransportError, Wake,
+};
 
 use super::backing::{Event, ThreadBacking};
+use super::own_memory::OwnMemory;
 use super::part::Part;
 use crate::DeviceModel;
-use crate::pool::Pool;
+use crate::pool::{JobMemory as _, Pool};
 
 /// The way to one queue: one of the device's, or one of each kind that it has.
 #[derive(Debug)]
@@ -89,6 +92,10 @@ impl<M: DeviceModel> Transport for ThreadTransport<M> {
         self.event.clear();
     }
 
+    fn signal(&self) {
+        self.event.signal();
+    }
+
     fn stop(&self, within: Duration) -> Result<Quiet, TransportError> {
         if self.pool.is_foreign() {
             return Err(TransportError::Gone);
@@ -118,7 +125,33 @@ impl<M: DeviceModel> Transport for ThreadTransport<M> {
         AddressMode::Shared
     }
 
+    fn read_memory(&self, address: usize, into: &mut [u8]) -> Result<(), CopyError> {
+        copy(address, into.len(), FaultKind::Read, |from, done| OwnMemory::new().read(from, &mut into[done..]))
+    }
+
+    unsafe fn write_memory(&self, address: usize, from: &[u8]) -> Result<(), CopyError> {
+        copy(address, from.len(), FaultKind::Write, |to, done| OwnMemory::new().write(to, &from[done..]))
+    }
+
     fn parts(&self) -> &[Arc<dyn Transport>] {
         &self.parts
     }
+}
+
+/// Copies `len` bytes at `address` in steps, each from an address on and after so many bytes, that say how far they came.
+fn copy(
+    address: usize,
+    len: usize,
+    kind: FaultKind,
+    mut step: impl FnMut(u64, usize) -> Option<usize>,
+) -> Result<(), CopyError> {
+    let mut done = 0;
+    while done < len {
+        let at = (address as u64).wrapping_add(done as u64);
+        match step(at, done) {
+            Some(count) => done += count,
+            None => return Err(CopyError::Fault(Fault { address: at, kind })),
+        }
+    }
+    Ok(())
 }

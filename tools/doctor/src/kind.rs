@@ -31,10 +31,15 @@ pub enum Family {
 }
 
 impl Family {
-    /// Whether this version of the framework has no driver for it, so that the CPU does its work whatever is open.
+    /// Whether this version of the framework has no driver for it, so that the CPU does its work whatever is open. Of HiSilicon's engines it drives ZIP, from hardware version 3
+    /// on, which its interface tells.
     #[must_use]
     pub fn is_undriven(self) -> bool {
-        matches!(self, Self::HiSilicon(_) | Self::Idxd | Self::Qat | Self::QatVirtual)
+        match self {
+            Self::HiSilicon(_) => self != ZIP,
+            Self::Idxd | Self::Qat | Self::QatVirtual => true,
+            Self::Warp | Self::Edu | Self::Neural => false,
+        }
     }
 }
 

@@ -171,6 +171,30 @@ fn a_kunpeng_learns_which_driver_keeps_its_queues_for_the_kernel() {
     assert!(text(&report, "hisilicon.driver", "0000:76:00.0").contains("options hisi_sec2 uacce_mode=1"));
     assert!(devices(&report, "uacce").is_empty(), "it opens, and the framework has no driver for it");
     assert_eq!(status(&report, "uacce.driver"), Absent);
+    let text = text(&report, "uacce.driver", "hisi_zip-0");
+    assert!(text.contains("from hardware version 3 (hisi_qm_v3) on, and this is hisi_qm_v2"), "{text}");
+}
+
+#[test]
+fn a_later_kunpeng_has_nothing_in_the_way_of_its_compression_engine() {
+    let mut recording = machine("kunpeng-v3");
+    let report = examine(&recording);
+    assert_eq!(
+        remarkable(&report),
+        [("accelerator.sharing", "0000:75:00.0", Unknown)],
+        "capabilities are root's to see"
+    );
+    assert_eq!(devices(&report, "uacce"), ["hisi_zip-0"]);
+    assert_eq!(report.best_road().map(|road| road.address_mode), Some("shared"));
+    assert!(!text(&report, "accelerator.found", "0000:75:00.0").contains("no driver for it"));
+
+    // The same queue manager, with another engine behind it.
+    let algorithms = "/sys/class/uacce/hisi_zip-0/algorithms".to_owned();
+    recording.files.insert(algorithms, "cipher\ndigest\naead\n".to_owned());
+    let report = examine(&recording);
+    assert!(devices(&report, "uacce").is_empty());
+    let text = text(&report, "uacce.driver", "hisi_zip-0");
+    assert!(text.contains("no driver for what is behind hisi_qm_v3 here (cipher, digest, aead)"), "{text}");
 }
 
 #[test]

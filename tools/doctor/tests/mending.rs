@@ -478,6 +478,88 @@ fn of_vfio_every_loss_is_named() {
 }
 
 #[test]
+fn everything_a_kunpengs_compression_engine_rests_on_is_missed_by_name() {
+    const ZIP: &str = "/sys/class/uacce/hisi_zip-0";
+    const DRIVER: &str = "/sys/bus/pci/devices/0000:75:00.0/driver";
+    fn not_offered(machine: &mut Recording) {
+        folder(machine, "/sys/class/uacce", &[]);
+    }
+    let losses = [
+        Loss {
+            what: "the driver's mode for processes",
+            change: |machine| {
+                not_offered(machine);
+                file(machine, "/sys/module/hisi_zip/parameters/uacce_mode", "0\n");
+            },
+            check: "hisilicon.driver",
+            status: Fail,
+            says: "options hisi_zip uacce_mode=1",
+        },
+        Loss {
+            what: "the driver",
+            change: |machine| {
+                not_offered(machine);
+                machine.links.remove(DRIVER);
+            },
+            check: "hisilicon.driver",
+            status: Fail,
+            says: "modprobe hisi_zip",
+        },
+        Loss {
+            what: "the IOMMU",
+            change: |machine| folder(machine, "/sys/class/iommu", &[]),
+            check: "iommu.present",
+            status: Fail,
+            says: "enable SMMU in the firmware",
+        },
+        Loss {
+            what: "a kernel that shares page tables through it",
+            change: |machine| {
+                let path = "/boot/config-6.6.0-28.oe2403.aarch64";
+                let less = machine.files[path].replace("CONFIG_ARM_SMMU_V3_SVA=y\n", "");
+                file(machine, path, &less);
+            },
+            check: "iommu.unit",
+            status: Fail,
+            says: "CONFIG_ARM_SMMU_V3_SVA",
+        },
+        Loss {
+            what: "the node",
+            change: |machine| {
+                let node = Node { mode: 0o600, uid: 0, gid: 0, access: None };
+                machine.nodes.insert("/dev/hisi_zip-0".to_owned(), node);
+                opened(machine, "/dev/hisi_zip-0", "EACCES");
+            },
+            check: "uacce.node",
+            status: Fail,
+            says: "chgrp uaccel /dev/hisi_zip-0",
+        },
+        Loss {
+            what: "a device that works",
+            change: |machine| file(machine, &format!("{ZIP}/isolate"), "1\n"),
+            check: "uacce.isolated",
+            status: Fail,
+            says: "sudo modprobe --remove hisi_zip && sudo modprobe hisi_zip",
+        },
+        Loss {
+            what: "the second of two queues",
+            change: |machine| file(machine, &format!("{ZIP}/available_instances"), "1\n"),
+            check: "uacce.queues",
+            status: Warn,
+            says: "all its queues but 1 are in use, and 2 are needed",
+        },
+        Loss {
+            what: "all queues",
+            change: |machine| file(machine, &format!("{ZIP}/available_instances"), "0\n"),
+            check: "uacce.queues",
+            status: Warn,
+            says: "all its queues are in use",
+        },
+    ];
+    all_are_named("kunpeng-v3", &losses);
+}
+
+#[test]
 fn drivers_that_are_in_nobodys_way_are_known_by_their_names() {
     let bound = |address: &str, driver: &str| {
         let mut recording = machine("guest-vfio-open");

@@ -145,7 +145,7 @@ proptest! {
     #[test]
     fn no_text_in_any_file_is_the_end(
         name in prop::sample::select(vec![
-            "guest-uacce-open", "guest-vfio-open", "guest-vfio-unbound", "xeon-dsa", "kunpeng", "workstation",
+            "guest-uacce-open", "guest-vfio-open", "guest-vfio-unbound", "xeon-dsa", "kunpeng", "kunpeng-v3", "workstation",
         ]),
         changes in prop::collection::vec((any::<prop::sample::Index>(), prop::option::of(text())), 1..6),
         links in prop::collection::vec((any::<prop::sample::Index>(), text()), 0..3),

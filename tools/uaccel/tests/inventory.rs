@@ -54,11 +54,33 @@ fn known_accelerators_are_named_and_others_are_not() {
     assert!(found[1].reason.contains("no driver for it") && found[1].reason.contains("'idxd'"));
     assert_eq!((found[2].kernel_driver.clone(), found[2].numa_node), (None, None));
     assert_eq!((found[4].id.as_str(), found[4].numa_node), ("19e5:a250", Some(1)));
+    assert!(found[4].reason.contains("'hisi_zip' offers no queues to processes"), "{}", found[4].reason);
 
     let root = folder.text();
     let text = stdout(&run(&["list", "--root", root]));
     assert!(text.contains("HiSilicon ZIP engine (19e5:a250)"), "{text}");
     assert_eq!(json(&["list", "--json", "--root", root])["undriven"].as_array().map(Vec::len), Some(6));
+}
+
+#[test]
+fn a_zip_engine_is_found_here_as_long_as_uacce_does_not_offer_it_and_a_sec_engine_always() {
+    let folder = Folder::new("offered");
+    let sysfs = folder.0.join("sys");
+    device(&sysfs, "0000:75:00.0", "0x19e5", "0xa250", Some("hisi_zip"), "1");
+    device(&sysfs, "0000:76:00.0", "0x19e5", "0xa255", Some("hisi_sec2"), "1");
+    device(&sysfs, "0000:77:00.0", "0x19e5", "0xa251", None, "1");
+    for (name, parent) in [("hisi_zip-0", "0000:75:00.0"), ("hisi_sec2-1", "0000:76:00.0")] {
+        let offer = sysfs.join("class/uacce").join(name);
+        fs::create_dir_all(&offer).expect("a folder");
+        symlink(Path::new("../../../bus/pci/devices").join(parent), offer.join("device")).expect("a link");
+    }
+    let found = find(&sysfs);
+    let reasons: Vec<_> = found.iter().map(|found| (found.address.as_str(), found.reason.as_str())).collect();
+    let [("0000:76:00.0", sec), ("0000:77:00.0", zip)] = reasons[..] else { panic!("{reasons:?}") };
+    assert!(
+        sec.contains("no driver for it") && zip.contains("no kernel driver is bound to it (hisi_zip)"),
+        "{reasons:?}"
+    );
 }
 
 #[test]

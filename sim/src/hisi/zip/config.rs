@@ -1,7 +1,7 @@
 //! What a ZIP engine is built with.
 
-use uaccel_hisi_abi::Dus;
 use uaccel_hisi_abi::zip::Entry;
+use uaccel_hisi_abi::{Doorbell, Dus};
 
 /// What a ZIP engine is built with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,11 +32,6 @@ pub enum HisiZipConfigError {
 }
 
 impl HisiZipConfig {
-    /// The most queues that a doorbell can tell apart.
-    pub const MOST_QUEUES: usize = 1 << 12;
-    /// The most places of a ring that a context can state.
-    pub const MOST_PLACES: u16 = 1 << 12;
-
     /// Checks the numbers.
     ///
     /// # Errors
@@ -45,10 +40,10 @@ impl HisiZipConfig {
         if self.queues == 0 || self.engines == 0 {
             return Err(HisiZipConfigError::Empty);
         }
-        if self.queues > Self::MOST_QUEUES {
+        if self.queues > usize::from(Doorbell::LAST_QUEUE) + 1 {
             return Err(HisiZipConfigError::Queues(self.queues));
         }
-        let possible = |places: &u16| (2..=Self::MOST_PLACES).contains(places);
+        let possible = |places: &u16| (2..=Dus::DEEPEST).contains(places);
         match [self.submissions, self.completions].into_iter().find(|places| !possible(places)) {
             Some(places) => Err(HisiZipConfigError::Places(places)),
             None => Ok(()),

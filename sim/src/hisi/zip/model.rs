@@ -31,6 +31,11 @@ pub struct HisiZip {
 pub struct StartError;
 
 impl HisiZip {
+    /// The interface by which drivers know it.
+    pub const INTERFACE: &str = API_V3;
+    /// The algorithms that the kernel's driver lists of it (`zip_main.c`: `zip_dev_algs`).
+    pub const ALGORITHMS: [&str; 3] = ["zlib", "gzip", "deflate"];
+
     /// An engine of this configuration.
     ///
     /// # Errors
@@ -44,6 +49,11 @@ impl HisiZip {
     #[must_use]
     pub fn config(&self) -> &HisiZipConfig {
         &self.config
+    }
+
+    /// How long ring memory is, where there is no kernel.
+    fn memory_len(&self) -> usize {
+        self.config.dus().size(PAGE)
     }
 
     /// Starts a queue that was [opened](DeviceModel::open_queue) and not started, by the contexts that a kernel wrote. Doorbells before that are
@@ -85,7 +95,7 @@ impl DeviceModel for HisiZip {
     type Completions = Completions;
 
     fn interface(&self) -> &str {
-        API_V3
+        Self::INTERFACE
     }
 
     fn queues(&self) -> usize {
@@ -105,15 +115,19 @@ impl DeviceModel for HisiZip {
     }
 
     fn algorithms(&self) -> &[&str] {
-        &["zlib", "gzip", "deflate"]
+        &Self::ALGORITHMS
     }
 
     fn description(&self, queue: u16, kind: u16) -> Vec<u8> {
         Description { dus: self.config.dus(), queue, kind }.encode().to_vec()
     }
 
+    fn registers(&self) -> usize {
+        Rung::REGION
+    }
+
     fn ring_memory(&self) -> Option<usize> {
-        Some(self.config.dus().size(PAGE))
+        Some(self.memory_len())
     }
 
     /// There is nothing to read.
@@ -143,7 +157,7 @@ impl DeviceModel for HisiZip {
             registers::ring(page, value);
             return if submissions.rings.is_some() { Control::Started } else { Control::Unchanged };
         }
-        let len = self.config.dus().size(PAGE);
+        let len = self.memory_len();
         let space = submissions.opening.rings;
         let Some(base) = port.home(space).filter(|base| port.ring(space, Span::new(*base, len))) else {
             return Control::Refused;
@@ -164,7 +178,7 @@ impl DeviceModel for HisiZip {
     ) -> Fetch {
         let fetch = submissions.fetch(port, page, &self.engines, taken, budget);
         if fetch == Fetch::Failed {
-            submissions.stop(port);
+            submissions.stop(port, self.memory_len());
         }
         fetch
     }
@@ -182,10 +196,10 @@ impl DeviceModel for HisiZip {
     }
 
     fn stopped<P: MemoryPort>(&self, submissions: &mut Submissions, port: &P) {
-        submissions.stop(port);
+        submissions.stop(port, self.memory_len());
     }
 
     fn failed<P: MemoryPort>(&self, submissions: &mut Submissions, port: &P, _: u32) {
-        submissions.stop(port);
+        submissions.stop(port, self.memory_len());
     }
 }

@@ -1,7 +1,6 @@
 //! What the model keeps in a queue's page.
 //!
-//! The device has one register for all doorbells of a queue, and nothing can be read there. The page behind it is the model's own, and no user is meant to see it: where one can all the
-//! same, as in a host without a kernel, what he writes there is none of the device's interface and harms nobody's queue but his.
+//! The device has one register for all doorbells of a queue, and nothing can be read there. The page is the model's own: no user sees it.
 
 use core::sync::atomic::{Ordering, fence};
 

@@ -1,7 +1,7 @@
 //! Where a started queue's rings are.
 
 use uaccel_hisi_abi::zip::Entry;
-use uaccel_hisi_abi::{CompletionContext, Dus, QueueCompletion, SubmissionContext};
+use uaccel_hisi_abi::{CompletionContext, Dus, QueueCompletion, StopWords, SubmissionContext};
 
 /// Where a started queue's rings are. Places are counted on from the first one; a count modulo the ring's places is a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +33,13 @@ impl Rings {
             first_submission: 0,
             first_completion: 0,
             first_phase: true,
-            stop_words: Some(base.wrapping_add(len as u64 - uaccel_hisi_abi::StopWords::FROM_END as u64)),
+            stop_words: Some(Self::stop_words(base, len)),
         }
+    }
+
+    /// Where the stop words are in such memory.
+    pub(super) const fn stop_words(base: u64, len: usize) -> u64 {
+        base.wrapping_add((len - StopWords::FROM_END) as u64)
     }
 
     /// Rings as the kernel's contexts say; `None` if they make no sense.

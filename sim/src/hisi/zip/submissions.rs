@@ -92,9 +92,14 @@ impl Submissions {
         !is_full()
     }
 
-    /// Writes the stop words as the kernel would, transmit first, if the model writes them, and takes no more entries.
-    pub(super) fn stop<P: MemoryPort>(&mut self, port: &P) {
-        if let Some(address) = self.rings.take().and_then(|rings| rings.stop_words) {
+    /// Writes the stop words as the kernel would, transmit first, where there is none, and takes no more entries. `len` is the length of ring memory.
+    pub(super) fn stop<P: MemoryPort>(&mut self, port: &P, len: usize) {
+        let address = match self.rings.take() {
+            Some(rings) => rings.stop_words,
+            // Not started, or stopped before. Where there is a kernel the port knows of no such memory.
+            None => port.home(self.opening.rings).map(|base| Rings::stop_words(base, len)),
+        };
+        if let Some(address) = address {
             // Words nobody can be told are lost; there is no other way to the user.
             let _ = port.publish(self.opening.rings, address, StopWords { transmit: true, receive: false }.encode());
             let _ = port.publish(self.opening.rings, address, StopWords { transmit: true, receive: true }.encode());

@@ -10,8 +10,67 @@ use crate::machine::Machine;
 /// Where the kernel lists them (Documentation/ABI/testing/sysfs-driver-uacce).
 const CLASS: &str = "/sys/class/uacce";
 
-/// Interfaces that this version of the framework has a driver for.
-const DRIVEN: &[&str] = &["warp_v1"];
+/// What this version of the framework has a driver for.
+struct Driven {
+    api: &'static str,
+    /// Where one interface is that of several engines: the algorithms of which the engine has one.
+    algorithms: &'static [&'static str],
+    /// How many of the device's queues one of the framework's takes.
+    queues: i64,
+}
+
+const DRIVEN: &[Driven] = &[
+    Driven { api: "warp_v1", algorithms: &[], queues: 1 },
+    // One each way.
+    Driven { api: "hisi_qm_v3", algorithms: ZIP, queues: 2 },
+];
+
+/// What tells HiSilicon's ZIP from the other engines behind its queue manager.
+const ZIP: &[&str] = &["deflate", "zlib", "gzip"];
+
+/// What a device says of its interface.
+struct Interface {
+    api: String,
+    algorithms: Vec<String>,
+}
+
+impl Interface {
+    fn of(machine: &Machine<'_>, device: &str) -> Self {
+        let attribute = |name: &str| machine.tree.text(&format!("{CLASS}/{device}/{name}"));
+        let lines = attribute("algorithms").unwrap_or_default();
+        Self {
+            api: attribute("api").unwrap_or_else(|_| "unknown".to_owned()),
+            algorithms: lines.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect(),
+        }
+    }
+
+    fn has_one_of(&self, algorithms: &[&str]) -> bool {
+        self.algorithms.iter().any(|own| algorithms.contains(&own.as_str()))
+    }
+
+    fn driven(&self) -> Option<&'static Driven> {
+        DRIVEN.iter().find(|driven| {
+            driven.api == self.api && (driven.algorithms.is_empty() || self.has_one_of(driven.algorithms))
+        })
+    }
+
+    /// Why it has no driver.
+    fn undriven(&self) -> String {
+        let api = &self.api;
+        let what = match api.as_str() {
+            "hisi_qm_v1" | "hisi_qm_v2" if self.has_one_of(ZIP) => {
+                return format!(
+                    "the framework drives this engine from hardware version 3 (hisi_qm_v3) on, and this is {api}: the CPU does its work"
+                );
+            }
+            _ if DRIVEN.iter().any(|driven| driven.api == api) => {
+                format!("what is behind {api} here ({})", self.algorithms.join(", "))
+            }
+            _ => api.clone(),
+        };
+        format!("this version of the framework has no driver for {what}: the CPU does its work")
+    }
+}
 
 /// `UACCE_DEV_SVA` of `uapi/misc/uacce/uacce.h`, in `flags`.
 const SVA: u64 = 1;
@@ -35,12 +94,14 @@ pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) -> Share
     let mut found = Shared::default();
     for device in devices {
         let before = findings.len();
-        let free = obstacles(machine, &device, findings);
+        let interface = Interface::of(machine, &device);
+        let driven = interface.driven();
+        let free = obstacles(machine, &device, driven.map_or(1, |driven| driven.queues), findings);
         if findings.len() > before {
             findings[before..].iter_mut().for_each(|finding| finding.subject = Some(device.clone()));
             continue;
         }
-        let api = machine.tree.text(&format!("{CLASS}/{device}/api")).unwrap_or_else(|_| "unknown".to_owned());
+        let api = &interface.api;
         match rights::node(machine, "uacce.node", &format!("/dev/{device}"), (AccessRule::Uacce, &device)) {
             Err(finding) => findings.push(*finding),
             Ok(open) => {
@@ -49,16 +110,10 @@ pub(super) fn check(machine: &Machine<'_>, findings: &mut Vec<Finding>) -> Share
                 let says = if machine.opens { "shares" } else { "says that it shares" };
                 let why = format!("{api}: {says} page tables, {free}, {open}");
                 findings.push(Finding::pass("uacce.device", why).about(&device));
-                if DRIVEN.contains(&api.as_str()) {
+                if driven.is_some() {
                     found.usable.push(device);
                 } else {
-                    findings.push(
-                        Finding::absent(
-                            "uacce.driver",
-                            format!("this version of the framework has no driver for {api}: the CPU does its work"),
-                        )
-                        .about(&device),
-                    );
+                    findings.push(Finding::absent("uacce.driver", interface.undriven()).about(&device));
                 }
             }
         }
@@ -85,8 +140,8 @@ fn not_offered(machine: &Machine<'_>, function: &Function) -> Finding {
     }
 }
 
-/// Adds what is in the way of a device, and says how many of its queues are free.
-fn obstacles(machine: &Machine<'_>, device: &str, findings: &mut Vec<Finding>) -> String {
+/// Adds what is in the way of a device of which one queue takes so many of its `queues`, and says how many of them are free.
+fn obstacles(machine: &Machine<'_>, device: &str, queues: i64, findings: &mut Vec<Finding>) -> String {
     let folder = format!("{CLASS}/{device}");
     let attribute = |name: &str| machine.tree.text(&format!("{folder}/{name}"));
     match attribute("flags").map(|flags| flags.parse::<u64>()) {
@@ -113,9 +168,13 @@ fn obstacles(machine: &Machine<'_>, device: &str, findings: &mut Vec<Finding>) -
         findings.push(anew.into_iter().fold(finding, Finding::run));
     }
     match attribute("available_instances").map(|free| free.parse::<i64>()) {
-        Ok(Ok(free)) if free <= 0 => {
+        Ok(Ok(free)) if free < queues => {
+            let why = match free {
+                ..=0 => "all its queues are in use".to_owned(),
+                free => format!("all its queues but {free} are in use, and {queues} are needed"),
+            };
             findings.push(
-                Finding::warn("uacce.queues", "all its queues are in use")
+                Finding::warn("uacce.queues", why)
                     .advise("wait, or see who has them")
                     .run(format!("sudo lsof /dev/{device}")),
             );
