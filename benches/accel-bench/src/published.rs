@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use uaccel_cli::reason::with_sources;
 use uaccel_cli::{figures, style};
-use uaccel_runtime::{Algorithm, Direction, SIMULATOR};
+use uaccel_runtime::{Algorithm, Direction, HISI_ZIP_SIMULATOR};
 use uaccel_sim::{Point, Profile};
 
 use crate::case::Case;
@@ -123,7 +123,7 @@ pub fn published(
     report.notes.extend([
         format!(
             "all times are {stretch} times as long as on the hardware, and figures are scaled back: the work itself is done \
-             here, by {SIMULATOR}"
+             here, by {HISI_ZIP_SIMULATOR}"
         ),
         format!("published figures: {}; simulated figures are a model, not a measurement of hardware", profile.source),
     ]);
@@ -186,7 +186,7 @@ fn simulate(
     let depth = usize::from(point.depth);
     let options =
         DeviceOptions { depth, profile: Some(Profile { timing, ..profile.clone() }), ..DeviceOptions::default() };
-    let device = Device::open(SIMULATOR, &options)?;
+    let device = Device::open(HISI_ZIP_SIMULATOR, &options)?;
     let size = usize::try_from(point.bytes).map_err(|error| failed(&error))?;
     // The fastest level: the time is the profile's.
     let case = Case::new(WORKLOAD, ByteSize(size), Some(1), corpus, 1).map_err(|error| failed(&error))?;
