@@ -57,8 +57,12 @@ pub struct PointReport {
 }
 
 impl PointReport {
+    #[allow(clippy::cast_precision_loss, reason = "a job has at most 2^30 bytes")]
     fn new(point: &Point, found: &Measurement, stretch: u32) -> Self {
-        let simulated = found.megabytes_per_second() * f64::from(stretch);
+        // As many bytes as are in flight, each time that a job takes (Little's law). The jobs of a measurement by its time would be fewer: it comes in rounds, and at the end of
+        // each there are ever less in flight.
+        let in_flight = f64::from(point.depth) * point.bytes as f64;
+        let simulated = in_flight / found.latency.mean() * 1e3 * f64::from(stretch);
         let ratio = simulated / point.megabytes_per_second;
         Self {
             depth: point.depth,
@@ -90,7 +94,11 @@ impl PointReport {
             figures::plain(self.published_mb_per_second),
             figures::plain(self.simulated_mb_per_second),
             self.ratio,
-            if self.close { "" } else { "  not close" },
+            match (self.is_good(), self.close) {
+                (false, _) => "  WRONG",
+                (true, true) => "",
+                (true, false) => "  not close",
+            },
         )?;
         match &self.first_failure {
             Some(reason) => writeln!(out, "{:8}{} failed: {reason}", "", figures::count(self.failed, "job")),
