@@ -6,8 +6,8 @@ use std::sync::Arc;
 use uaccel_queue::{Family, JobFlags, Operation, Outcome, Status};
 use uaccel_units::{Scratch, Unit};
 
-use crate::AddressSpace;
 use crate::stages::{Stage, Staging};
+use crate::{AddressSpace, Extra};
 
 /// A range of addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -134,6 +134,8 @@ pub struct WorkItem {
     pub operand: [u8; 16],
     /// How it ended; valid at [`Stage::Complete`].
     pub outcome: Outcome,
+    /// What it has besides, if anything.
+    pub extra: Option<Box<Extra>>,
     /// What is to be wrong with the completion.
     pub blemish: Option<Blemish>,
     pub(crate) stage: Stage,
@@ -156,6 +158,7 @@ impl WorkItem {
             aux: Span::default(),
             operand: [0; 16],
             outcome: Outcome::ok(0, 0),
+            extra: None,
             blemish: None,
             stage: Stage::Gather,
             staging: None,

@@ -4,11 +4,15 @@ mod zip_hand;
 
 use std::time::{Duration, Instant};
 
-use uaccel_hisi_abi::zip::{Buffers, COMPRESS, Ended, Entry, Flow, MAX_TRANSFER, Request, Results, Status};
+use uaccel_hisi_abi::zip::{
+    Buffers, COMPRESS, Ended, Entry, Flow, ListEntry, ListHead, MAX_TRANSFER, Request, Results, Status,
+};
 use uaccel_hisi_abi::{API_V3, Doorbell, DoorbellCommand, StopWords};
 use uaccel_queue::{Bus as _, Quiet, TransportError, Wake};
 use uaccel_sim::{HisiZipConfig, HisiZipConfigError, Mishap, Plan, Simulator, ThreadHostConfig, Timing, When};
-use zip_hand::{Hand, MOMENT, PATIENCE, deflate, device, device_with, entry, hands, inflate, noise, open, text};
+use zip_hand::{
+    Chain, Hand, List, MOMENT, PATIENCE, deflate, device, device_with, entry, hands, inflate, noise, open, text,
+};
 
 const FORMATS: [Request; 3] = [Request::Deflate, Request::Zlib, Request::Gzip];
 
@@ -408,16 +412,85 @@ fn impossible_engines_are_refused() {
 }
 
 #[test]
-fn state_and_lists_are_refused_as_entries_that_make_no_sense() {
+fn sources_and_destinations_come_in_pieces() {
     let device = device(Plan::default());
-    let transport = open(&device);
-    let mut compress = Hand::new(&transport, COMPRESS);
+    let [mut compress, mut decompress] = hands(&open(&device));
+    let text = text(30_000);
+    for (source_skip, destination_skip, pieces) in [(0, 0, 1), (0, 0, 7), (1, 2, 40), (5000, 999, 600)] {
+        // Other bytes before, between and behind, which stay as they are.
+        let padded = [vec![1; source_skip], text.clone()].concat();
+        let source = Chain::over(&padded, pieces);
+        let room = Chain::over(&vec![0x55; destination_skip + 40_000], pieces);
+        let skipped = u32::try_from(destination_skip).unwrap();
+        let listed = Buffers::Listed { source_skip: u32::try_from(source_skip).unwrap(), destination_skip: skipped };
+        let entry = Entry { buffers: listed, ..Entry::whole(Request::Zlib, source.at(), 30_000, room.at(), 40_000) };
+        let results = compress.run(&entry);
+        assert_eq!((results.consumed, results.ended), (30_000, Ended::new(Status::Ok, false)));
+        let written = room.bytes();
+        assert!(written[..destination_skip].iter().all(|byte| *byte == 0x55));
+        let (body, rest) = written[destination_skip..].split_at(results.produced as usize);
+        assert!(inflate(Request::Zlib, body).unwrap() == text);
+        assert!(rest.iter().all(|byte| *byte == 0x55));
+
+        let body = Chain::over(body, pieces);
+        let back = Chain::over(&vec![0; destination_skip + 30_000], pieces);
+        let listed = Buffers::Listed { source_skip: 0, destination_skip: skipped };
+        let whole = Entry::whole(Request::Zlib, body.at(), results.produced, back.at(), 30_000);
+        let results = decompress.run(&Entry { buffers: listed, ..whole });
+        assert_eq!((results.produced, results.ended), (30_000, Ended::new(Status::StreamEnd, true)));
+        assert!(back.bytes()[destination_skip..] == text);
+    }
+}
+
+#[test]
+fn lists_that_make_no_sense_end_their_job_alone() {
+    let device = device(Plan::default());
+    let [mut compress, _] = hands(&open(&device));
+    let text = text(10_000);
+    let (source, room) = (Chain::over(&text, 300), Chain::over(&[0; 12_000], 300));
+    let listed = Buffers::Listed { source_skip: 0, destination_skip: 0 };
+    let good = Entry { buffers: listed, ..Entry::whole(Request::Gzip, source.at(), 10_000, room.at(), 12_000) };
+    // A chain that leads back to itself, and holds nothing.
+    let circle = List::new();
+    circle.set_head(&ListHead { next: circle.at(), chain: 1, entries: 0, room: 255 });
+    let more = List::new();
+    more.set_head(&ListHead { next: 0, chain: 1, entries: 9, room: 8 });
+    let large = List::new();
+    large.set_head(&ListHead { next: 0, chain: 1, entries: 256, room: 256 });
+    let nowhere = List::new();
+    nowhere.set_head(&ListHead { next: 0, chain: 1, entries: 1, room: 1 });
+    nowhere.set_entry(0, &ListEntry { address: 16, len: 10_000 });
+    let lost = List::new();
+    lost.set_head(&ListHead { next: 64, chain: 1, entries: 0, room: 1 });
+    let skip = Buffers::Listed { source_skip: 1, destination_skip: 0 };
+    for (bad, status) in [
+        (Entry { buffers: skip, ..good }, Status::Malformed),
+        (Entry { source_len: 10_001, ..good }, Status::Malformed),
+        (Entry { destination_len: 12_001, ..good }, Status::Malformed),
+        (Entry { source: source.at() + 8, ..good }, Status::Malformed),
+        (Entry { source: 0, ..good }, Status::Malformed),
+        (Entry { source: 64, ..good }, Status::Translation),
+        (Entry { source: circle.at(), ..good }, Status::Malformed),
+        (Entry { source: more.at(), ..good }, Status::Malformed),
+        (Entry { source: large.at(), ..good }, Status::Malformed),
+        (Entry { source: nowhere.at(), ..good }, Status::Translation),
+        (Entry { destination: nowhere.at(), destination_len: 10_000, ..good }, Status::Translation),
+        (Entry { destination: lost.at(), ..good }, Status::Translation),
+    ] {
+        assert_eq!(compress.run(&bad), failed(status), "{bad:x?}");
+        assert_eq!(compress.run(&good).ended, Ended::new(Status::Ok, false));
+    }
+    // What is not needed is not looked at.
+    let nothing = Entry { source: 1, source_len: 0, ..good };
+    assert_eq!(compress.run(&nothing).ended, Ended::new(Status::Grown, false));
+}
+
+#[test]
+fn state_is_refused_as_an_entry_that_makes_no_sense() {
+    let device = device(Plan::default());
+    let mut compress = Hand::new(&open(&device), COMPRESS);
     let source = text(100);
     let mut room = vec![0; 200];
-    let good = entry(Request::Gzip, &source, &mut room);
     let flow = Flow { finish: true, stateful: true, new_stream: true };
-    let listed = Buffers::Listed { source_skip: 0, destination_skip: 0 };
-    for bad in [Entry { flow, ..good }, Entry { buffers: listed, ..good }] {
-        assert_eq!(compress.run(&bad), failed(Status::Malformed));
-    }
+    assert_eq!(compress.run(&Entry { flow, ..entry(Request::Gzip, &source, &mut room) }), failed(Status::Malformed));
 }

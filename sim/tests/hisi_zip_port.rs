@@ -3,7 +3,7 @@
 mod test_port;
 
 use test_port::TestPort;
-use uaccel_hisi_abi::zip::{COMPRESS, Ended, Entry, Request, Results, Status as Code};
+use uaccel_hisi_abi::zip::{Buffers, COMPRESS, Ended, Entry, ListEntry, ListHead, Request, Results, Status as Code};
 use uaccel_hisi_abi::{
     CompletionContext, Doorbell as Rung, DoorbellCommand, QueueCompletion, StopWords, SubmissionContext,
 };
@@ -222,6 +222,43 @@ fn a_ring_that_is_not_there_is_asked_for() {
     }
     assert!(queue.flush());
     assert_eq!(queue.completion(2).entry, 4);
+}
+
+#[test]
+fn lists_and_pieces_that_are_not_there_are_asked_for_one_by_one() {
+    const LIST: u64 = 0x7f00_0020_0fc0;
+    let (model, port) = (model(), TestPort::default());
+    let mut queue = Queue::started(&model, &port);
+    let text = b"piece by piece, ".repeat(10);
+    port.map(PROCESS, LIST, 8192);
+    // The head ends where its page ends; the entries are on the next.
+    port.poke(PROCESS, LIST, &ListHead { next: 0, chain: 2, entries: 2, room: 2 }.encode());
+    for (at, address) in [(0, SOURCE), (1, DESTINATION + 4096)] {
+        let piece = &text[80 * usize::try_from(at).unwrap()..][..80];
+        port.poke(PROCESS, address, piece);
+        port.poke(PROCESS, LIST + 64 + 32 * at, &ListEntry { address, len: 80 }.encode());
+    }
+    // The destination's list is the source's: its own bytes are written over, when they have been read.
+    let listed = Buffers::Listed { source_skip: 0, destination_skip: 0 };
+    let entry = Entry { buffers: listed, ..Entry::whole(Request::Deflate, LIST, 160, LIST, 160) };
+    port.poke(OWN, SUBMISSIONS + 4 * 128, &entry.encode().map(u64::to_le_bytes).concat());
+    let _ = queue.ring(DoorbellCommand::Submission, 5, 0);
+    let missing = [LIST, LIST + 64, SOURCE, DESTINATION + 4096];
+    missing.iter().for_each(|address| port.take_away(PROCESS, *address));
+    let (_, mut items) = queue.fetch();
+    for address in missing {
+        let Step::Parked(request) = run(&mut items[0], &port) else { panic!("{address:#x} is not there") };
+        assert_eq!(port.requests.borrow()[usize::try_from(request.0).unwrap()], (PROCESS, address / 4096));
+        port.answer(request);
+    }
+    assert_eq!(run(&mut items[0], &port), Step::Done);
+    queue.complete(&items[0]);
+    assert!(queue.flush());
+    let produced = usize::try_from(queue.results(4).produced).unwrap();
+    let body = [port.peek(PROCESS, SOURCE, 80), port.peek(PROCESS, DESTINATION + 4096, 80)].concat();
+    let mut back = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::DeflateDecoder::new(&body[..produced]), &mut back).unwrap();
+    assert_eq!(back, text);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod decode;
 mod engine;
+mod list;
 mod model;
 mod registers;
 mod rings;

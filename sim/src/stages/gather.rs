@@ -1,11 +1,12 @@
 //! Gather: the job's input comes in.
 
-use uaccel_queue::{JobFlags, Operation, Outcome};
+use uaccel_queue::{JobFlags, Operation, Outcome, Status};
 
 use arrayvec::ArrayVec;
 
 use super::staging::{Buffer, Inlet, Outlet};
 use super::{MANY, Pool, Stage, Staging, Step};
+use crate::pieces::{Range, Unknown};
 use crate::{Access, AddressSpace, MemoryPort, ReadPart, Span, Work, WorkItem};
 
 /// Brings the job's input into staging, or finds out that it can stay where it is.
@@ -33,7 +34,9 @@ fn gather_some<P: MemoryPort>(items: &mut [WorkItem], port: &P, pool: &mut Pool)
     let mut parts: ArrayVec<ReadPart<'_>, MANY> = ArrayVec::new();
     let mut owners: ArrayVec<(usize, usize), MANY> = ArrayVec::new();
     for (index, item) in items.iter_mut().enumerate() {
-        if item.stage != Stage::Gather || item.space != space || !has_input(item) || copy_in_place(item, port) {
+        let flat = item.extra.is_none();
+        if item.stage != Stage::Gather || item.space != space || !flat || !has_input(item) || copy_in_place(item, port)
+        {
             continue;
         }
         let spans = [item.source, item.aux];
@@ -85,6 +88,7 @@ fn placed<'a, P: MemoryPort>(item: &'a mut WorkItem, port: &P, pool: &mut Pool) 
     let staging = pool.supply(item);
     if !staging.placed {
         staging.placed = true;
+        // Nobody vouches for what is in pieces.
         if flags.contains(JobFlags::VOUCHED) {
             place(staging, port, space, source, aux, destination, !flags.contains(JobFlags::UNINIT_DESTINATION));
         }
@@ -94,11 +98,26 @@ fn placed<'a, P: MemoryPort>(item: &'a mut WorkItem, port: &P, pool: &mut Pool) 
 
 /// Gathers for a job that has memory.
 fn bring<P: MemoryPort>(item: &mut WorkItem, port: &P, pool: &mut Pool) -> Step {
-    if copy_in_place(item, port) {
+    let space = item.space;
+    // Put back below, unless the job ends here: it is borrowed beside the staging.
+    let mut extra = item.extra.take();
+    match extra.as_deref_mut().map_or(Ok(()), |extra| extra.resolve(port, space)) {
+        Ok(()) => {}
+        Err(Unknown::Parked(request)) => {
+            item.extra = extra;
+            return Step::Parked(request);
+        }
+        Err(Unknown::Ended(outcome)) => {
+            item.finish(outcome);
+            return Step::Done;
+        }
+    }
+    if extra.is_none() && copy_in_place(item, port) {
         return Step::Done;
     }
-    let space = item.space;
-    let (source, aux) = (item.source, item.aux);
+    let listed = extra.as_deref().and_then(|extra| extra.source.as_deref());
+    let (source, aux) = (Range::new(item.source, listed), Range::Flat(item.aux));
+    let lens = [item.source.len, item.aux.len];
     let staging = placed(item, port, pool);
     let Staging {
         source: source_inlet,
@@ -108,10 +127,11 @@ fn bring<P: MemoryPort>(item: &mut WorkItem, port: &P, pool: &mut Pool) -> Step 
         gathered: [source_done, aux_done],
         ..
     } = staging;
-    let halt = match bring_in(port, space, source_inlet, source_buffer, source, source_done) {
-        None => bring_in(port, space, aux_inlet, aux_buffer, aux, aux_done),
+    let halt = match bring_in(port, space, source_inlet, source_buffer, source, lens[0], source_done) {
+        None => bring_in(port, space, aux_inlet, aux_buffer, aux, lens[1], aux_done),
         halt => halt,
     };
+    item.extra = extra;
     match halt {
         None => item.stage = Stage::Compute,
         Some(Halt::Ended(outcome)) => item.finish(outcome),
@@ -161,17 +181,21 @@ fn bring_in<P: MemoryPort>(
     space: AddressSpace,
     inlet: &Inlet,
     buffer: &mut Buffer,
-    span: Span,
+    range: Range<'_>,
+    len: usize,
     done: &mut usize,
 ) -> Option<Halt> {
     if let Inlet::InPlace(_) = inlet {
         return None;
     }
-    let room = buffer.room(span.len);
-    while *done < span.len {
-        let address = span.address.wrapping_add(*done as u64);
-        match port.read(space, address, &mut room[*done..]) {
-            Access::Ready(count) => *done += count.min(span.len - *done),
+    let room = buffer.room(len);
+    while *done < len {
+        let step = range.from(*done, len - *done);
+        if step.len == 0 {
+            return Some(Halt::Ended(Outcome::failed(Status::InvalidJob)));
+        }
+        match port.read(space, step.address, &mut room[*done..*done + step.len]) {
+            Access::Ready(count) => *done += count.min(step.len),
             Access::Fault(fault) => return Some(Halt::Ended(Outcome::faulted(fault))),
             Access::Pending(request) => return Some(Halt::Parked(Step::Parked(request))),
         }

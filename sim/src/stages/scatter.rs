@@ -1,11 +1,12 @@
 //! Scatter: the job's output goes out.
 
-use uaccel_queue::Outcome;
+use uaccel_queue::{Outcome, Status};
 
 use arrayvec::ArrayVec;
 
 use super::compute::produced;
 use super::{MANY, Stage, Step};
+use crate::pieces::Range;
 use crate::{Access, MemoryPort, WorkItem, WritePart};
 
 /// Brings out what it can of the output of several jobs of one address space at once. It is only faster: [`scatter`] does the rest, and
@@ -21,7 +22,7 @@ fn scatter_some<P: MemoryPort>(items: &mut [WorkItem], port: &P) {
     let mut parts: ArrayVec<WritePart<'_>, MANY> = ArrayVec::new();
     let mut owners: ArrayVec<usize, MANY> = ArrayVec::new();
     for (index, item) in items.iter().enumerate() {
-        if item.stage != Stage::Scatter || item.space != space {
+        if item.stage != Stage::Scatter || item.space != space || item.extra.is_some() {
             continue;
         }
         let Some(staging) = item.staging.as_deref().filter(|staging| staging.scattered == 0) else { continue };
@@ -54,10 +55,16 @@ pub fn scatter<P: MemoryPort>(item: &mut WorkItem, port: &P) -> Step {
         return Step::Done;
     };
     let bytes = staging.destination_buffer.room(produced);
+    let listed = item.extra.as_deref().and_then(|extra| extra.destination.as_deref());
+    let range = Range::new(item.destination, listed);
     while staging.scattered < produced {
-        let address = item.destination.address.wrapping_add(staging.scattered as u64);
-        match port.write(item.space, address, &bytes[staging.scattered..]) {
-            Access::Ready(count) => staging.scattered += count.min(produced - staging.scattered),
+        let step = range.from(staging.scattered, produced - staging.scattered);
+        if step.len == 0 {
+            item.finish(Outcome::failed(Status::InvalidJob));
+            return Step::Done;
+        }
+        match port.write(item.space, step.address, &bytes[staging.scattered..staging.scattered + step.len]) {
+            Access::Ready(count) => staging.scattered += count.min(step.len),
             Access::Fault(fault) => {
                 item.finish(Outcome::faulted(fault));
                 return Step::Done;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flate2::Compression;
-use uaccel_hisi_abi::zip::{COMPRESS, DECOMPRESS, Entry, Request, Results};
+use uaccel_hisi_abi::zip::{COMPRESS, DECOMPRESS, Entry, ListEntry, ListHead, Request, Results};
 use uaccel_hisi_abi::{Description, Doorbell, DoorbellCommand, QueueCompletion, StopWords};
 use uaccel_queue::{Bus as _, RegionKind, RingMemory, Transport};
 use uaccel_sim::{HisiZip, HisiZipConfig, Plan, Simulator, ThreadHost, ThreadHostConfig};
@@ -158,6 +158,78 @@ impl Hand {
 
     pub fn stop_words(&self) -> StopWords {
         StopWords::decode(self.ring.read(self.ring.len() - StopWords::FROM_END))
+    }
+}
+
+/// One list of up to 255 pieces.
+pub struct List(Vec<u8>);
+
+impl List {
+    /// A list of nothing.
+    pub fn new() -> Self {
+        Self(vec![0; 64 + ListHead::SIZE + 256 * ListEntry::SIZE])
+    }
+
+    /// Where it is.
+    pub fn at(&self) -> u64 {
+        (self.0.as_ptr().expose_provenance() as u64).next_multiple_of(ListHead::ALIGN)
+    }
+
+    pub fn set_head(&self, head: &ListHead) {
+        self.write(0, &head.encode());
+    }
+
+    pub fn set_entry(&self, index: usize, entry: &ListEntry) {
+        self.write(ListHead::SIZE + index * ListEntry::SIZE, &entry.encode());
+    }
+
+    fn write(&self, offset: usize, bytes: &[u8]) {
+        let at = std::ptr::with_exposed_provenance_mut::<u8>(usize::try_from(self.at()).unwrap() + offset);
+        // SAFETY: inside the list's memory, which nobody has a reference to.
+        unsafe { at.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+}
+
+/// Bytes in pieces, in a chain of lists with some empty pieces and an empty list in it.
+pub struct Chain {
+    lists: Vec<List>,
+    pieces: Vec<Vec<u8>>,
+}
+
+impl Chain {
+    /// A copy of these bytes in so many pieces.
+    pub fn over(bytes: &[u8], pieces: usize) -> Self {
+        let size = bytes.len().div_ceil(pieces).max(1);
+        let pieces: Vec<Vec<u8>> = bytes.chunks(size).map(<[u8]>::to_vec).collect();
+        let lists: Vec<List> = (0..pieces.len().div_ceil(100) + 1).map(|_| List::new()).collect();
+        for (index, list) in lists.iter().enumerate() {
+            let next = lists.get(index + 1).map_or(0, List::at);
+            // The second list holds nothing.
+            let part = match index {
+                0 => pieces.chunks(100).next(),
+                1 => None,
+                _ => pieces.chunks(100).nth(index - 1),
+            };
+            let part = part.unwrap_or_default();
+            let entries = u16::try_from(2 * part.len()).unwrap();
+            list.set_head(&ListHead { next, chain: u16::try_from(pieces.len()).unwrap(), entries, room: 200 });
+            for (at, piece) in part.iter().enumerate() {
+                let address = piece.as_ptr().expose_provenance() as u64;
+                list.set_entry(2 * at, &ListEntry { address: 0, len: 0 });
+                list.set_entry(2 * at + 1, &ListEntry { address, len: u32::try_from(piece.len()).unwrap() });
+            }
+        }
+        Self { lists, pieces }
+    }
+
+    /// Where its first list is.
+    pub fn at(&self) -> u64 {
+        self.lists[0].at()
+    }
+
+    /// What stands in the pieces.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.pieces.concat()
     }
 }
 

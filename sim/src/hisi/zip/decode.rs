@@ -6,7 +6,8 @@ use uaccel_hisi_abi::zip::{Buffers, Entry, KINDS, MAX_TRANSFER, Request};
 use uaccel_queue::{Outcome, Status};
 
 use super::engine::Engine;
-use crate::{AddressSpace, Span, Work, WorkItem};
+use super::list::List;
+use crate::{AddressSpace, Extra, PieceList, Span, Work, WorkItem};
 
 /// Requests that there is an engine for.
 const REQUESTS: [Request; 4] = [Request::Deflate, Request::Zlib, Request::Gzip, Request::Lz4];
@@ -36,24 +37,52 @@ impl Engines {
         items: &mut Vec<WorkItem>,
     ) {
         let item = match self.job(words, kind) {
-            Ok((work, source, destination)) => {
-                WorkItem { source, destination, ..WorkItem::new(count, count, space, work) }
-            }
+            Ok(job) => WorkItem {
+                source: job.source,
+                destination: job.destination,
+                extra: job.extra,
+                ..WorkItem::new(count, count, space, job.work)
+            },
             Err(status) => WorkItem::answered(count, count, space, Outcome::failed(status)),
         };
         items.push(item);
     }
 
-    fn job(&self, words: &[u64; Entry::WORDS], kind: u16) -> Result<(Work, Span, Span), Status> {
+    fn job(&self, words: &[u64; Entry::WORDS], kind: u16) -> Result<Job, Status> {
         let entry = Entry::decode(words).map_err(|_| Status::InvalidJob)?;
         let engine = self.get(entry.request, kind).ok_or(Status::InvalidJob)?;
-        if entry.flow.stateful || entry.buffers != Buffers::Flat {
+        if entry.flow.stateful {
             return Err(Status::InvalidJob);
         }
-        let source = span(entry.source, entry.source_len)?;
-        let destination = span(entry.destination, entry.destination_len)?;
-        Ok((Work::Own(engine.clone()), source, destination))
+        let work = Work::Own(engine.clone());
+        match entry.buffers {
+            Buffers::Flat => {
+                let source = span(entry.source, entry.source_len)?;
+                let destination = span(entry.destination, entry.destination_len)?;
+                Ok(Job { work, source, destination, extra: None })
+            }
+            Buffers::Listed { source_skip, destination_skip } => {
+                // Only the lengths count: where the bytes are is in the lists.
+                let source = span(0, entry.source_len)?;
+                let destination = span(0, entry.destination_len)?;
+                let list =
+                    |address, skip, len| Ok(Some(Box::new(List::new(address, skip, len)?) as Box<dyn PieceList>));
+                let extra = Extra::in_pieces(
+                    list(entry.source, source_skip, entry.source_len)?,
+                    list(entry.destination, destination_skip, entry.destination_len)?,
+                );
+                Ok(Job { work, source, destination, extra: Some(Box::new(extra)) })
+            }
+        }
     }
+}
+
+/// What an entry asks for.
+struct Job {
+    work: Work,
+    source: Span,
+    destination: Span,
+    extra: Option<Box<Extra>>,
 }
 
 /// The memory of one side of a job.
