@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use support::user::{copy, faulted, fill, is_ok};
-use support::{Machine, Rights, User, WarpHost, page, plug, revoke};
+use support::{Chance, Machine, Rights, User, WarpHost, page, plug, revoke};
 use uaccel_qemu::Function;
 use uaccel_warp_abi::{Answer, Completion, State, control_page};
 
@@ -17,18 +17,6 @@ const SEEDS: u64 = 40;
 const STEPS: usize = 500;
 /// Pages a job writes, at most.
 const SPAN: u64 = 20;
-
-/// Numbers that look like chance (xorshift64*, Vigna 2016).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % limit
-    }
-}
 
 /// A job on its way.
 struct Job {
@@ -58,7 +46,7 @@ struct Storm {
 impl Storm {
     fn new(seed: u64) -> Self {
         let (machine, host) = plug();
-        let chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let chance = Chance::new(seed);
         let clients = [const { None }; 4];
         Self { seed, chance, machine, host, clients, next_page: 1000, next_token: 0, answered: 0 }
     }

@@ -2,10 +2,12 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses its part")]
 #![allow(clippy::cast_possible_truncation, reason = "these tests run where QEMU runs, on 64 bits")]
 
+pub mod chance;
 pub mod kunpeng;
 pub mod machine;
 pub mod user;
 
+pub use chance::Chance;
 pub use machine::{Machine, Rights};
 pub use user::User;
 
