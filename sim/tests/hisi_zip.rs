@@ -25,7 +25,7 @@ fn the_device_says_what_the_kernel_says_of_it() {
     let device = device(Plan::default());
     let info = &device.devices()[0];
     assert_eq!((&*info.interface, info.simulated), (API_V3, true));
-    assert_eq!(info.algorithms, ["zlib", "gzip", "deflate"]);
+    assert_eq!(info.algorithms, ["zlib", "gzip", "deflate", "lz4"]);
     let transport = open(&device);
     assert_eq!(transport.parts().len(), 2);
     assert!(transport.regions().is_empty());
