@@ -5,7 +5,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use crate::{
-    AddressMode, Capabilities, Cells, Completer, OpenError, SharedMemory, Submitter, Transport, TransportError,
+    AddressMode, AlgorithmSet, Capabilities, Cells, Completer, OpenError, SharedMemory, Submitter, Transport,
+    TransportError,
 };
 
 /// What a bus knows of a device before anybody opens it.
@@ -112,13 +113,21 @@ impl fmt::Debug for OpenQueue {
 pub struct QueueRequest {
     /// How many jobs are wanted in flight; also the size of the table.
     pub depth: usize,
+    /// The algorithms that the device was advertised with, where whoever asks has looked: for a driver that hears of them from the bus alone, and not from the open device.
+    pub algorithms: Option<AlgorithmSet>,
 }
 
 impl QueueRequest {
     /// A queue for `depth` jobs in flight.
     #[must_use]
     pub const fn new(depth: usize) -> Self {
-        Self { depth }
+        Self { depth, algorithms: None }
+    }
+
+    /// The same of a device that was advertised with these algorithms.
+    #[must_use]
+    pub const fn with_algorithms(self, algorithms: AlgorithmSet) -> Self {
+        Self { algorithms: Some(algorithms), ..self }
     }
 }
 

@@ -173,7 +173,8 @@ impl Builder {
         let dropped = Arc::new(DroppedSessions::default());
         let open = |candidate: choice::Candidate| {
             let options = Options { deadline: self.deadline, on_lost: self.on_lost, queues: self.queues };
-            let request = QueueRequest::new(self.depth);
+            let advertised = candidate.driver.advertised(&candidate.info);
+            let request = QueueRequest::new(self.depth).with_algorithms(advertised.algorithms);
             Device::open(DeviceCore::new(candidate, request, options, dropped.clone(), fork.clone(), reactor.clone()))
         };
         let mut candidates = candidates.into_iter();

@@ -105,7 +105,10 @@ pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
         Err(error) if !core.cells.is_live(token) => {
             pair.slots.discard_staged(|_| {});
             leave(pair);
-            return Err(unpark(Error::device_failed(device, error)));
+            let cause = Cause::from(error);
+            // The queue is finished all the same, and perhaps nobody polls it who would find out.
+            recover_owned(core, pair, &cause);
+            return Err(unpark(cause.to_error(device)));
         }
         Err(error) => Some(error),
     };

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use uaccel_queue::{Capabilities, Completer, OpenQueue, SessionId, Submitter, Transport};
+use uaccel_queue::{Capabilities, Completer, OpenQueue, SessionError, SessionId, Submitter, Transport};
 
 use crate::absent::Absent;
 use crate::queue_core::QueueCore;
@@ -69,13 +69,30 @@ impl Pair {
         self.transport = Arc::new(Absent);
     }
 
-    /// Puts freshly opened halves in the place of finished ones. What the slots hold stays as it is.
-    pub(crate) fn replace(&mut self, open: OpenQueue, transport: Arc<dyn Transport>, dropped: Arc<DroppedSessions>) {
+    /// Puts freshly opened halves in the place of finished ones. What the slots hold stays as it is: sessions of jobs that were built and not submitted have the same numbers on
+    /// the new ones.
+    ///
+    /// # Errors
+    /// If one of those cannot be opened again; then nothing is changed.
+    pub(crate) fn replace(
+        &mut self,
+        core: &QueueCore,
+        mut open: OpenQueue,
+        transport: Arc<dyn Transport>,
+    ) -> Result<(), SessionError> {
+        let mut sessions = SessionTable::new(open.granted.sessions, core.device.dropped.clone());
+        let staged = self.slots.staged().iter().filter_map(|slot| {
+            // SAFETY: a staged slot was built, and is built again only by whoever has the pair.
+            let job = unsafe { core.cells.job(*slot as usize) };
+            job.operation.needs_session().then_some(job.session)
+        });
+        sessions.carry_over(&mut self.sessions, staged, &mut *open.submitter, || core.tally.sessions.add(1))?;
         self.submitter = open.submitter;
         self.completer = open.completer;
         self.transport = transport;
-        self.sessions = SessionTable::new(open.granted.sessions, dropped);
+        self.sessions = sessions;
         self.granted = open.granted;
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use uaccel_queue::{Cancel, OpenError, Outcome, Quiet, Token, Transport, TransportError};
 
-use crate::error::Cause;
+use crate::error::{Cause, with_cause};
 use crate::pair::Pair;
 use crate::queue_core::{QueueCore, Reason};
 use crate::reach;
@@ -136,7 +136,9 @@ fn open_over(core: &QueueCore, pair: &mut Pair, transport: Arc<dyn Transport>) -
     let (mut open, pins) = reach::open(&*device.driver, &transport, &core.cells, &device.request)?;
     // The same device as before: what was found out when the queue was first opened still holds.
     open.granted.faults = pair.granted.faults;
-    pair.replace(open, transport, device.dropped.clone());
+    pair.replace(core, open, transport).map_err(|error| {
+        TransportError::Refused(format!("a session that jobs wait with cannot be opened again: {}", with_cause(&error)))
+    })?;
     core.set_pins(pins.as_ref());
     core.set_pasid(pair.transport.pasid());
     Ok(())

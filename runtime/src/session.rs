@@ -149,6 +149,30 @@ impl SessionTable {
         Ok(Some(id(at)))
     }
 
+    /// Opens sessions of the table before this one under the numbers they had there, one for each job that was built with it and not submitted. They are still somebody's.
+    pub(crate) fn carry_over(
+        &mut self,
+        before: &mut Self,
+        jobs: impl Iterator<Item = SessionId>,
+        submitter: &mut dyn Submitter,
+        mut opened: impl FnMut(),
+    ) -> Result<(), SessionError> {
+        for id in jobs {
+            let at = usize::from(id.0);
+            let place = self.entries.get_mut(at).ok_or(SessionError::OutOfRange(id))?;
+            if let Some(entry) = place {
+                entry.in_flight += 1;
+                continue;
+            }
+            let entry = before.entries.get_mut(at).and_then(Option::take).ok_or(SessionError::OutOfRange(id))?;
+            let session = entry.session.upgrade().ok_or(SessionError::OutOfRange(id))?;
+            submitter.open_session(id, &session.spec)?;
+            opened();
+            *place = Some(Entry { in_flight: 1, ..entry });
+        }
+        Ok(())
+    }
+
     /// One job of the session has been answered, or was never submitted.
     pub(crate) fn leave(&mut self, session: SessionId) {
         if let Some(Some(entry)) = self.entries.get_mut(usize::from(session.0)) {

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use device::{DEADLINE, PATIENCE, eventually, simulated};
 use uaccel_queue::{AddressMode, Quiet, Region, RingMemory, Transport, TransportError, Wake};
-use uaccel_runtime::{Builder, Bus, DeviceInfo, Error, Fallback, OwnedWork, Runtime, Work};
+use uaccel_runtime::{
+    Algorithm, Builder, Bus, DeviceInfo, Direction, Error, Fallback, OwnedWork, Runtime, Session, SessionSpec, Work,
+};
 use uaccel_sim::{Mishap, Plan, Simulator, ThreadHost, ThreadHostConfig, Warp, WarpConfig, When};
 
 /// Far more often than there are places for queues.
@@ -271,4 +273,55 @@ fn a_queue_that_cannot_be_reset_is_given_back_before_another_one_is_asked_for() 
         assert!(copies(round, |work| runtime.run(work).map(drop)), "there is another queue at once");
     }
     assert_eq!(runtime.counters().resets, 3);
+}
+
+/// Sessions that compute AES-CTR, each under a key of its own.
+fn ciphers(runtime: &Runtime, count: u8) -> Vec<Session> {
+    let spec = |n| SessionSpec::keyed(Algorithm::Aes128Ctr, Direction::Forward, &[n; 16]).unwrap();
+    (0..count).map(|n| runtime.session(spec(n)).unwrap()).collect()
+}
+
+fn encrypt<'a>(session: &'a Session, text: &'a [u8], room: &'a mut [u8]) -> Work<'a> {
+    Work::session(session, text, room).with_iv([7; 16])
+}
+
+#[test]
+fn jobs_that_wait_to_be_submitted_when_a_queue_is_taken_back_are_done_afterwards_under_their_own_sessions() {
+    // One more than the queue has numbers for: the first and the last want the same one.
+    const NUMBERS: u8 = 64;
+    let (builder, plan) = simulated(WarpConfig { sessions: NUMBERS.into(), ..WarpConfig::default() });
+    let runtime = builder.build().unwrap();
+    assert_eq!(runtime.granted().sessions, NUMBERS.into());
+    let sessions = ciphers(&runtime, NUMBERS + 1);
+    let texts: Vec<_> = (0..=NUMBERS).map(|n| vec![n; 64]).collect();
+    let expected: Vec<_> = sessions
+        .iter()
+        .zip(&texts)
+        .map(|(session, text)| {
+            let mut made = vec![0; 64];
+            runtime.run(encrypt(session, text, &mut made)).unwrap();
+            made
+        })
+        .collect();
+    let (mut first, mut others) = (vec![0; 64], vec![vec![0; 64]; usize::from(NUMBERS) - 1]);
+    let mut stalled = vec![0; 64];
+    // The first job begins, so that it cannot be cancelled, and is never answered.
+    plan.set(Plan::default().with(When::Nth(1), Mishap::LostCompletion));
+    let mut lease = runtime.lease().unwrap();
+    let good = lease.scope(|scope| {
+        scope.push(Work::copy(&texts[0], &mut stalled)).unwrap();
+        assert_eq!(scope.submit().unwrap(), 1);
+        let last = usize::from(NUMBERS);
+        scope.push(encrypt(&sessions[last], &texts[last], &mut first)).unwrap();
+        assert_eq!(scope.wait(|answer| assert!(matches!(answer.outcome(), Err(Error::Deadline(_))))), 1);
+        for ((session, text), room) in sessions.iter().zip(&texts).zip(&mut others) {
+            scope.push(encrypt(session, text, room)).unwrap();
+        }
+        let mut good = 0;
+        scope.finish(|answer| good += u8::from(answer.is_ok())).unwrap();
+        good
+    });
+    assert_eq!((good.unwrap(), runtime.counters().resets), (NUMBERS, 1));
+    assert_eq!(first, expected[usize::from(NUMBERS)], "under its own session");
+    assert_eq!(others, expected[..others.len()]);
 }

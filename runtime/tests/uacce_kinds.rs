@@ -453,6 +453,21 @@ fn jobs_that_a_reset_of_the_device_meets_fail_once_and_then_work_goes_on() {
 }
 
 #[test]
+fn callers_who_only_wait_for_futures_find_the_device_again_as_well() {
+    let machine = machine();
+    let driver = Arc::<PairDriver>::default();
+    let runtime = builder(&machine, &driver).queues(1).build().unwrap();
+    machine.device.begin_reset();
+    let submit = || runtime.submit(OwnedWork::copy(vec![4; 100], vec![0; 100]));
+    let rejected = submit().expect_err("the kernel has stopped the queue");
+    let error = &rejected.error;
+    assert!(matches!(error, Error::DeviceFailed { cause, .. } if cause.contains("stopped the queue")), "{error}");
+    assert_eq!(rejected.work.into_buffers().0, vec![4; 100]);
+    machine.device.end_reset();
+    eventually("work goes on", || submit().is_ok_and(|job| job.wait().result.is_ok()));
+}
+
+#[test]
 fn while_the_device_is_reset_callers_have_errors_and_not_long_waits() {
     let machine = machine();
     let driver = Arc::<PairDriver>::default();

@@ -433,11 +433,60 @@ pub(crate) const TESTS: &[Step] = &[
     },
     Step {
         name: "guest-hisi",
-        proves: "a Kunpeng ZIP function under the vendor's own, unmodified kernel driver: its probe, its node, its queues",
+        proves: "a Kunpeng ZIP function under the vendor's own, unmodified kernel driver: its probe, its node, the suite, formats, pointers, queues, processes, removal, resets; real files",
         commands: &[
             cargo(&["build", "--package", "sva-lab"]),
-            hisi_tests(&["--device", "hisi-zip"], &["--test-threads=1"]),
-            hisi_tests(&["--device", "hisi-zip", "--kernel", "own"], &["--test-threads=1"]),
+            hisi_tests(&["--device", "hisi-zip"], &["--test-threads=1", "--skip", "one_of_them_killed"]),
+            // As for the engine of the project.
+            hisi_tests(
+                &[
+                    "--device",
+                    "hisi-zip",
+                    "--allow",
+                    "Invalid Scalable-Mode PASID Table Entry",
+                    "--allow",
+                    "handling fault status reg",
+                ],
+                &["--test-threads=1", "one_of_them_killed"],
+            ),
+            hisi_tests(
+                &["--device", "hisi-zip", "--plugin-option", "hisi-error-after=300"],
+                &["--ignored", "a_controller_reset"],
+            ),
+            hisi_tests(
+                &["--device", "hisi-zip", "--plugin-option", "hisi-error-after=300", "--no-reset-method"],
+                &["--ignored", "whose_reset_fails"],
+            ),
+            hisi_tests(
+                &["--device", "hisi-zip", "--kernel", "own", "--smp", "1"],
+                &["--test-threads=1", "formats::", "pointers::", "probe::"],
+            ),
+            in_guest(
+                &["--device", "hisi-zip", "--file", "Cargo.lock"],
+                &[
+                    "run",
+                    "--quiet",
+                    "--release",
+                    "--package",
+                    "accel-bench",
+                    "--",
+                    "run",
+                    "--devices",
+                    "hisi_zip-0",
+                    "--algorithms",
+                    "deflate,zlib,gzip",
+                    "--sizes",
+                    "4k,256k",
+                    "--jobs",
+                    "20",
+                    "--file",
+                    "Cargo.lock",
+                ],
+            ),
+            in_guest(
+                &["--device", "hisi-zip", "--file", "Cargo.lock"],
+                &["run", "--quiet", "--release", "--example", "compress_file", "Cargo.lock", "hisi_zip-0"],
+            ),
         ],
         missing: lab::missing,
     },

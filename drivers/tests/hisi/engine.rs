@@ -12,6 +12,7 @@ fn header(request: Request) -> (Algorithm, &'static [u8]) {
         Request::Deflate => (Algorithm::Deflate, &[]),
         Request::Zlib => (Algorithm::Zlib, &[0x78, 0x9c]),
         Request::Gzip => (Algorithm::Gzip, &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]),
+        Request::Lz4 => (Algorithm::Lz4Block, &[]),
         other => panic!("{other:?} was not granted"),
     }
 }

@@ -5,7 +5,7 @@ use uaccel_queue::Algorithm;
 
 use crate::device::Device;
 use crate::part::Part;
-use crate::queue::{Queue, forward, inverse};
+use crate::queue::{LZ4, Queue, forward, inverse};
 
 fn bytes(part: &Part, place: u16) -> Vec<u8> {
     part.words(place).iter().flat_map(|word| word.to_le_bytes()).collect()
@@ -81,4 +81,14 @@ fn what_the_device_left_in_an_entry_is_not_sent_again() {
     let (source, destination) = &queue.memory[0];
     let (source, destination) = ((source.address() as u64, 5), (destination.address() as u64, 100));
     assert_eq!(bytes(&device.compress, 0), expected(1, source, destination, token.raw()));
+}
+
+#[test]
+fn an_entry_for_lz4() {
+    let device = Device::new(8);
+    let mut queue = Queue::with_lz4(&device, 1);
+    let token = queue.send(0, LZ4, b"text", 100);
+    let (source, destination) = &queue.memory[0];
+    let (source, destination) = ((source.address() as u64, 4), (destination.address() as u64, 100));
+    assert_eq!(bytes(&device.compress, 0), expected(4, source, destination, token.raw()));
 }

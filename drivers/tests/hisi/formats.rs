@@ -8,7 +8,7 @@ use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use uaccel_queue::{Algorithm, Outcome, Status};
 
 use crate::device::Device;
-use crate::queue::{FORMATS, Queue, forward, inverse};
+use crate::queue::{FORMATS, LZ4, Queue, forward, inverse};
 
 fn compress(format: Algorithm, text: &[u8]) -> Vec<u8> {
     let level = Compression::default();
@@ -106,4 +106,24 @@ fn what_follows_a_stream_is_left_alone() {
         assert_eq!(outcome, Outcome::ok(stream.len() as u64, text.len() as u64), "{format}");
         assert_eq!(room[..text.len()], text, "{format}");
     }
+}
+
+#[test]
+fn lz4_blocks() {
+    let device = Device::honest(8);
+    let mut queue = Queue::with_lz4(&device, 1);
+    for text in [&b"a"[..], b"hello", &[7; 5000], &(0..=255).collect::<Vec<u8>>()] {
+        let (outcome, room) = queue.run(LZ4, text, text.len() + 100);
+        assert_eq!((outcome.status, outcome.consumed), (Status::Ok, text.len() as u64));
+        let block = &room[..outcome.produced as usize];
+        let len = i32::try_from(text.len()).expect("short");
+        assert_eq!(lz4::block::decompress(block, Some(len)).expect("a sound block"), text);
+        let (outcome, _) = queue.run(LZ4, text, 0);
+        assert_eq!(outcome, Outcome::failed(Status::OutputTooSmall));
+    }
+    // Nothing is a token without literals, and the engine is not asked: UADK does not either.
+    device.compress.doorbells();
+    let (outcome, room) = queue.run(LZ4, b"", 10);
+    assert_eq!((outcome, &room[..2]), (Outcome::ok(0, 1), &[0, 0xa5][..]));
+    assert!(device.compress.doorbells().is_empty());
 }

@@ -5,12 +5,12 @@ use uaccel_hisi_abi::zip::{COMPRESS, DECOMPRESS, Entry};
 use uaccel_hisi_abi::{API_V3, Description, Dus, StopWords};
 use uaccel_queue::{
     AddressMode, Algorithm, Capabilities, DeviceInfo, Direction, Driver, FaultHandling, OpenError, Operation, Order,
-    TransportError,
+    QueueRequest, SessionError, SessionId, SessionSpec, TransportError,
 };
 
 use crate::device::Device;
 use crate::part::Nature;
-use crate::queue::{FORMATS, open};
+use crate::queue::{FORMATS, open, open_for};
 
 fn info(interface: &str, algorithms: &[&str]) -> DeviceInfo {
     let mut info = DeviceInfo::new("hisi_zip-0", interface);
@@ -40,11 +40,14 @@ fn has(capabilities: &Capabilities, algorithm: Algorithm) -> bool {
 
 #[test]
 fn what_the_kernel_lists_is_advertised() {
-    for lines in [&["zlib", "gzip", "deflate"][..], &["gzip"], &["deflate", "zlib_not"], &["lz77_zstd"], &[]] {
+    for lines in [&["zlib", "gzip", "deflate", "lz4"][..], &["gzip"], &["deflate", "zlib_not"], &["lz77_zstd"], &[]] {
         let offers = HisiZipDriver.advertised(&info(API_V3, lines));
         for format in FORMATS {
             assert_eq!(has(&offers, format), lines.contains(&format.name()), "{format} of {lines:?}");
         }
+        // To LZ4 the engine only compresses.
+        assert_eq!(offers.algorithms.contains(Algorithm::Lz4Block, Direction::Forward), lines.contains(&"lz4"));
+        assert!(!offers.algorithms.contains(Algorithm::Lz4Block, Direction::Inverse));
         let any = FORMATS.iter().any(|format| has(&offers, *format));
         assert_eq!((offers.operations.contains(Operation::Compress), offers.sessions > 0), (any, any));
         assert_eq!((offers.max_transfer, offers.depth), (8 << 20, 1023));
@@ -60,6 +63,34 @@ fn what_is_granted() {
     assert_eq!((granted.faults, granted.address_mode), (FaultHandling::Resolved, AddressMode::Shared));
     assert!(!granted.wakes && !granted.immediate && !granted.scatter && !granted.chains);
     assert_eq!(granted.in_place.iter().count(), 0);
+}
+
+#[test]
+fn no_more_is_granted_than_was_advertised() {
+    let all = Algorithm::ALL.into_iter();
+    let all = all.flat_map(|algorithm| [Direction::Forward, Direction::Inverse].map(|way| (algorithm, way)));
+    let gzip = HisiZipDriver.advertised(&info(API_V3, &["gzip"])).algorithms;
+    for (listed, expected) in [
+        (gzip, vec![(Algorithm::Gzip, Direction::Forward), (Algorithm::Gzip, Direction::Inverse)]),
+        (
+            [(Algorithm::Lz4Block, Direction::Forward)].into_iter().collect(),
+            vec![(Algorithm::Lz4Block, Direction::Forward)],
+        ),
+    ] {
+        let (_, opened) = open_for(&Device::new(8), &QueueRequest::new(1).with_algorithms(listed)).expect("opens");
+        assert_eq!(opened.granted.algorithms.iter().collect::<Vec<_>>(), expected);
+        let decompresses = opened.granted.operations.contains(Operation::Decompress);
+        assert_eq!(decompresses, expected.iter().any(|(_, way)| *way == Direction::Inverse));
+        for algorithm in [Algorithm::Deflate, Algorithm::Zlib] {
+            let spec = SessionSpec::compression(algorithm, Direction::Forward, None).expect("a session");
+            let mut submitter =
+                open_for(&Device::new(8), &QueueRequest::new(1).with_algorithms(listed)).expect("opens").1.submitter;
+            let refused = submitter.open_session(SessionId(0), &spec);
+            assert!(matches!(refused, Err(SessionError::Unsupported { .. })), "{refused:?}");
+        }
+    }
+    let (_, opened) = open_for(&Device::new(8), &QueueRequest::new(1).with_algorithms(all.collect())).expect("opens");
+    assert_eq!(opened.granted.algorithms.iter().count(), 7, "four formats, one of them one way only");
 }
 
 #[test]

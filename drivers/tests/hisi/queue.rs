@@ -12,6 +12,9 @@ use crate::device::Device;
 
 pub(crate) const FORMATS: [Algorithm; 3] = [Algorithm::Deflate, Algorithm::Zlib, Algorithm::Gzip];
 
+/// Compresses to LZ4, where that is listed.
+pub(crate) const LZ4: SessionId = SessionId(6);
+
 /// Compresses, by format.
 pub(crate) fn forward(format: Algorithm) -> SessionId {
     SessionId(2 * FORMATS.iter().position(|other| *other == format).expect("one of these") as u16)
@@ -23,8 +26,12 @@ pub(crate) fn inverse(format: Algorithm) -> SessionId {
 }
 
 pub(crate) fn open(device: &Arc<Device>, depth: usize) -> Result<(Arc<Cells>, OpenQueue), OpenError> {
-    let cells = Arc::new(Cells::new(depth));
-    let opened = HisiZipDriver.open(device.clone(), cells.clone(), &QueueRequest::new(depth))?;
+    open_for(device, &QueueRequest::new(depth))
+}
+
+pub(crate) fn open_for(device: &Arc<Device>, request: &QueueRequest) -> Result<(Arc<Cells>, OpenQueue), OpenError> {
+    let cells = Arc::new(Cells::new(request.depth));
+    let opened = HisiZipDriver.open(device.clone(), cells.clone(), request)?;
     Ok((cells, opened))
 }
 
@@ -70,7 +77,22 @@ pub(crate) struct Queue {
 
 impl Queue {
     pub(crate) fn over(device: &Arc<Device>, depth: usize) -> Self {
-        let (cells, OpenQueue { granted, mut submitter, completer }) = open(device, depth).expect("opens");
+        Self::open(device, &QueueRequest::new(depth))
+    }
+
+    /// One of a device that lists LZ4 as well.
+    pub(crate) fn with_lz4(device: &Arc<Device>, depth: usize) -> Self {
+        let both = |algorithm| [Direction::Forward, Direction::Inverse].map(|way| (algorithm, way));
+        let listed = FORMATS.into_iter().flat_map(both).chain([(Algorithm::Lz4Block, Direction::Forward)]);
+        let mut queue = Self::open(device, &QueueRequest::new(depth).with_algorithms(listed.collect()));
+        let spec = SessionSpec::compression(Algorithm::Lz4Block, Direction::Forward, None).expect("a session");
+        queue.submitter.open_session(LZ4, &spec).expect("offered");
+        queue
+    }
+
+    fn open(device: &Arc<Device>, request: &QueueRequest) -> Self {
+        let (cells, OpenQueue { granted, mut submitter, completer }) = open_for(device, request).expect("opens");
+        let depth = request.depth;
         for format in FORMATS {
             for (id, way) in [(forward(format), Direction::Forward), (inverse(format), Direction::Inverse)] {
                 let spec = SessionSpec::compression(format, way, None).expect("the default level");

@@ -103,7 +103,12 @@ impl Rig {
     /// Opens a queue over a transport that is fresh or was reset.
     pub(crate) fn over(backend: &dyn Backend, transport: Arc<dyn Transport>, depth: usize) -> Self {
         let cells = Arc::new(Cells::new(depth));
-        let opened = backend.driver().open(Arc::clone(&transport), Arc::clone(&cells), &QueueRequest::new(depth));
+        let (driver, mut request) = (backend.driver(), QueueRequest::new(depth));
+        // As the runtime does: with what the device was advertised with, where it is listed.
+        if let Some(info) = backend.bus().devices().iter().find(|info| info.name == backend.device()) {
+            request = request.with_algorithms(driver.advertised(info).algorithms);
+        }
+        let opened = driver.open(Arc::clone(&transport), Arc::clone(&cells), &request);
         let OpenQueue { granted, submitter, completer } = opened.expect("the driver opens a queue");
         Self {
             transport,

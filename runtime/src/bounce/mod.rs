@@ -48,8 +48,10 @@ pub(crate) fn open(
     }
     let depth = request.depth.min(BAYS);
     let inner_cells = Arc::new(Cells::new(depth));
+    let mut inner = *request;
+    inner.depth = depth;
     let OpenQueue { mut granted, submitter, completer } =
-        driver.open(transport.clone(), inner_cells.clone(), &QueueRequest::new(depth))?;
+        driver.open(transport.clone(), inner_cells.clone(), &inner)?;
     let two_sources = [Operation::Compare, Operation::Seal, Operation::Open];
     let areas = if two_sources.iter().any(|operation| granted.operations.contains(*operation)) { 3 } else { 2 };
     // Each by itself: where memory has to be one piece for the device, a small one is easier to have.

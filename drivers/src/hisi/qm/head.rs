@@ -1,6 +1,7 @@
 //! The half of a hardware queue that gives answers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use uaccel_hisi_abi::{Doorbell, DoorbellCommand, Dus, QueueCompletion};
 use uaccel_queue::{DeviceError, RingMemory};
@@ -29,26 +30,26 @@ pub(in crate::hisi) struct Head {
 
 /// An entry that the device has answered, and whose it was.
 #[derive(Debug)]
-pub(in crate::hisi) struct Answered<const WORDS: usize> {
-    /// The entry's words.
-    pub(in crate::hisi) words: [u64; WORDS],
+pub(in crate::hisi) struct Answered<'a, const WORDS: usize> {
+    entry: &'a [AtomicU64; WORDS],
     /// The host's own record of it.
     pub(in crate::hisi) record: Record,
+}
+
+impl<const WORDS: usize> Answered<'_, WORDS> {
+    /// A word of the entry.
+    #[inline]
+    pub(in crate::hisi) fn word(&self, word: usize) -> u64 {
+        // Relaxed: ordered by the acquire load of the completion.
+        self.entry[word].load(Ordering::Relaxed)
+    }
 }
 
 impl Head {
     pub(super) fn new(queue: Arc<Queue>) -> Self {
         let (memory, dus) = (queue.memory.clone(), queue.dus);
-        let mut head = Self { queue, memory, dus, entry: 0, completion: 0, control: 0, phase: true, returned: 0 };
-        head.look_at(0);
-        head
-    }
-
-    /// Makes a completion the next one.
-    #[inline]
-    fn look_at(&mut self, completion: u16) {
-        self.completion = completion;
-        self.control = self.dus.completion(completion) + QueueCompletion::CONTROL;
+        let control = control(&dus, 0);
+        Self { queue, memory, dus, entry: 0, completion: 0, control, phase: true, returned: 0 }
     }
 
     /// The next completion, if it is there.
@@ -65,27 +66,23 @@ impl Head {
         self.next().is_some()
     }
 
-    /// Takes the next answer, if there is one: those words of its entry that `at` names.
+    /// Takes the next answer, if there is one, to an entry of so many words.
     ///
     /// # Errors
     /// [`DeviceError::Malformed`] if it is not that of the next entry.
     #[inline]
-    pub(in crate::hisi) fn take<const WORDS: usize>(
-        &mut self,
-        at: [usize; WORDS],
-    ) -> Result<Option<Answered<WORDS>>, DeviceError> {
+    pub(in crate::hisi) fn take<const WORDS: usize>(&mut self) -> Result<Option<Answered<'_, WORDS>>, DeviceError> {
         let Some(completion) = self.next() else { return Ok(None) };
         let record = self.queue.record(self.entry);
         if completion.entry != self.entry || completion.queue != self.queue.number {
             return Err(DeviceError::Malformed { token: record.token, what: "a completion out of order" });
         }
-        let entry = self.dus.submission(self.entry);
-        // Ordered by the acquire load of the completion.
-        let words = at.map(|word| self.memory.read(entry + 8 * word));
+        let entry = self.memory.record(self.dus.submission(self.entry));
         self.entry = if self.entry + 1 == self.dus.submissions { 0 } else { self.entry + 1 };
-        self.look_at(if self.completion + 1 == self.dus.completions { 0 } else { self.completion + 1 });
+        self.completion = if self.completion + 1 == self.dus.completions { 0 } else { self.completion + 1 };
+        self.control = control(&self.dus, self.completion);
         self.phase ^= self.completion == 0;
-        Ok(Some(Answered { words, record }))
+        Ok(Some(Answered { entry, record }))
     }
 
     /// Gives back what was taken since the last time, with one doorbell.
@@ -108,4 +105,10 @@ impl Head {
     pub(in crate::hisi) fn is_stopped(&self) -> bool {
         stop_words(&self.memory).receive
     }
+}
+
+/// Where the control word of a completion is.
+#[inline]
+fn control(dus: &Dus, completion: u16) -> usize {
+    dus.completion(completion) + QueueCompletion::CONTROL
 }

@@ -4,6 +4,6 @@ mod head;
 mod queue;
 mod tail;
 
-pub(super) use head::{Answered, Head};
+pub(super) use head::Head;
 pub(super) use queue::{Queue, Record};
 pub(super) use tail::Tail;

@@ -8,7 +8,7 @@ use uaccel_queue::{Completer, DeviceError, Direction, Done, Token};
 use super::alarm::Alarm;
 use super::answer::outcome;
 use crate::handoff::Taker;
-use crate::hisi::qm::{Answered, Head};
+use crate::hisi::qm::Head;
 
 #[derive(Debug)]
 pub(super) struct ZipCompleter {
@@ -41,17 +41,18 @@ impl ZipCompleter {
 
 /// Takes what one hardware queue has answered, as far as there is room.
 #[inline]
-fn take(direction: Direction, head: &mut Head, done: &mut Done<'_>) -> Result<(), DeviceError> {
+fn take(direction: Direction, head: &mut Head, done: &mut Done<'_>) -> Result<(), Box<DeviceError>> {
     while done.room() > 0 {
-        let Some(Answered { words: [counts, end, tag], record }) = head.take([0, 1, Entry::TAG])? else { break };
-        let token = record.token;
+        let Some(answered) = head.take::<{ Entry::WORDS }>()? else { break };
+        let token = answered.record.token;
         #[allow(clippy::cast_possible_truncation, reason = "the tag is the low half of its word")]
-        let echoed = Token::from_raw(tag as u32);
+        let echoed = Token::from_raw(answered.word(Entry::TAG) as u32);
         if echoed != token {
-            return Err(DeviceError::Malformed { token, what: "another job's tag" });
+            return Err(DeviceError::Malformed { token, what: "another job's tag" }.into());
         }
+        let results = Results::decode([answered.word(0), answered.word(1)]);
         let found = done.find(token)?;
-        let outcome = outcome(Results::decode([counts, end]), direction, found.job(), record.note);
+        let outcome = outcome(results, direction, found.job(), answered.record.note);
         found.complete(outcome)?;
     }
     Ok(())

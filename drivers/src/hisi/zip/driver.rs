@@ -6,7 +6,7 @@ use uaccel_hisi_abi::zip::{COMPRESS, DECOMPRESS, Entry, MAX_TRANSFER};
 use uaccel_hisi_abi::{API_V3, Dus};
 use uaccel_queue::{
     AddressMode, AlgorithmSet, Capabilities, Cells, DeviceInfo, Direction, Driver, FaultHandling, OpenError, OpenQueue,
-    Operation, OperationSet, Order, QueueRequest, Transport, TransportError,
+    Operation, Order, QueueRequest, Transport, TransportError,
 };
 
 use super::SESSIONS;
@@ -26,18 +26,30 @@ fn lists(device: &DeviceInfo, format: Format) -> bool {
     device.algorithms.iter().any(|line| line == format.line())
 }
 
-impl HisiZipDriver {
-    fn capabilities(depth: usize, formats: impl Iterator<Item = Format>) -> Capabilities {
-        let mut capabilities = Capabilities::new(depth, MAX_TRANSFER.into());
-        let algorithms = formats.map(Format::algorithm);
-        let both =
-            algorithms.flat_map(|algorithm| [Direction::Forward, Direction::Inverse].map(|way| (algorithm, way)));
-        capabilities.algorithms = both.collect();
-        if capabilities.algorithms != AlgorithmSet::default() {
-            // Not `Nop`, which the engine has not: such a job ends in the driver.
-            capabilities.operations = OperationSet::default().with(Operation::Compress).with(Operation::Decompress);
-            capabilities.sessions = SESSIONS;
+/// What there is of formats.
+fn algorithms(formats: impl Iterator<Item = Format>) -> AlgorithmSet {
+    formats.flat_map(|format| format.directions().iter().map(move |way| (format.algorithm(), *way))).collect()
+}
+
+/// What a queue is granted. The open device does not tell what it has.
+fn granted(advertised: Option<AlgorithmSet>) -> AlgorithmSet {
+    match advertised {
+        None => algorithms(Format::CERTAIN.into_iter()),
+        Some(set) => {
+            let all = algorithms(Format::ALL.into_iter());
+            all.iter().filter(|(algorithm, way)| set.contains(*algorithm, *way)).collect()
         }
+    }
+}
+
+impl HisiZipDriver {
+    fn capabilities(depth: usize, algorithms: AlgorithmSet) -> Capabilities {
+        let mut capabilities = Capabilities::new(depth, MAX_TRANSFER.into());
+        capabilities.algorithms = algorithms;
+        // Not `Nop`, which the engine has not: such a job ends in the driver.
+        let operation = |way| if way == Direction::Forward { Operation::Compress } else { Operation::Decompress };
+        capabilities.operations = algorithms.iter().map(|(_, way)| operation(way)).collect();
+        capabilities.sessions = if algorithms == AlgorithmSet::default() { 0 } else { SESSIONS };
         // Each hardware queue keeps the order, the two do not wait for each other.
         capabilities.order = Order::Any;
         capabilities.address_mode = AddressMode::Shared;
@@ -59,7 +71,7 @@ impl Driver for HisiZipDriver {
 
     fn advertised(&self, device: &DeviceInfo) -> Capabilities {
         let formats = Format::ALL.into_iter().filter(|format| lists(device, *format));
-        let mut capabilities = Self::capabilities(usize::from(Dus::DEPTH) - 1, formats);
+        let mut capabilities = Self::capabilities(usize::from(Dus::DEPTH) - 1, algorithms(formats));
         capabilities.address_mode = device.address_mode.unwrap_or(AddressMode::Shared);
         capabilities.numa_node = device.numa_node;
         capabilities
@@ -83,7 +95,7 @@ impl Driver for HisiZipDriver {
         if request.depth == 0 || depth > limit {
             return Err(OpenError::Depth { depth: request.depth, limit });
         }
-        let mut granted = Self::capabilities(request.depth, Format::ALL.into_iter());
+        let mut granted = Self::capabilities(request.depth, granted(request.algorithms));
         granted.address_mode = transport.address_mode();
         granted.wakes = transport.wake_fd().is_some();
         let (giver, taker) = handoff::ring(depth);

@@ -1,7 +1,7 @@
 //! The formats, as far as they are the host's business.
 
 use uaccel_hisi_abi::zip::Request;
-use uaccel_queue::Algorithm;
+use uaccel_queue::{Algorithm, Direction};
 
 /// A format that the engine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,16 +12,30 @@ pub(super) enum Format {
     Zlib,
     /// RFC 1952.
     Gzip,
+    /// An LZ4 block.
+    Lz4,
 }
 
 impl Format {
-    pub(super) const ALL: [Self; 3] = [Self::Deflate, Self::Zlib, Self::Gzip];
+    pub(super) const ALL: [Self; 4] = [Self::Deflate, Self::Zlib, Self::Gzip, Self::Lz4];
+
+    /// What the kernel takes an engine of version 3 to have that does not tell (`zip_main.c`: `ZIP_DEV_ALG_BITMAP` in `zip_basic_cap_info`, 0x3f).
+    pub(super) const CERTAIN: [Self; 3] = [Self::Deflate, Self::Zlib, Self::Gzip];
+
+    /// Which way the engine works on it: LZ4 is only compressed to (UADK: `check_lz4_msg`).
+    pub(super) const fn directions(self) -> &'static [Direction] {
+        match self {
+            Self::Deflate | Self::Zlib | Self::Gzip => &[Direction::Forward, Direction::Inverse],
+            Self::Lz4 => &[Direction::Forward],
+        }
+    }
 
     pub(super) const fn algorithm(self) -> Algorithm {
         match self {
             Self::Deflate => Algorithm::Deflate,
             Self::Zlib => Algorithm::Zlib,
             Self::Gzip => Algorithm::Gzip,
+            Self::Lz4 => Algorithm::Lz4Block,
         }
     }
 
@@ -35,6 +49,7 @@ impl Format {
             Self::Deflate => "deflate",
             Self::Zlib => "zlib",
             Self::Gzip => "gzip",
+            Self::Lz4 => "lz4",
         }
     }
 
@@ -45,6 +60,7 @@ impl Format {
             Self::Deflate => Request::Deflate,
             Self::Zlib => Request::Zlib,
             Self::Gzip => Request::Gzip,
+            Self::Lz4 => Request::Lz4,
         }
     }
 
@@ -52,7 +68,7 @@ impl Format {
     #[inline]
     pub(super) const fn header(self) -> &'static [u8] {
         match self {
-            Self::Deflate => &[],
+            Self::Deflate | Self::Lz4 => &[],
             // A window of 32 KiB, the default level (2.2).
             Self::Zlib => &[0x78, 0x9c],
             // No flags, no time, no word on the level, made on Unix (2.3.1).
@@ -60,12 +76,13 @@ impl Format {
         }
     }
 
-    /// The stream of an empty text: header, a last block without anything (RFC 1951, 3.2.6), trailer.
+    /// The stream of an empty text: header, a last block without anything (RFC 1951, 3.2.6), trailer; or a sequence without literals.
     pub(super) const fn empty(self) -> &'static [u8] {
         match self {
             Self::Deflate => &[3, 0],
             Self::Zlib => &[0x78, 0x9c, 3, 0, 0, 0, 0, 1],
             Self::Gzip => &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            Self::Lz4 => &[0],
         }
     }
 }

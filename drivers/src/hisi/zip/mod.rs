@@ -8,6 +8,8 @@
 //! it is, where the runtime vouches for it, else by the transport's copies ([`Transport::read_memory`](uaccel_queue::Transport::read_memory)), and where there are none the job ends as
 //! [`Status::Unsupported`](uaccel_queue::Status::Unsupported). Raw deflate needs no such thing. Jobs that need no engine (nothing to compress, a broken header, no room for one) are answered without it.
 //!
+//! LZ4 is only compressed to, and only where the kernel lists it.
+//!
 //! # Levels
 //!
 //! A session may name one. The engine has none, and compresses all alike.

@@ -66,7 +66,7 @@ pub(super) unsafe fn task(sessions: &[Option<Session>], transport: &dyn Transpor
     }
     let (is_empty, has_room) = (job.source_len == 0, job.destination_len != 0);
     let header = match (direction, format) {
-        (Direction::Forward, Format::Deflate) if !is_empty && has_room => 0,
+        (Direction::Forward, Format::Deflate | Format::Lz4) if !is_empty && has_room => 0,
         (Direction::Inverse, Format::Deflate) if !is_empty => 0,
         _ => {
             // SAFETY: the caller's promise, and the device has not seen it.
@@ -104,7 +104,7 @@ fn begin(memory: JobMemory<'_>, format: Format) -> Result<u32, Outcome> {
 #[inline]
 fn enter(memory: JobMemory<'_>, format: Format) -> Result<u32, Outcome> {
     let header = match format {
-        Format::Deflate => 0,
+        Format::Deflate | Format::Lz4 => 0,
         Format::Zlib => header::zlib(memory)?,
         Format::Gzip => header::gzip(memory)?,
     };
