@@ -10,7 +10,7 @@ use super::alarm::Alarm;
 use super::format::Format;
 use super::task::{Session, task};
 use crate::handoff::Giver;
-use crate::hisi::qm::{Record, Tail};
+use crate::hisi::qm::{Lookout, Record, Tail};
 
 #[derive(Debug)]
 pub(super) struct ZipSubmitter {
@@ -21,6 +21,7 @@ pub(super) struct ZipSubmitter {
     /// Jobs that end without the engine.
     pub(super) ended: Giver,
     pub(super) alarm: Arc<Alarm>,
+    pub(super) lookout: Lookout,
     /// By number.
     pub(super) sessions: Box<[Option<Session>]>,
 }
@@ -30,6 +31,11 @@ unsafe impl Submitter for ZipSubmitter {
     unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, Box<DeviceError>> {
         self.compress.check()?;
         self.decompress.check()?;
+        let looked = self.lookout.is_due(batch.len());
+        if looked {
+            // Asks the kernel, which moves its head by that.
+            self.transport.clear_wake();
+        }
         let mut ended = false;
         for index in 0..batch.len() {
             let job = batch.job(index);
@@ -54,7 +60,8 @@ unsafe impl Submitter for ZipSubmitter {
         }
         self.compress.show();
         self.decompress.show();
-        if ended && self.alarm.is_due() {
+        // For answers from here, or in place of a signal that was taken above.
+        if (ended || looked) && self.alarm.is_due() {
             self.transport.signal();
         }
         Ok(batch.len())
