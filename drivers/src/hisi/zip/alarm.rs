@@ -2,7 +2,7 @@
 
 use uaccel_queue::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether somebody sleeps, or is about to, for whom nobody has signalled since: for jobs that end without the engine.
+/// Whether somebody sleeps, or is about to, for whom nobody has signalled since: for jobs that end without the engine, and for signals of the engine's that the submitter took.
 #[derive(Debug, Default)]
 pub(super) struct Alarm(AtomicBool);
 

@@ -16,7 +16,7 @@ use super::format::Format;
 use super::lists::Lists;
 use super::submitter::ZipSubmitter;
 use crate::handoff;
-use crate::hisi::qm::Queue;
+use crate::hisi::qm::{Lookout, Queue};
 
 /// The driver of HiSilicon's compression engine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,6 +100,7 @@ impl Driver for HisiZipDriver {
         let mut granted = Self::capabilities(request.depth, granted(request.algorithms));
         granted.address_mode = transport.address_mode();
         granted.wakes = transport.wake_fd().is_some();
+        let lookout = Lookout::new(compress.completions().min(decompress.completions()), depth);
         let (giver, taker) = handoff::ring(depth);
         let alarm = Arc::new(Alarm::default());
         Ok(OpenQueue {
@@ -111,6 +112,7 @@ impl Driver for HisiZipDriver {
                 ended: giver,
                 alarm: alarm.clone(),
                 lists: Lists::new(cells),
+                lookout,
                 sessions: vec![None; SESSIONS.into()].into(),
             }),
             completer: Box::new(ZipCompleter {

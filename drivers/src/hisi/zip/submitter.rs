@@ -11,7 +11,7 @@ use super::format::Format;
 use super::lists::Lists;
 use super::task::{Session, task};
 use crate::handoff::Giver;
-use crate::hisi::qm::{Record, Tail};
+use crate::hisi::qm::{Lookout, Record, Tail};
 
 #[derive(Debug)]
 pub(super) struct ZipSubmitter {
@@ -24,6 +24,7 @@ pub(super) struct ZipSubmitter {
     pub(super) alarm: Arc<Alarm>,
     /// Those of jobs in pieces.
     pub(super) lists: Lists,
+    pub(super) lookout: Lookout,
     /// By number.
     pub(super) sessions: Box<[Option<Session>]>,
 }
@@ -33,6 +34,11 @@ unsafe impl Submitter for ZipSubmitter {
     unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, Box<DeviceError>> {
         self.compress.check()?;
         self.decompress.check()?;
+        let looked = self.lookout.is_due(batch.len());
+        if looked {
+            // Asks the kernel, which moves its head by that.
+            self.transport.clear_wake();
+        }
         let mut ended = false;
         for index in 0..batch.len() {
             let job = batch.job(index);
@@ -62,7 +68,8 @@ unsafe impl Submitter for ZipSubmitter {
         }
         self.compress.show();
         self.decompress.show();
-        if ended && self.alarm.is_due() {
+        // For answers from here, or in place of a signal that was taken above.
+        if (ended || looked) && self.alarm.is_due() {
             self.transport.signal();
         }
         Ok(batch.len())
