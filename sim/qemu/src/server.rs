@@ -413,8 +413,12 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
 
     /// Whether this is a call from within an access of the function: what it accesses may be another device, which may have all bottom halves run.
     fn is_accessing(&self) -> bool {
+        self.is_running() || self.queues.iter().any(|queue| matches!(queue.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// Whether this is a call from within the bottom half, which may have any queue.
+    pub(crate) fn is_running(&self) -> bool {
         matches!(self.kept.try_lock(), Err(TryLockError::WouldBlock))
-            || self.queues.iter().any(|queue| matches!(queue.try_lock(), Err(TryLockError::WouldBlock)))
     }
 
     /// The bottom half could not be run when it was called.
