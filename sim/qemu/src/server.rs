@@ -257,6 +257,9 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
 
     /// Reads memory at once; `false` if that cannot be done.
     pub(crate) fn read(&self, space: AddressSpace, address: u64, into: &mut [u8]) -> bool {
+        if !self.emulator().may_access() {
+            return false;
+        }
         let port = Port::new(&self.translations);
         let mut done = 0;
         while done < into.len() {
@@ -270,6 +273,9 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
 
     /// Writes memory at once; `false` if that cannot be done.
     pub(crate) fn write(&self, space: AddressSpace, address: u64, from: &[u8]) -> bool {
+        if !self.emulator().may_access() {
+            return false;
+        }
         let port = Port::new(&self.translations);
         let mut done = 0;
         while done < from.len() {

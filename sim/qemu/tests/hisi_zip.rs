@@ -404,3 +404,18 @@ fn a_reset_in_the_middle_of_an_access_is_done_when_that_is_over() {
     assert!(user.peek().is_none());
     assert_eq!((kernel.machine.watched(), kernel.get(registers::SHUTDOWN_ERRORS)), (vec![NO_PASID], 0));
 }
+
+#[test]
+fn a_function_that_may_not_access_memory_carries_no_command_out() {
+    let kernel = Kunpeng::started();
+    kernel.machine.set_master(false);
+    let before = kernel.machine.accesses();
+    assert!(!kernel.open(0, Some(1), COMPRESS));
+    let mailbox = kernel.send(MailboxCommand::EventContext, MailboxOperation::Read, 0, page(1));
+    assert_ne!(mailbox.status, 0);
+    assert_eq!(kernel.machine.accesses(), before);
+    kernel.machine.set_master(true);
+    kernel.prepare();
+    kernel.start();
+    assert!(kernel.open(0, Some(1), COMPRESS));
+}
