@@ -358,7 +358,10 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
                 self.trace().queue(index, format_args!("refused to start"));
                 self.tell(News::Failed(index));
             }
-            Control::Unchanged => {}
+            Control::Unchanged => {
+                self.arm(index, queue);
+                self.look_again(queue);
+            }
         }
     }
 
