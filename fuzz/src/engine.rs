@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 use uaccel_queue::{Fault, FaultKind};
 use uaccel_sim::stages::{self, Pool, Step};
 use uaccel_sim::{
-    Access, AddressSpace, Budget, Control, DeviceModel, Fetch, MemoryPort, Opening, PageRequest, Span, Taken, UserPage, Warp,
-    WarpConfig, WorkItem,
+    Access, AddressSpace, Budget, Control, DeviceModel, Fetch, MemoryPort, Opening, PageRequest, Span, Taken, UserPage,
+    Warp, WarpConfig, WorkItem,
 };
 use uaccel_units::Scratch;
 use uaccel_warp_abi::Geometry;

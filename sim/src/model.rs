@@ -52,7 +52,7 @@ pub enum Control {
     Stop,
     /// The set-up makes no sense; the model has said so to the user where it could.
     Refused,
-    /// Nothing.
+    /// Nothing. The doorbell may have told of jobs or of answers that were taken, where the queue was started before: the host looks, as for [`Doorbell::Room`].
     Unchanged,
 }
 

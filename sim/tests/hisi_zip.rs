@@ -324,6 +324,23 @@ fn stopping_stops_both_parts_and_says_so_in_memory() {
 }
 
 #[test]
+fn a_queue_that_was_stopped_before_its_first_doorbell_is_not_started_by_it() {
+    let device = device(Plan::default());
+    let transport = open(&device);
+    let mut pair = hands(&transport);
+    assert_eq!(transport.stop(PATIENCE).unwrap(), Quiet::Proven);
+    let (source, mut room) = (text(100), vec![0; 200]);
+    pair[0].submit(&entry(Request::Deflate, &source, &mut room));
+    pair[1].arm();
+    std::thread::sleep(MOMENT);
+    assert!(pair.iter_mut().all(|hand| hand.poll_raw().is_none()));
+    assert_eq!(device.stats().total.jobs, 0);
+    transport.reset(PATIENCE).unwrap();
+    let mut pair = hands(&transport);
+    assert_eq!(pair[0].transform(Request::Zlib, &source, 200).0.ended, Ended::new(Status::Ok, false));
+}
+
+#[test]
 fn a_device_that_fails_says_so_in_memory_and_comes_back() {
     let device = device(Plan::default());
     let transport = open(&device);

@@ -257,6 +257,9 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
 
     /// Reads memory at once; `false` if that cannot be done.
     pub(crate) fn read(&self, space: AddressSpace, address: u64, into: &mut [u8]) -> bool {
+        if !self.emulator().may_access() {
+            return false;
+        }
         let port = Port::new(&self.translations);
         let mut done = 0;
         while done < into.len() {
@@ -270,6 +273,9 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
 
     /// Writes memory at once; `false` if that cannot be done.
     pub(crate) fn write(&self, space: AddressSpace, address: u64, from: &[u8]) -> bool {
+        if !self.emulator().may_access() {
+            return false;
+        }
         let port = Port::new(&self.translations);
         let mut done = 0;
         while done < from.len() {
@@ -352,7 +358,10 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
                 self.trace().queue(index, format_args!("refused to start"));
                 self.tell(News::Failed(index));
             }
-            Control::Unchanged => {}
+            Control::Unchanged => {
+                self.arm(index, queue);
+                self.look_again(queue);
+            }
         }
     }
 
@@ -413,8 +422,12 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
 
     /// Whether this is a call from within an access of the function: what it accesses may be another device, which may have all bottom halves run.
     fn is_accessing(&self) -> bool {
+        self.is_running() || self.queues.iter().any(|queue| matches!(queue.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// Whether this is a call from within the bottom half, which may have any queue.
+    pub(crate) fn is_running(&self) -> bool {
         matches!(self.kept.try_lock(), Err(TryLockError::WouldBlock))
-            || self.queues.iter().any(|queue| matches!(queue.try_lock(), Err(TryLockError::WouldBlock)))
     }
 
     /// The bottom half could not be run when it was called.

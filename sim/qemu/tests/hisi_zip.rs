@@ -377,7 +377,6 @@ fn a_job_on_the_functions_own_registers_is_harmless() {
     give_memory(&kernel, 1, &text(1, 4096));
     let mut user = ZipUser::open(&kernel, 0, 1, COMPRESS);
     kernel.machine.during_read(|host| {
-        // In the middle of an access of the queue: whatever is done to it is ignored, the rest is done.
         let stop = MailboxCommand::StopQueue as u64 | 1 << 13;
         host.write(pci::REGISTERS_BAR, registers::MAILBOX, 8, stop);
         host.write(pci::REGISTERS_BAR, registers::MAILBOX + 8, 8, 0);
@@ -386,10 +385,48 @@ fn a_job_on_the_functions_own_registers_is_harmless() {
         host.run();
     });
     user.submit(&job(1, 4096));
-    kernel.machine.run();
-    kernel.prepare();
-    kernel.start();
+    assert_eq!(user.wait().1, 1, "it was ignored");
+    // What the queue manager knows of the queue is still so.
+    assert_eq!((kernel.stop(0).busy, kernel.machine.watched()), (false, vec![NO_PASID]));
     let mut user = ZipUser::open(&kernel, 0, 1, COMPRESS);
     user.submit(&job(2, 4096));
     assert_eq!(user.wait().1, 2);
+}
+
+#[test]
+fn a_reset_in_the_middle_of_an_access_is_done_when_that_is_over() {
+    let kernel = Kunpeng::started();
+    give_memory(&kernel, 1, &text(1, 4096));
+    // An access of the queue manager's.
+    let user = ZipUser::open(&kernel, 0, 1, COMPRESS);
+    kernel.machine.during_read(|host| host.reset());
+    assert!(!kernel.open(1, Some(1), COMPRESS), "it is over before the next command");
+    assert_eq!(kernel.machine.watched(), vec![NO_PASID]);
+    assert_eq!(kernel.get(registers::SHUTDOWN_ERRORS), 0);
+    user.announce();
+    kernel.machine.run();
+    // One for a queue.
+    kernel.prepare();
+    kernel.start();
+    let mut user = ZipUser::open(&kernel, 0, 1, COMPRESS);
+    user.submit(&job(1, 4096));
+    kernel.machine.during_read(|host| host.reset());
+    kernel.machine.run();
+    assert!(user.peek().is_none());
+    assert_eq!((kernel.machine.watched(), kernel.get(registers::SHUTDOWN_ERRORS)), (vec![NO_PASID], 0));
+}
+
+#[test]
+fn a_function_that_may_not_access_memory_carries_no_command_out() {
+    let kernel = Kunpeng::started();
+    kernel.machine.set_master(false);
+    let before = kernel.machine.accesses();
+    assert!(!kernel.open(0, Some(1), COMPRESS));
+    let mailbox = kernel.send(MailboxCommand::EventContext, MailboxOperation::Read, 0, page(1));
+    assert_ne!(mailbox.status, 0);
+    assert_eq!(kernel.machine.accesses(), before);
+    kernel.machine.set_master(true);
+    kernel.prepare();
+    kernel.start();
+    assert!(kernel.open(0, Some(1), COMPRESS));
 }

@@ -221,12 +221,17 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
             queue.set_stopping(false);
             self.signal(queue, &mut complete);
         }
+        let running = fetch.running;
         drop((fetch, complete));
         match control {
             // The workers may all be asleep, and this queue's need-wake-up word does not say so.
             Control::Started => self.sleepers.wake(),
             Control::Stop => self.begin_stop(queue),
             Control::Refused => tracing::debug!(queue = queue.id, "queue set-up refused"),
+            Control::Unchanged if running => {
+                self.arm(queue);
+                self.sleepers.wake();
+            }
             Control::Unchanged => {}
         }
     }
@@ -260,12 +265,16 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
         if !self.is_obedient(within) {
             return Quiet::Unproven;
         }
-        self.halt(queue);
-        if !self.await_quiet(queue, within) {
-            return Quiet::Unproven;
+        let begun = Instant::now();
+        loop {
+            self.halt(queue);
+            if !self.await_quiet(queue, within.saturating_sub(begun.elapsed())) {
+                return Quiet::Unproven;
+            }
+            if self.tell_stopped(queue) {
+                return Quiet::Proven;
+            }
         }
-        self.tell_stopped(queue);
-        Quiet::Proven
     }
 
     /// Begins to stop a queue on the user's request by register; the state word tells when it has stopped.
@@ -405,9 +414,15 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
         queue.complete_side().late.clear();
     }
 
-    fn tell_stopped(&self, queue: &Queue<M, B>) {
+    /// Tells the user that the queue has stopped; not if a doorbell has started it meanwhile.
+    fn tell_stopped(&self, queue: &Queue<M, B>) -> bool {
         // As in `fail_queue`.
         let port = queue.port();
-        self.model.stopped(&mut queue.fetch_side().submissions, &port);
+        let mut side = queue.fetch_side();
+        if side.running {
+            return false;
+        }
+        self.model.stopped(&mut side.submissions, &port);
+        true
     }
 }

@@ -115,8 +115,8 @@ fn bring<P: MemoryPort>(item: &mut WorkItem, port: &P, pool: &mut Pool) -> Step 
     if extra.is_none() && copy_in_place(item, port) {
         return Step::Done;
     }
-    let listed = extra.as_deref().and_then(|extra| extra.source.as_deref());
-    let (source, aux) = (Range::new(item.source, listed), Range::Flat(item.aux));
+    let source = extra.as_deref().map_or(Range::Flat(item.source), |extra| extra.source(item.source));
+    let aux = Range::Flat(item.aux);
     let lens = [item.source.len, item.aux.len];
     let staging = placed(item, port, pool);
     let Staging {

@@ -55,8 +55,8 @@ pub fn scatter<P: MemoryPort>(item: &mut WorkItem, port: &P) -> Step {
         return Step::Done;
     };
     let bytes = staging.destination_buffer.room(produced);
-    let listed = item.extra.as_deref().and_then(|extra| extra.destination.as_deref());
-    let range = Range::new(item.destination, listed);
+    let flat = item.destination;
+    let range = item.extra.as_deref().map_or(Range::Flat(flat), |extra| extra.destination(flat));
     while staging.scattered < produced {
         let step = range.from(staging.scattered, produced - staging.scattered);
         if step.len == 0 {

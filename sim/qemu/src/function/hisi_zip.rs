@@ -1,7 +1,8 @@
 //! HiSilicon's ZIP function: the queue manager's registers, and pages of doorbells.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use uaccel_hisi_abi::zip::KINDS;
 use uaccel_hisi_abi::{AsyncKind, Doorbell, Mailbox, pci, registers};
@@ -28,6 +29,8 @@ pub struct HisiZipFunction<E: Emulator> {
     manager: Mutex<Managed>,
     /// After how many jobs there is an error that needs a reset.
     error_after: Option<u64>,
+    /// Whether the machine was reset in the middle of an access of the function's.
+    missed_reset: AtomicBool,
 }
 
 /// The queue manager, and how many entries and completions it has counted.
@@ -55,7 +58,12 @@ impl<E: Emulator> HisiZipFunction<E> {
         let server = Server::new(model, emulator, workers, trace)?;
         server.hold(OWN).map_err(io::Error::other)?;
         server.halt_after(error_after);
-        Ok(Self { server, manager: Mutex::new(Managed { manager, taken: 0, answered: 0 }), error_after })
+        Ok(Self {
+            server,
+            manager: Mutex::new(Managed { manager, taken: 0, answered: 0 }),
+            error_after,
+            missed_reset: AtomicBool::new(false),
+        })
     }
 
     /// The counters of the engine's way to memory.
@@ -76,8 +84,12 @@ impl<E: Emulator> HisiZipFunction<E> {
         }
     }
 
-    /// The queue manager; nothing if this is an access of its own to its own registers, which is ignored.
+    /// The queue manager; nothing if this is an access of the function to its own registers, which is ignored: it comes from within work of the queue manager's,
+    /// or for a queue, which could not be closed now.
     fn managed(&self) -> Option<MutexGuard<'_, Managed>> {
+        if self.server.is_running() {
+            return None;
+        }
         match self.manager.try_lock() {
             Ok(managed) => Some(managed),
             Err(TryLockError::Poisoned(managed)) => Some(managed.into_inner()),
@@ -116,6 +128,10 @@ impl<E: Emulator> HisiZipFunction<E> {
     /// Has the queue manager do what came of what the queues did, and the other way round.
     fn attend(&self, managed: &mut Managed) {
         let hands = self.hands();
+        // Relaxed, as all of this is under the emulator's big lock.
+        if self.missed_reset.swap(false, Ordering::Relaxed) {
+            managed.manager.reset(&hands);
+        }
         let Managed { manager, taken, answered } = managed;
         let jobs = self.server.jobs();
         let count = |now: u64, before: u64| u32::try_from(now - before).unwrap_or(u32::MAX);
@@ -133,6 +149,9 @@ impl<E: Emulator> HisiZipFunction<E> {
         }
         manager.settle(&hands);
         self.server.halt(!manager.is_open());
+        if self.missed_reset.load(Ordering::Relaxed) {
+            self.attend(managed);
+        }
     }
 }
 
@@ -161,7 +180,7 @@ impl<E: Emulator> Function for HisiZipFunction<E> {
 
     fn run(&self) {
         match self.managed() {
-            // The queue manager is in the middle of an access of its own.
+            // In the middle of an access of the function's.
             None => self.server.miss(),
             Some(managed) => {
                 drop(managed);
@@ -182,9 +201,11 @@ impl<E: Emulator> Function for HisiZipFunction<E> {
     }
 
     fn reset(&self) {
-        let mut managed = self.manager.lock().unwrap_or_else(PoisonError::into_inner);
-        managed.manager.reset(&self.hands());
-        self.attend(&mut managed);
+        self.missed_reset.store(true, Ordering::Relaxed);
+        // In the middle of an access of the function's it is done when that is over.
+        if let Some(mut managed) = self.managed() {
+            self.attend(&mut managed);
+        }
     }
 }
 

@@ -152,10 +152,13 @@ impl DeviceModel for HisiZip {
         _: usize,
         value: u64,
     ) -> Control {
+        if submissions.stopped {
+            return Control::Unchanged;
+        }
         if registers::is_started(page) {
             // By another doorbell, meanwhile.
             registers::ring(page, value);
-            return if submissions.rings.is_some() { Control::Started } else { Control::Unchanged };
+            return Control::Unchanged;
         }
         let len = self.memory_len();
         let space = submissions.opening.rings;

@@ -21,11 +21,13 @@ pub struct Submissions {
     head: u64,
     /// How many more completions there were than entries.
     extras: Arc<AtomicU64>,
+    /// Whether it was stopped, or has failed, and does not start any more.
+    pub(super) stopped: bool,
 }
 
 impl Submissions {
     pub(super) fn new(opening: Opening, extras: Arc<AtomicU64>) -> Self {
-        Self { opening, rings: None, head: 0, extras }
+        Self { opening, rings: None, head: 0, extras, stopped: false }
     }
 
     /// Starts to take entries.
@@ -94,6 +96,7 @@ impl Submissions {
 
     /// Writes the stop words as the kernel would, transmit first, where there is none, and takes no more entries. `len` is the length of ring memory.
     pub(super) fn stop<P: MemoryPort>(&mut self, port: &P, len: usize) {
+        self.stopped = true;
         let address = match self.rings.take() {
             Some(rings) => rings.stop_words,
             // Not started, or stopped before. Where there is a kernel the port knows of no such memory.
