@@ -36,7 +36,7 @@ pub use budget::Budget;
 pub use hisi::zip::{HisiZip, HisiZipConfig, HisiZipConfigError};
 pub use model::{Control, DeviceModel, Doorbell, Fetch, Flush, Nop, Opening, Taken};
 pub use page::UserPage;
-pub use pieces::{Extra, PieceList};
+pub use pieces::{Aftermath, Extra, PieceList};
 pub use plan::{Mishap, Plan, PlanHandle, Rule, When};
 pub use port::{Access, AddressSpace, MemoryPort, PageRequest, ReadPart, WritePart};
 pub use profile::{Point, Profile, ProfileError, Timing};

@@ -30,10 +30,25 @@ pub struct Extra {
     pub(crate) source: Option<Box<dyn PieceList>>,
     /// What the destination is made of, if it is not flat.
     pub(crate) destination: Option<Box<dyn PieceList>>,
+    /// Where what a job leaves besides its destination goes, if anywhere.
+    pub(crate) second: u64,
+    /// What it leaves.
+    pub(crate) aftermath: Aftermath,
+    /// How much of it is out.
+    pub(crate) scattered: usize,
     /// What of a list was read that is not read whole.
     partial: Vec<u8>,
     /// How much of that.
     done: usize,
+}
+
+/// What a job leaves besides its destination.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aftermath {
+    /// Bytes that go to where the job's [`Extra`] says.
+    pub bytes: Vec<u8>,
+    /// What the answer says, in the model's own layout.
+    pub words: Vec<u32>,
 }
 
 /// Why a list is not known yet.
@@ -49,9 +64,21 @@ impl Extra {
         Self { source, destination, ..Self::default() }
     }
 
+    /// The same, of a job that leaves bytes at this address as well: those of its [`Aftermath`].
+    #[must_use]
+    pub fn with_second(self, address: u64) -> Self {
+        Self { second: address, ..self }
+    }
+
+    /// What the job has left.
+    #[must_use]
+    pub fn aftermath(&self) -> &Aftermath {
+        &self.aftermath
+    }
+
     /// Reads the lists, as far as they are there.
     pub(crate) fn resolve<P: MemoryPort>(&mut self, port: &P, space: AddressSpace) -> Result<(), Unknown> {
-        let Self { source, destination, partial, done } = self;
+        let Self { source, destination, partial, done, .. } = self;
         for list in [source, destination].into_iter().flatten() {
             while let Some(span) = list.wants() {
                 partial.resize(span.len, 0);

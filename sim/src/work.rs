@@ -7,7 +7,7 @@ use uaccel_queue::{Family, JobFlags, Operation, Outcome, Status};
 use uaccel_units::{Scratch, Unit};
 
 use crate::stages::{Stage, Staging};
-use crate::{AddressSpace, Extra};
+use crate::{AddressSpace, Aftermath, Extra};
 
 /// A range of addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -48,6 +48,11 @@ pub trait Compute: Send + Sync {
     /// Turns the job's source and aux into its destination, and says how it ended. `produced` bytes of the destination reach the host if the
     /// status is [`Status::Ok`].
     fn compute(&self, task: &Task<'_>, scratch: &mut Scratch, destination: &mut [u8]) -> Outcome;
+
+    /// What the job leaves besides its destination, asked for once, after [`compute`](Self::compute) ended well, of jobs that have an [`Extra`].
+    fn aftermath(&self) -> Option<Aftermath> {
+        None
+    }
 
     /// Roughly how long a job of so many bytes takes, in nanoseconds. Only good enough to share work out.
     fn cost(&self, bytes: u64) -> u64 {

@@ -25,7 +25,7 @@ fn the_device_says_what_the_kernel_says_of_it() {
     let device = device(Plan::default());
     let info = &device.devices()[0];
     assert_eq!((&*info.interface, info.simulated), (API_V3, true));
-    assert_eq!(info.algorithms, ["zlib", "gzip", "deflate"]);
+    assert_eq!(info.algorithms, ["zlib", "gzip", "deflate", "lz4"]);
     let transport = open(&device);
     assert_eq!(transport.parts().len(), 2);
     assert!(transport.regions().is_empty());
@@ -485,12 +485,174 @@ fn lists_that_make_no_sense_end_their_job_alone() {
     assert_eq!(compress.run(&nothing).ended, Ended::new(Status::Grown, false));
 }
 
+/// A stream: its buffer, and the words that go from entry to entry.
+struct Stream {
+    buffer: Vec<u64>,
+    next: Entry,
+}
+
+impl Stream {
+    fn new(request: Request) -> Self {
+        let mut buffer = vec![0; 0x1_0000 / 8];
+        let context = buffer.as_mut_ptr().expose_provenance() as u64 + 64;
+        let flow = Flow { finish: false, stateful: true, new_stream: true };
+        Self { buffer, next: Entry { context, flow, ..Entry::whole(request, 0, 0, 0, 0) } }
+    }
+
+    /// One piece: how it ended, and what was written.
+    fn run(&mut self, hand: &mut Hand, piece: &[u8], room: usize, finish: bool) -> (Results, Vec<u8>) {
+        let mut destination = vec![0xaa; room];
+        let flat = entry(self.next.request, piece, &mut destination);
+        let Entry { source, source_len, destination: to, destination_len, .. } = flat;
+        let flow = Flow { finish, ..self.next.flow };
+        let place = hand.submission_place(hand.tail);
+        let results = hand.run(&Entry { source, source_len, destination: to, destination_len, flow, ..self.next });
+        destination.truncate(results.produced as usize);
+        let good = [Status::Ok, Status::Grown, Status::StreamEnd].map(|status| status as u8);
+        if good.contains(&results.ended.status) {
+            // What the device wrote into the entry is the next one's, as UADK does it.
+            let at = hand.description.dus.submission(place);
+            let words = std::array::from_fn(|word| hand.ring.read(at + 8 * word));
+            let carried = Entry::decode(&words).unwrap();
+            self.next.context_words = carried.context_words;
+            (self.next.running_len, self.next.checksum) = (carried.running_len, carried.checksum);
+            self.next.flow.new_stream = false;
+            assert_eq!((carried.tag, carried.destination_len), (self.next.tag, destination_len));
+        }
+        (results, destination)
+    }
+}
+
 #[test]
-fn state_is_refused_as_an_entry_that_makes_no_sense() {
+fn streams_are_compressed_in_pieces_of_any_size() {
+    let device = device(Plan::default());
+    let [mut compress, _] = hands(&open(&device));
+    let text = [text(90_000), noise(5000), text(60_000)].concat();
+    for request in FORMATS {
+        for (pieces, rooms) in [(&[155_000][..], &[200_000][..]), (&[1000, 40_000, 3], &[30_000]), (&[9000], &[777])] {
+            let mut stream = Stream::new(request);
+            let (mut body, mut done) = (Vec::new(), 0);
+            for turn in 0.. {
+                let piece = &text[done..][..pieces[turn % pieces.len()].min(text.len() - done)];
+                let finish = done + piece.len() == text.len();
+                let (results, made) = stream.run(&mut compress, piece, rooms[turn % rooms.len()], finish);
+                assert!(matches!(results.ended.status, 0 | 0x0d), "{results:?}");
+                body.extend_from_slice(&made);
+                done += results.consumed as usize;
+                if results.ended.last_block {
+                    break;
+                }
+                // There was too little room for all of it, or more follows.
+                assert!(results.consumed > 0 || piece.is_empty());
+            }
+            assert!(inflate(request, &body).unwrap() == text, "{request:?} in {pieces:?}");
+            assert_eq!(done, text.len());
+            if request == Request::Gzip {
+                assert_eq!(stream.next.running_len, 155_000);
+                // By the rule that UADK makes a trailer of it with.
+                let crc = flate2_crc(&text);
+                assert_eq!((!stream.next.checksum).reverse_bits(), crc);
+            }
+        }
+    }
+}
+
+/// Another library's CRC-32.
+fn flate2_crc(text: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(text);
+    crc.sum()
+}
+
+#[test]
+fn what_was_flushed_can_be_decoded_before_the_end() {
+    let device = device(Plan::default());
+    let [mut compress, _] = hands(&open(&device));
+    let mut stream = Stream::new(Request::Deflate);
+    let mut decoder = flate2::Decompress::new(false);
+    for word in ["hello ", "again ", "", "and again"] {
+        let (_, made) = stream.run(&mut compress, word.as_bytes(), 100, false);
+        let mut room = [0; 100];
+        let before = decoder.total_out();
+        decoder.decompress(&made, &mut room, flate2::FlushDecompress::Sync).unwrap();
+        let len = usize::try_from(decoder.total_out() - before).unwrap();
+        assert_eq!(&room[..len], word.as_bytes());
+    }
+}
+
+#[test]
+fn streams_are_decompressed_in_pieces_of_any_size() {
+    let device = device(Plan::default());
+    let [_, mut decompress] = hands(&open(&device));
+    let text = [text(50_000), noise(40_000), vec![0; 3000]].concat();
+    for request in FORMATS {
+        let theirs = deflate(request, &text);
+        for (pieces, rooms) in [(&[200_000][..], &[93_000][..]), (&[1000, 1, 9], &[30_000, 500]), (&[5000], &[77, 0])] {
+            let mut stream = Stream::new(request);
+            let (mut back, mut rest) = (Vec::new(), [&theirs[..], b"what follows"].concat());
+            for turn in 0.. {
+                let piece = &rest[..pieces[turn % pieces.len()].min(rest.len())];
+                let (results, made) = stream.run(&mut decompress, piece, rooms[turn % rooms.len()], false);
+                back.extend_from_slice(&made);
+                let consumed = results.consumed as usize;
+                if results.ended == Ended::new(Status::StreamEnd, true) {
+                    rest.drain(..consumed);
+                    break;
+                }
+                assert_eq!(results.ended, Ended::new(Status::Ok, false));
+                let full = results.produced as usize == rooms[turn % rooms.len()];
+                assert!(full || consumed == piece.len(), "{results:?}");
+                rest.drain(..consumed);
+            }
+            assert!(back == text, "{request:?} in {pieces:?}");
+            assert_eq!(rest, b"what follows");
+        }
+    }
+}
+
+#[test]
+fn a_piece_that_fails_leaves_its_stream_where_it_was() {
+    let device = device(Plan::default());
+    let [mut compress, mut decompress] = hands(&open(&device));
+    let text = text(20_000);
+    let mut stream = Stream::new(Request::Zlib);
+    let (_, mut body) = stream.run(&mut compress, &text[..10_000], 20_000, false);
+    let before = stream.buffer.clone();
+    assert_eq!(stream.run(&mut compress, &text[10_000..], 3, true).0, failed(Status::NoSpace));
+    let context = stream.next.context;
+    stream.next.context = 4096;
+    assert_eq!(stream.run(&mut compress, &text[10_000..], 20_000, true).0, failed(Status::Translation));
+    stream.next.context = context;
+    assert!(before == stream.buffer);
+    body.extend(stream.run(&mut compress, &text[10_000..], 20_000, true).1);
+    assert!(inflate(Request::Zlib, &body).unwrap() == text);
+    // It is over: nothing more comes of it.
+    let (results, more) = stream.run(&mut compress, b"more", 100, true);
+    assert_eq!((results.consumed, more.len(), results.ended.last_block), (0, 0, true));
+
+    // A wrong trailer, and a buffer with something else in it.
+    let last = body.len() - 1;
+    body[last] ^= 1;
+    let mut stream = Stream::new(Request::Zlib);
+    stream.run(&mut decompress, &body[..last], 20_000, false);
+    assert_eq!(stream.run(&mut decompress, &body[last..], 20_000, false).0, failed(Status::Corrupt));
+    body[last] ^= 1;
+    let mut stream = Stream::new(Request::Zlib);
+    stream.run(&mut decompress, &body[..100], 20_000, false);
+    stream.buffer.fill(u64::MAX);
+    assert_eq!(stream.run(&mut decompress, &body[100..], 20_000, false).0, failed(Status::Malformed));
+}
+
+#[test]
+fn blocks_and_lists_have_no_streams() {
     let device = device(Plan::default());
     let mut compress = Hand::new(&open(&device), COMPRESS);
     let source = text(100);
     let mut room = vec![0; 200];
     let flow = Flow { finish: true, stateful: true, new_stream: true };
-    assert_eq!(compress.run(&Entry { flow, ..entry(Request::Gzip, &source, &mut room) }), failed(Status::Malformed));
+    let good = entry(Request::Gzip, &source, &mut room);
+    let buffers = Buffers::Listed { source_skip: 0, destination_skip: 0 };
+    for bad in [Entry { flow, request: Request::Lz4, ..good }, Entry { flow, buffers, ..good }] {
+        assert_eq!(compress.run(&bad), failed(Status::Malformed));
+    }
 }

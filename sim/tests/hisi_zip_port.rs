@@ -3,7 +3,9 @@
 mod test_port;
 
 use test_port::TestPort;
-use uaccel_hisi_abi::zip::{Buffers, COMPRESS, Ended, Entry, ListEntry, ListHead, Request, Results, Status as Code};
+use uaccel_hisi_abi::zip::{
+    Buffers, COMPRESS, Ended, Entry, Flow, ListEntry, ListHead, Request, Results, Status as Code,
+};
 use uaccel_hisi_abi::{
     CompletionContext, Doorbell as Rung, DoorbellCommand, QueueCompletion, StopWords, SubmissionContext,
 };
@@ -259,6 +261,47 @@ fn lists_and_pieces_that_are_not_there_are_asked_for_one_by_one() {
     let mut back = Vec::new();
     std::io::Read::read_to_end(&mut flate2::read::DeflateDecoder::new(&body[..produced]), &mut back).unwrap();
     assert_eq!(back, text);
+}
+
+#[test]
+fn the_buffer_of_a_stream_is_asked_for_before_a_job_and_after_it() {
+    const CONTEXT: u64 = 0x7f00_0030_0040;
+    let (model, port) = (model(), TestPort::default());
+    let mut queue = Queue::started(&model, &port);
+    port.map(PROCESS, CONTEXT, 0x1_0000);
+    port.poke(PROCESS, SOURCE, b"one piece and another");
+    let mut entry = Entry::whole(Request::Gzip, SOURCE, 10, DESTINATION, 100);
+    entry.context = CONTEXT;
+    entry.flow = Flow { finish: false, stateful: true, new_stream: true };
+    let mut body = Vec::new();
+    // Of a stream that begins nothing is read; the buffer is written at its start, and where the window is.
+    let absent = [vec![CONTEXT], vec![CONTEXT, CONTEXT + 0x7000, DESTINATION]];
+    for (place, absent) in absent.iter().enumerate() {
+        let at = SUBMISSIONS + (4 + place as u64) * 128;
+        port.poke(OWN, at, &entry.encode().map(u64::to_le_bytes).concat());
+        let _ = queue.ring(DoorbellCommand::Submission, (5 + u16::try_from(place).unwrap()) % DEPTH, 0);
+        absent.iter().for_each(|address| port.take_away(PROCESS, *address));
+        let (_, mut items) = queue.fetch();
+        for address in absent {
+            let Step::Parked(request) = run(&mut items[0], &port) else { panic!("{address:#x} is not there") };
+            assert_eq!(port.requests.borrow()[usize::try_from(request.0).unwrap()], (PROCESS, address / 4096));
+            port.answer(request);
+        }
+        assert_eq!(run(&mut items[0], &port), Step::Done);
+        queue.complete(&items[0]);
+        assert!(queue.flush());
+        let produced = usize::try_from(queue.results(4 + place as u64).produced).unwrap();
+        body.extend(port.peek(PROCESS, DESTINATION, produced));
+        let words = std::array::from_fn(|word| port.peek_word(OWN, at + 8 * word as u64));
+        let carried = Entry::decode(&words).unwrap();
+        assert_eq!(carried.running_len, 10 + 11 * u32::try_from(place).unwrap());
+        entry = Entry { source: SOURCE + 10, source_len: 11, ..carried };
+        entry.flow = Flow { finish: true, new_stream: false, ..entry.flow };
+    }
+    let mut back = Vec::new();
+    let stream = [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3], &body[..]].concat();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&stream[..]), &mut back).unwrap();
+    assert_eq!(back, b"one piece and another");
 }
 
 #[test]

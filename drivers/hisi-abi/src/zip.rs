@@ -5,8 +5,9 @@ mod list;
 pub mod registers;
 mod request;
 mod status;
+pub mod stream;
 
-pub use entry::{Buffers, Entry, EntryError, Flow, Results};
+pub use entry::{Buffers, Carried, Entry, EntryError, Flow, Results};
 pub use list::{ListEntry, ListHead};
 pub use request::Request;
 pub use status::{Ended, Status};

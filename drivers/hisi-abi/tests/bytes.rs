@@ -1,7 +1,9 @@
 //! Golden bytes, from the kernel's and UADK's structures, and what goes in comes out.
 
 use proptest::prelude::*;
-use uaccel_hisi_abi::zip::{Buffers, Ended, Entry, EntryError, Flow, ListEntry, ListHead, Request, Results, Status};
+use uaccel_hisi_abi::zip::{
+    Buffers, Carried, Ended, Entry, EntryError, Flow, ListEntry, ListHead, Request, Results, Status, stream,
+};
 use uaccel_hisi_abi::{
     AsyncEvent, AsyncKind, CompletionContext, Description, Doorbell, DoorbellCommand, Dus, Event, EventContext,
     Mailbox, MailboxCommand, MailboxOperation, QueueCompletion, StopWords, SubmissionContext, Truncated, VftQueues,
@@ -276,4 +278,24 @@ proptest! {
             prop_assert_eq!(Doorbell::decode(doorbell.encode()), Some(doorbell));
         }
     }
+}
+
+#[test]
+fn what_a_stream_carries_stands_where_the_host_put_it() {
+    let carried = Carried { context_words: [1, 2, 3], running_len: 4, checksum: 5 };
+    let entry = Entry {
+        context_words: [1, 2, 3],
+        running_len: 4,
+        checksum: 5,
+        ..Entry::whole(Request::Gzip, 0x1000, 10, 0x2000, 20)
+    };
+    let words = entry.encode();
+    for (at, word) in carried.encode(20) {
+        assert_eq!(words[at], word, "word {at}");
+    }
+    let progress = stream::Progress { halt: stream::Halt::Block, last_block: true, bits: 13 };
+    assert_eq!(progress.encode(), 2 | 1 << 7 | 13 << 10);
+    // The CRC-32 of "123456789", and of nothing.
+    assert_eq!(stream::gzip_crc(stream::gzip_register(0xcbf4_3926)), 0xcbf4_3926);
+    assert_eq!(stream::gzip_register(0), u32::MAX);
 }

@@ -6,6 +6,7 @@
 mod deflate;
 mod digest;
 mod inflate;
+pub mod pieces;
 
 pub use deflate::DeflateStream;
 pub use digest::{DigestStream, DigestValue};

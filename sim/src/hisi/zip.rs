@@ -12,6 +12,7 @@ mod list;
 mod model;
 mod registers;
 mod rings;
+mod stream;
 mod submissions;
 
 pub use completions::Completions;

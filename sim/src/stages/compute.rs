@@ -39,8 +39,13 @@ pub fn compute(item: &mut WorkItem, scratch: &mut Scratch) {
             }
         }
     };
+    let mut second = false;
+    if let (Work::Own(own), Some(extra), Status::Ok) = (&item.work, &mut item.extra, item.outcome.status) {
+        extra.aftermath = own.aftermath().unwrap_or_default();
+        second = !extra.aftermath.bytes.is_empty();
+    }
     let nothing_to_bring_out =
-        matches!(staging.destination, Outlet::InPlace(_)) || produced(&item.work, &item.outcome) == 0;
+        !second && (matches!(staging.destination, Outlet::InPlace(_)) || produced(&item.work, &item.outcome) == 0);
     if item.outcome.status != Status::Ok || nothing_to_bring_out {
         item.stage = Stage::Complete;
     }

@@ -72,6 +72,18 @@ pub fn scatter<P: MemoryPort>(item: &mut WorkItem, port: &P) -> Step {
             Access::Pending(request) => return Step::Parked(request),
         }
     }
+    if let Some(extra) = item.extra.as_deref_mut() {
+        while let Some(rest @ [_, ..]) = extra.aftermath.bytes.get(extra.scattered..) {
+            match port.write(item.space, extra.second.wrapping_add(extra.scattered as u64), rest) {
+                Access::Ready(count) => extra.scattered += count,
+                Access::Fault(fault) => {
+                    item.finish(Outcome::faulted(fault));
+                    return Step::Done;
+                }
+                Access::Pending(request) => return Step::Parked(request),
+            }
+        }
+    }
     item.stage = Stage::Complete;
     Step::Done
 }

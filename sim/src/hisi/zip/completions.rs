@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use uaccel_hisi_abi::QueueCompletion;
-use uaccel_hisi_abi::zip::{COMPRESS, Ended, Results, Status as Code};
+use uaccel_hisi_abi::zip::{COMPRESS, Carried, Ended, Results, Status as Code};
 use uaccel_queue::{Outcome, Status};
 
 use super::registers::{self, Demand};
 use super::rings::Rings;
+use super::stream;
 use crate::hisi::qm::Position;
 use crate::{Access, Blemish, Flush, MemoryPort, Opening, PageRequest, UserPage, WorkItem};
 
@@ -42,6 +43,8 @@ struct Answer {
     entry: u64,
     /// What is written into the entry; nothing if that was done.
     results: Option<Results>,
+    /// What is written into the entry besides, and of a stream's the room of its destination.
+    carried: Option<(Option<u32>, Carried)>,
     /// Whether another entry is named than was done.
     misnamed: bool,
     /// How often it is told.
@@ -80,9 +83,14 @@ impl Completions {
         if self.rings.is_none() {
             return;
         }
+        let said = item.extra.as_deref().and_then(|extra| stream::said(extra.aftermath()));
+        let said = said.filter(|_| item.outcome.status == Status::Ok);
         let answer = Answer {
             entry: item.cookie,
-            results: Some(results(item, self.opening.kind)),
+            results: Some(results(item, self.opening.kind, said.map(|(_, _, ended)| ended))),
+            carried: said
+                .map(|(room, carried, _)| (Some(room), carried))
+                .or_else(|| Some((None, sums(item, self.opening.kind)?))),
             misnamed: item.blemish == Some(Blemish::WrongToken),
             times: 1,
         };
@@ -136,7 +144,7 @@ impl Completions {
             // The results come first; the release store of the completion's valid word pairs with the driver's acquire load, which then sees them, and
             // the job's output.
             let written = match answer.results {
-                Some(results) => write_results(port, self.opening, rings.submission(answer.entry), results),
+                Some(results) => write(port, self.opening, rings.submission(answer.entry), results, answer.carried),
                 None => Access::Ready(()),
             };
             let published = match written {
@@ -169,9 +177,18 @@ impl Completions {
 }
 
 /// Writes what became of an entry into it.
-fn write_results<P: MemoryPort>(port: &P, opening: Opening, entry: u64, results: Results) -> Access<()> {
-    for (word, address) in results.encode().into_iter().zip((entry..).step_by(8)) {
-        match port.put(opening.rings, address, word) {
+fn write<P: MemoryPort>(
+    port: &P,
+    opening: Opening,
+    entry: u64,
+    results: Results,
+    carried: Option<(Option<u32>, Carried)>,
+) -> Access<()> {
+    let stream = carried.and_then(|(room, carried)| Some(carried.encode(room?)));
+    let sums = carried.filter(|(room, _)| room.is_none()).map(|(_, carried)| carried.sums());
+    let words = results.encode().into_iter().enumerate().chain(stream.into_iter().flatten()).chain(sums);
+    for (at, word) in words {
+        match port.put(opening.rings, entry + 8 * at as u64, word) {
             Access::Ready(()) => {}
             other => return other,
         }
@@ -179,17 +196,25 @@ fn write_results<P: MemoryPort>(port: &P, opening: Opening, entry: u64, results:
     Access::Ready(())
 }
 
+/// Length and checksum of the text of a whole stream, if its format has a checksum.
+fn sums(item: &WorkItem, kind: u16) -> Option<Carried> {
+    let Outcome { status, consumed, produced, checksum, .. } = item.outcome;
+    let len = if kind == COMPRESS { consumed } else { produced };
+    let sums = Carried { running_len: u32::try_from(len).unwrap_or(0), checksum, ..Carried::default() };
+    (status == Status::Ok && checksum != 0).then_some(sums)
+}
+
 /// What is written into an entry.
-fn results(item: &WorkItem, kind: u16) -> Results {
+fn results(item: &WorkItem, kind: u16, ended: Option<Ended>) -> Results {
     let Outcome { status, consumed, produced, .. } = item.outcome;
     let narrow = |count| u32::try_from(count).unwrap_or(u32::MAX);
     let ok = Results {
         consumed: narrow(consumed),
         produced: narrow(produced),
-        ended: match kind {
+        ended: ended.unwrap_or(match kind {
             COMPRESS => Ended::new(if produced > consumed { Code::Grown } else { Code::Ok }, false),
             _ => Ended::new(Code::StreamEnd, true),
-        },
+        }),
     };
     let failed = |code| Results { consumed: 0, produced: 0, ended: Ended::new(code, false) };
     let results = match status {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use uaccel_hisi_abi::zip::{Buffers, Entry, KINDS, MAX_TRANSFER, Request};
+use uaccel_hisi_abi::zip::{Buffers, Entry, KINDS, MAX_TRANSFER, Request, stream};
 use uaccel_queue::{Outcome, Status};
 
 use super::engine::Engine;
 use super::list::List;
+use super::stream::{READ, StreamJob};
 use crate::{AddressSpace, Extra, PieceList, Span, Work, WorkItem};
 
 /// Requests that there is an engine for.
@@ -40,6 +41,7 @@ impl Engines {
             Ok(job) => WorkItem {
                 source: job.source,
                 destination: job.destination,
+                aux: job.aux,
                 extra: job.extra,
                 ..WorkItem::new(count, count, space, job.work)
             },
@@ -51,16 +53,29 @@ impl Engines {
     fn job(&self, words: &[u64; Entry::WORDS], kind: u16) -> Result<Job, Status> {
         let entry = Entry::decode(words).map_err(|_| Status::InvalidJob)?;
         let engine = self.get(entry.request, kind).ok_or(Status::InvalidJob)?;
-        if entry.flow.stateful {
-            return Err(Status::InvalidJob);
-        }
         let work = Work::Own(engine.clone());
         match entry.buffers {
             Buffers::Flat => {
                 let source = span(entry.source, entry.source_len)?;
                 let destination = span(entry.destination, entry.destination_len)?;
-                Ok(Job { work, source, destination, extra: None })
+                if !entry.flow.stateful {
+                    return Ok(Job { work, source, destination, aux: Span::default(), extra: None });
+                }
+                // An LZ4 block is all of a stream.
+                if entry.request == Request::Lz4 {
+                    return Err(Status::InvalidJob);
+                }
+                let context = Span::new(entry.context, stream::LEN);
+                if context.end().is_none() {
+                    return Err(Status::Fault);
+                }
+                let aux = Span::new(entry.context, if entry.flow.new_stream { 0 } else { READ });
+                let work = Work::Own(Arc::new(StreamJob::new(engine.clone(), entry)));
+                let extra = Extra::default().with_second(entry.context);
+                Ok(Job { work, source, destination, aux, extra: Some(Box::new(extra)) })
             }
+            // UADK has no such jobs either.
+            Buffers::Listed { .. } if entry.flow.stateful => Err(Status::InvalidJob),
             Buffers::Listed { source_skip, destination_skip } => {
                 // Only the lengths count: where the bytes are is in the lists.
                 let source = span(0, entry.source_len)?;
@@ -71,7 +86,7 @@ impl Engines {
                     list(entry.source, source_skip, entry.source_len)?,
                     list(entry.destination, destination_skip, entry.destination_len)?,
                 );
-                Ok(Job { work, source, destination, extra: Some(Box::new(extra)) })
+                Ok(Job { work, source, destination, aux: Span::default(), extra: Some(Box::new(extra)) })
             }
         }
     }
@@ -82,6 +97,7 @@ struct Job {
     work: Work,
     source: Span,
     destination: Span,
+    aux: Span,
     extra: Option<Box<Extra>>,
 }
 

@@ -4,6 +4,7 @@ use uaccel_hisi_abi::zip::{COMPRESS, DECOMPRESS, Request};
 use uaccel_queue::{Algorithm, Direction, Outcome, SessionSpec, Status};
 use uaccel_units::{Input, Unit, plain};
 
+use super::stream;
 use crate::{Compute, Scratch, Task};
 
 /// The level of the unit that stands for the engine, which has none of its own.
@@ -19,7 +20,7 @@ pub(super) struct Engine {
 
 /// What stands behind the blocks. The header before them is the host's business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trailer {
+pub(super) enum Trailer {
     None,
     /// RFC 1950: Adler-32, big endian.
     Zlib,
@@ -28,34 +29,66 @@ enum Trailer {
 }
 
 impl Trailer {
-    const fn len(self) -> usize {
+    pub(super) const fn len(self) -> usize {
         match self {
             Self::None => 0,
             Self::Zlib => 4,
             Self::Gzip => 8,
         }
     }
+}
 
-    /// Writes the trailer of `text` to `room`, which is as long.
-    fn write(self, text: &[u8], room: &mut [u8]) {
-        match self {
-            Self::None => {}
-            Self::Zlib => room.copy_from_slice(&plain::adler32(1, text).to_be_bytes()),
-            Self::Gzip => {
-                let (crc, len) = room.split_at_mut(4);
-                crc.copy_from_slice(&plain::crc32(0, text).to_le_bytes());
-                // The length modulo 2³²: the low half of the wider one.
-                len.copy_from_slice(&(text.len() as u64).to_le_bytes()[..4]);
+/// The checksum of a text, as its trailer has it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Checksum {
+    trailer: Trailer,
+    sum: u32,
+}
+
+impl Checksum {
+    /// The checksum of nothing.
+    pub(super) const fn new(trailer: Trailer) -> Self {
+        Self { trailer, sum: if matches!(trailer, Trailer::Zlib) { 1 } else { 0 } }
+    }
+
+    /// The checksum that an entry carries.
+    pub(super) fn carried(trailer: Trailer, register: u32) -> Self {
+        Self { trailer, sum: stream::sum(trailer, register) }
+    }
+
+    /// As an entry carries it.
+    pub(super) fn register(&self) -> u32 {
+        stream::register(self.trailer, self.sum)
+    }
+
+    /// More of the text.
+    pub(super) fn update(&mut self, text: &[u8]) {
+        match self.trailer {
+            Trailer::None => {}
+            Trailer::Zlib => self.sum = plain::adler32(self.sum, text),
+            Trailer::Gzip => self.sum = plain::crc32(self.sum, text),
+        }
+    }
+
+    /// Writes the trailer of a text of this length, modulo 2³², to `room`, which is as long as it.
+    pub(super) fn write(&self, len: u32, room: &mut [u8]) {
+        match self.trailer {
+            Trailer::None => {}
+            Trailer::Zlib => room.copy_from_slice(&self.sum.to_be_bytes()),
+            Trailer::Gzip => {
+                let (crc, end) = room.split_at_mut(4);
+                crc.copy_from_slice(&self.sum.to_le_bytes());
+                end.copy_from_slice(&len.to_le_bytes());
             }
         }
     }
 
-    /// Whether `trailer` is that of `text`.
-    fn matches(self, text: &[u8], trailer: &[u8]) -> bool {
-        let mut expected = [0; 8];
-        let expected = &mut expected[..self.len()];
-        self.write(text, expected);
-        expected == trailer
+    /// Writes the trailer of `text`, which is all of it and shorter than 4 GiB. The checksum.
+    fn of(trailer: Trailer, text: &[u8], room: &mut [u8]) -> Self {
+        let mut checksum = Self::new(trailer);
+        checksum.update(text);
+        checksum.write(u32::try_from(text.len()).unwrap_or(0), room);
+        checksum
     }
 }
 
@@ -79,6 +112,14 @@ impl Engine {
         Some(Self { unit: Unit::new(&spec).ok()?, trailer, direction })
     }
 
+    pub(super) const fn trailer(&self) -> Trailer {
+        self.trailer
+    }
+
+    pub(super) const fn direction(&self) -> Direction {
+        self.direction
+    }
+
     fn compress(&self, source: &[u8], scratch: &mut Scratch, destination: &mut [u8]) -> Outcome {
         let Some(room) = destination.len().checked_sub(self.trailer.len()) else {
             return Outcome::failed(Status::OutputTooSmall);
@@ -89,8 +130,8 @@ impl Engine {
         }
         let body = usize::try_from(outcome.produced).map_or(room, |produced| produced.min(room));
         let end = body + self.trailer.len();
-        self.trailer.write(source, &mut destination[body..end]);
-        Outcome::ok(source.len() as u64, end as u64)
+        let checksum = Checksum::of(self.trailer, source, &mut destination[body..end]);
+        Outcome::ok(source.len() as u64, end as u64).with_checksum(checksum.register())
     }
 
     fn decompress(&self, source: &[u8], scratch: &mut Scratch, destination: &mut [u8]) -> Outcome {
@@ -100,13 +141,16 @@ impl Engine {
         }
         let body = usize::try_from(outcome.consumed).map_or(source.len(), |consumed| consumed.min(source.len()));
         let text = usize::try_from(outcome.produced).map_or(destination.len(), |made| made.min(destination.len()));
-        match source[body..].get(..self.trailer.len()) {
-            None => Outcome::failed(Status::Truncated),
-            Some(trailer) if self.trailer.matches(&destination[..text], trailer) => {
-                Outcome::ok((body + trailer.len()) as u64, text as u64)
-            }
-            Some(_) => Outcome::failed(Status::Corrupt),
+        let Some(trailer) = source[body..].get(..self.trailer.len()) else {
+            return Outcome::failed(Status::Truncated);
+        };
+        let mut expected = [0; 8];
+        let expected = &mut expected[..trailer.len()];
+        let checksum = Checksum::of(self.trailer, &destination[..text], expected);
+        if expected != trailer {
+            return Outcome::failed(Status::Corrupt);
         }
+        Outcome::ok((body + trailer.len()) as u64, text as u64).with_checksum(checksum.register())
     }
 }
 

@@ -34,7 +34,7 @@ impl HisiZip {
     /// The interface by which drivers know it.
     pub const INTERFACE: &str = API_V3;
     /// The algorithms that the kernel's driver lists of it (`zip_main.c`: `zip_dev_algs`).
-    pub const ALGORITHMS: [&str; 3] = ["zlib", "gzip", "deflate"];
+    pub const ALGORITHMS: [&str; 4] = ["zlib", "gzip", "deflate", "lz4"];
 
     /// An engine of this configuration.
     ///
