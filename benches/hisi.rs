@@ -34,7 +34,7 @@ const THERE: [(&str, &str); 5] = [
     ("submit, 1 job a call", "33  (11)   16"),
     ("submit, 32 jobs a call", "-   (1.7)   9"),
     ("poll, 1 answer a call", "31  (12)   19"),
-    ("poll, 32 answers a call", "-   (11)    7"),
+    ("poll, 32 answers a call", "-   (11)    8"),
     ("poll, nothing there", "18  (7)     9"),
 ];
 

@@ -444,14 +444,15 @@ fn slot_of(token: Token) -> u32 {
 
 /// The same for a job in pieces.
 #[cold]
-fn fits_pieces(job: &Job, outcome: &Outcome) -> bool {
-    if outcome.consumed == 0 && outcome.produced == 0 {
+fn fits_pieces(job: &Job, consumed: u64, produced: u64) -> bool {
+    // Numbers, not the outcome: it is in registers up to here.
+    if consumed == 0 && produced == 0 {
         // Nor are the lists looked at of a job that should have had none.
         return true;
     }
     // SAFETY: a job in flight. One whose queue was not granted pieces was refused, without bytes.
     let (source, destination) = unsafe { job.extents() };
-    outcome.consumed <= source && outcome.produced <= destination
+    consumed <= source && produced <= destination
 }
 
 /// Whether a device's lengths are possible for the job.
@@ -462,7 +463,7 @@ fn fits(job: &Job, outcome: &Outcome) -> bool {
         return true;
     }
     if job.flags.contains(JobFlags::SCATTER) {
-        return fits_pieces(job, outcome);
+        return fits_pieces(job, outcome.consumed, outcome.produced);
     }
     let (source, destination) = match job.operation {
         crate::Operation::Nop => (0, 0),

@@ -119,9 +119,18 @@ impl Job {
     pub unsafe fn extents(&self) -> (u64, u64) {
         if self.flags.contains(JobFlags::SCATTER) {
             // SAFETY: the caller's promise.
-            return unsafe { (sum(self.source_pieces()), sum(self.destination_pieces())) };
+            return unsafe { self.sums() };
         }
         (self.source_len as u64, self.destination_len as u64)
+    }
+
+    /// # Safety
+    /// As for [`source_pieces`](Self::source_pieces).
+    #[cold]
+    unsafe fn sums(&self) -> (u64, u64) {
+        let sum = |pieces: &[Segment]| pieces.iter().fold(0_u64, |sum, piece| sum.saturating_add(piece.len));
+        // SAFETY: the caller's promise.
+        unsafe { (sum(self.source_pieces()), sum(self.destination_pieces())) }
     }
 
     /// The 8-byte pattern of a `Fill`.
@@ -164,9 +173,4 @@ unsafe fn pieces<'a>(start: *const Segment, count: usize) -> &'a [Segment] {
     }
     // SAFETY: the caller's promise.
     unsafe { std::slice::from_raw_parts(start, count) }
-}
-
-#[cold]
-fn sum(pieces: &[Segment]) -> u64 {
-    pieces.iter().fold(0, |sum, piece| sum.saturating_add(piece.len))
 }

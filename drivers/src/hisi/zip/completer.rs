@@ -53,8 +53,7 @@ fn take(direction: Direction, head: &mut Head, done: &mut Done<'_>) -> Result<()
         let results = Results::decode([answered.word(0), answered.word(1)]);
         let found = done.find(token)?;
         // SAFETY: it is in flight.
-        let extents = unsafe { found.job().extents() };
-        let outcome = outcome(results, direction, extents, answered.record.note);
+        let outcome = unsafe { outcome(results, direction, found.job(), answered.record.note) };
         found.complete(outcome)?;
     }
     Ok(())

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use uaccel_hisi_abi::zip::Entry;
 use uaccel_queue::{
-    Batch, Capabilities, DeviceError, Direction, JobFlags, SessionError, SessionId, SessionSpec, Submitter, Transport,
+    Batch, Capabilities, DeviceError, Direction, JobFlags, SessionError, SessionId, SessionSpec, Submitter, Token,
+    Transport,
 };
 
 use super::alarm::Alarm;
 use super::format::Format;
 use super::lists::Lists;
-use super::task::{Session, task};
+use super::task::{Session, Task, task};
 use crate::handoff::Giver;
 use crate::hisi::qm::{Lookout, Record, Tail};
 
@@ -29,6 +31,18 @@ pub(super) struct ZipSubmitter {
     pub(super) sessions: Box<[Option<Session>]>,
 }
 
+impl ZipSubmitter {
+    /// Writes an entry with lists. By itself, so that those without need not be made in memory first.
+    #[cold]
+    fn put_listed(&mut self, task: Task, entry: &Entry, token: Token) {
+        let tail = match task.direction {
+            Direction::Forward => &mut self.compress,
+            Direction::Inverse => &mut self.decompress,
+        };
+        tail.put(&entry.encode(), Record { token, note: task.header });
+    }
+}
+
 // SAFETY: each job of the batch is launched before the device can see it, and counted.
 unsafe impl Submitter for ZipSubmitter {
     unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, Box<DeviceError>> {
@@ -45,12 +59,13 @@ unsafe impl Submitter for ZipSubmitter {
             // SAFETY: the caller's promise for the jobs of the batch; this one is answered by what follows.
             match unsafe { task(&self.sessions, &*self.transport, job) } {
                 Ok(task) => {
-                    let entry = if job.flags.contains(JobFlags::SCATTER) {
+                    if job.flags.contains(JobFlags::SCATTER) {
                         // SAFETY: the caller's promise; the task was found for no more pieces than that.
-                        task.listed_entry(job, unsafe { self.lists.put(job) }).encode()
-                    } else {
-                        task.entry(job).encode()
-                    };
+                        let entry = unsafe { task.listed_entry(job, self.lists.put(job)) };
+                        self.put_listed(task, &entry, batch.launch(index));
+                        continue;
+                    }
+                    let entry = task.entry(job).encode();
                     let record = Record { token: batch.launch(index), note: task.header };
                     let tail = match task.direction {
                         Direction::Forward => &mut self.compress,

@@ -1,7 +1,7 @@
 //! What is to be done for a job.
 
 use uaccel_hisi_abi::zip::{Buffers, Entry, MAX_TRANSFER, Request};
-use uaccel_queue::{Direction, Job, JobFlags, Operation, Outcome, Segment, Status, Transport};
+use uaccel_queue::{Direction, Job, JobFlags, Operation, Outcome, Status, Transport};
 
 use super::format::Format;
 use super::header;
@@ -9,7 +9,7 @@ use super::lists::Lists;
 use super::memory::{JobMemory, uncopied};
 
 /// The most bytes a job reads, or writes.
-const LONGEST: u64 = MAX_TRANSFER as u64;
+const LONGEST: usize = MAX_TRANSFER as usize;
 
 /// What jobs of a session have in common.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +25,6 @@ pub(super) struct Task {
     request: Request,
     /// Bytes of the header in front of what the engine reads or writes.
     pub(super) header: u32,
-    /// Bytes of the source and the destination.
-    extents: (u32, u32),
 }
 
 impl Task {
@@ -34,33 +32,30 @@ impl Task {
     #[inline]
     pub(super) fn entry(self, job: &Job) -> Entry {
         let (source, destination) = (job.source.expose_provenance() as u64, job.destination.expose_provenance() as u64);
-        let behind = |address: u64| address.wrapping_add(self.header.into());
+        let (source_len, room, header) = (length(job.source_len), length(job.destination_len), self.header);
+        let behind = |address: u64| address.wrapping_add(header.into());
         let entry = match self.direction {
-            Direction::Forward => self.rest(source, behind(destination)),
-            Direction::Inverse => self.rest(behind(source), destination),
+            Direction::Forward => Entry::whole(self.request, source, source_len, behind(destination), room - header),
+            Direction::Inverse => Entry::whole(self.request, behind(source), source_len - header, destination, room),
         };
         Entry { tag: job.token.raw(), ..entry }
     }
 
-    /// The entry of a job in pieces, of which the engine has lists at these addresses.
+    /// The entry of a job in pieces that was found to be this, of which the engine has lists at these addresses.
+    ///
+    /// # Safety
+    /// The job was handed to `submit` and is not answered.
     #[cold]
-    pub(super) fn listed_entry(self, job: &Job, (source, destination): (u64, u64)) -> Entry {
+    pub(super) unsafe fn listed_entry(self, job: &Job, (source, destination): (u64, u64)) -> Entry {
+        // SAFETY: the caller's promise.
+        let (source_len, room) = lengths(unsafe { job.extents() });
         let (source_skip, destination_skip) = match self.direction {
             Direction::Forward => (0, self.header),
             Direction::Inverse => (self.header, 0),
         };
-        let buffers = Buffers::Listed { source_skip, destination_skip };
-        Entry { tag: job.token.raw(), buffers, ..self.rest(source, destination) }
-    }
-
-    /// An entry for all that is not header.
-    #[inline]
-    fn rest(self, source: u64, destination: u64) -> Entry {
-        let (source_len, room) = self.extents;
-        match self.direction {
-            Direction::Forward => Entry::whole(self.request, source, source_len, destination, room - self.header),
-            Direction::Inverse => Entry::whole(self.request, source, source_len - self.header, destination, room),
-        }
+        let (source_len, room) = (length(source_len) - source_skip, length(room) - destination_skip);
+        let entry = Entry::whole(self.request, source, source_len, destination, room);
+        Entry { tag: job.token.raw(), buffers: Buffers::Listed { source_skip, destination_skip }, ..entry }
     }
 }
 
@@ -84,43 +79,58 @@ pub(super) unsafe fn task(sessions: &[Option<Session>], transport: &dyn Transpor
     let Some(Session { format, .. }) = session.filter(|session| session.direction == direction) else {
         return Err(Outcome::failed(Status::BadSession));
     };
-    let is_listed = job.flags.contains(JobFlags::SCATTER);
-    if is_listed && (job.source_len > Lists::MOST || job.destination_len > Lists::MOST) {
+    let header = if job.flags.contains(JobFlags::SCATTER) {
+        // SAFETY: the caller's promise.
+        unsafe { header_in_pieces(direction, format, transport, job) }?
+    } else {
+        if job.source_len > LONGEST || job.destination_len > LONGEST {
+            return Err(Outcome::failed(Status::InvalidJob));
+        }
+        let (is_empty, has_room) = (job.source_len == 0, job.destination_len != 0);
+        match (direction, format) {
+            (Direction::Forward, Format::Deflate | Format::Lz4) if !is_empty && has_room => 0,
+            (Direction::Inverse, Format::Deflate) if !is_empty => 0,
+            // SAFETY: the caller's promise, and the device has not seen it.
+            _ => pass(direction, format, unsafe { JobMemory::new(job, transport) })?,
+        }
+    };
+    Ok(Task { direction, request: format.request(), header })
+}
+
+/// The header of a job in pieces.
+///
+/// # Safety
+/// As for [`task`].
+#[cold]
+unsafe fn header_in_pieces(
+    direction: Direction,
+    format: Format,
+    transport: &dyn Transport,
+    job: &Job,
+) -> Result<u32, Outcome> {
+    if job.source_len > Lists::MOST || job.destination_len > Lists::MOST {
         return Err(Outcome::failed(Status::InvalidJob));
     }
     // SAFETY: the caller's promise.
-    let (source_len, room) = unsafe { job.extents() };
+    let (source_len, room) = lengths(unsafe { job.extents() });
     if source_len > LONGEST || room > LONGEST {
         return Err(Outcome::failed(Status::InvalidJob));
     }
-    let header = match (direction, format) {
-        (Direction::Forward, Format::Deflate | Format::Lz4) if source_len != 0 && room != 0 => 0,
-        (Direction::Inverse, Format::Deflate) if source_len != 0 => 0,
-        _ => {
-            let whole = |address: usize, len: u64| [Segment { address: address as u64, len }];
-            let whole =
-                (whole(job.source.expose_provenance(), source_len), whole(job.destination.expose_provenance(), room));
-            let pieces = if is_listed {
-                // SAFETY: the caller's promise.
-                unsafe { (job.source_pieces(), job.destination_pieces()) }
-            } else {
-                (&whole.0[..], &whole.1[..])
-            };
-            let extents = (length(source_len) as usize, length(room) as usize);
-            let is_vouched = job.flags.contains(JobFlags::VOUCHED);
-            // SAFETY: the caller's promise, and the device has not seen it.
-            let memory = unsafe { JobMemory::new(pieces, extents, is_vouched, transport) };
-            match direction {
-                Direction::Forward => begin(memory, format)?,
-                Direction::Inverse => enter(memory, format)?,
-            }
-        }
-    };
-    Ok(Task { direction, request: format.request(), header, extents: (length(source_len), length(room)) })
+    // SAFETY: the caller's promise, and the device has not seen it.
+    pass(direction, format, unsafe { JobMemory::in_pieces(job, (source_len, room), transport) })
+}
+
+/// Gets over the header, and says how long it is.
+#[inline(always)]
+fn pass(direction: Direction, format: Format, memory: JobMemory<'_>) -> Result<u32, Outcome> {
+    match direction {
+        Direction::Forward => begin(memory, format),
+        Direction::Inverse => enter(memory, format),
+    }
 }
 
 /// Writes the header of a stream, behind which there is room then; or the whole stream, if it is one without a text.
-#[inline]
+#[inline(always)]
 fn begin(memory: JobMemory<'_>, format: Format) -> Result<u32, Outcome> {
     let small = |produced: usize| Outcome { produced: produced as u64, ..Outcome::failed(Status::OutputTooSmall) };
     if memory.source_len() == 0 {
@@ -136,7 +146,7 @@ fn begin(memory: JobMemory<'_>, format: Format) -> Result<u32, Outcome> {
         return Err(small(0));
     }
     memory.write(header).map_err(uncopied)?;
-    Ok(length(header.len() as u64))
+    Ok(length(header.len()))
 }
 
 /// Reads the header of a stream, behind which there is something then.
@@ -150,11 +160,17 @@ fn enter(memory: JobMemory<'_>, format: Format) -> Result<u32, Outcome> {
     if header == memory.source_len() {
         return Err(Outcome::failed(Status::Truncated));
     }
-    Ok(length(header as u64))
+    Ok(length(header))
 }
 
 #[inline]
 #[allow(clippy::cast_possible_truncation, reason = "no longer than a job's memory, which is within the limit")]
-fn length(bytes: u64) -> u32 {
+fn length(bytes: usize) -> u32 {
     bytes as u32
+}
+
+/// Sums of what this process has in memory, as it counts them.
+fn lengths((source_len, room): (u64, u64)) -> (usize, usize) {
+    let length = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+    (length(source_len), length(room))
 }
