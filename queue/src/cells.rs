@@ -15,7 +15,7 @@ use core::fmt;
 
 use crate::sync::SharedCell;
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::{DeviceError, Job, MAX_DEPTH, Outcome, Status, Token};
+use crate::{DeviceError, Job, JobFlags, MAX_DEPTH, Outcome, Status, Token};
 
 /// One slot: a job and its answer, two cache lines.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Cells {
             // SAFETY: the slot is the caller's, so nobody else has a reference to it.
             let job = unsafe { &mut *job };
             job.token = job.token.next();
-            job.flags = crate::JobFlags::empty();
+            job.flags = JobFlags::empty();
             build(job)
         })
     }
@@ -442,12 +442,27 @@ fn slot_of(token: Token) -> u32 {
     token.slot() as u32
 }
 
+/// The same for a job in pieces.
+#[cold]
+fn fits_pieces(job: &Job, outcome: &Outcome) -> bool {
+    if outcome.consumed == 0 && outcome.produced == 0 {
+        // Nor are the lists looked at of a job that should have had none.
+        return true;
+    }
+    // SAFETY: a job in flight. One whose queue was not granted pieces was refused, without bytes.
+    let (source, destination) = unsafe { job.extents() };
+    outcome.consumed <= source && outcome.produced <= destination
+}
+
 /// Whether a device's lengths are possible for the job.
 #[inline]
 fn fits(job: &Job, outcome: &Outcome) -> bool {
     if outcome.status == Status::OutputTooSmall {
         // `produced` is then the room that would be needed.
         return true;
+    }
+    if job.flags.contains(JobFlags::SCATTER) {
+        return fits_pieces(job, outcome);
     }
     let (source, destination) = match job.operation {
         crate::Operation::Nop => (0, 0),

@@ -17,7 +17,9 @@ bitflags::bitflags! {
         /// The next job of the batch starts when this one has succeeded, else it ends as
         /// [`Status::Canceled`](crate::Status::Canceled). Needs [`Capabilities::chains`](crate::Capabilities::chains).
         const CHAINED = 1 << 2;
-        /// `source` and `destination` point to lists of [`Segment`]s, and the lengths count segments. Needs [`Capabilities::scatter`](crate::Capabilities::scatter).
+        /// `source` and `destination` point to lists of [`Segment`]s, and the lengths count segments, of which any may be empty. What counts is the bytes of all of them together, as if they
+        /// were one piece; outcomes count bytes. The lists are the runtime's own: they stay as they are until the job is answered, whoever vouches for what they name. Needs
+        /// [`Capabilities::scatter`](crate::Capabilities::scatter).
         const SCATTER = 1 << 3;
     }
 }
@@ -88,6 +90,40 @@ impl Job {
         }
     }
 
+    /// The pieces of the source.
+    ///
+    /// # Safety
+    /// The job is one with [`JobFlags::SCATTER`] on a queue that was granted it, was handed to [`submit`](crate::Submitter::submit), and is not answered while the slice lives.
+    #[must_use]
+    pub unsafe fn source_pieces(&self) -> &[Segment] {
+        // SAFETY: the caller's promise: the list stays as it is.
+        unsafe { pieces(self.source.cast(), self.source_len) }
+    }
+
+    /// The pieces of the destination.
+    ///
+    /// # Safety
+    /// As for [`source_pieces`](Self::source_pieces).
+    #[must_use]
+    pub unsafe fn destination_pieces(&self) -> &[Segment] {
+        // SAFETY: the caller's promise: the list stays as it is.
+        unsafe { pieces(self.destination.cast_const().cast(), self.destination_len) }
+    }
+
+    /// Bytes to read, and room for writing: of a job in one piece its lengths, else the sums of its segments.
+    ///
+    /// # Safety
+    /// As for [`source_pieces`](Self::source_pieces), if the job has the flag.
+    #[inline]
+    #[must_use]
+    pub unsafe fn extents(&self) -> (u64, u64) {
+        if self.flags.contains(JobFlags::SCATTER) {
+            // SAFETY: the caller's promise.
+            return unsafe { (sum(self.source_pieces()), sum(self.destination_pieces())) };
+        }
+        (self.source_len as u64, self.destination_len as u64)
+    }
+
     /// The 8-byte pattern of a `Fill`.
     #[inline]
     #[must_use]
@@ -118,4 +154,19 @@ impl Job {
         let [nonce @ .., _, _, _, _] = self.immediate;
         nonce
     }
+}
+
+/// # Safety
+/// `start` points to `count` segments that nobody writes while the slice lives, unless there are none.
+unsafe fn pieces<'a>(start: *const Segment, count: usize) -> &'a [Segment] {
+    if count == 0 {
+        return &[];
+    }
+    // SAFETY: the caller's promise.
+    unsafe { std::slice::from_raw_parts(start, count) }
+}
+
+#[cold]
+fn sum(pieces: &[Segment]) -> u64 {
+    pieces.iter().fold(0, |sum, piece| sum.saturating_add(piece.len))
 }

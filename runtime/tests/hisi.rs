@@ -154,6 +154,7 @@ fn a_bad_pointer_ends_its_job_and_nothing_else() {
         for bad in bad {
             // SAFETY: the engine reports bad pointers, and the tests touch nothing meanwhile.
             let result = unsafe { runtime.run_raw(&bad) };
+            // With an address where the driver itself met it, at a header.
             assert!(matches!(result, Err(Error::BadMemory { .. } | Error::BadPointer { .. })), "{bad:?}: {result:?}");
         }
         // SAFETY: all of it is there, and nobody touches it.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use uaccel_cli::reason::with_sources;
-use uaccel_runtime::{Runtime, SIMULATOR, SimulatorBus};
-use uaccel_sim::{Plan, Profile, ThreadHostConfig, WarpConfig};
+use uaccel_runtime::{HISI_ZIP_SIMULATOR, Runtime, SIMULATOR, SimulatorBus};
+use uaccel_sim::{HisiZipConfig, Plan, Profile, ThreadHostConfig, WarpConfig};
 
 use crate::exit::Failure;
 
@@ -51,11 +51,11 @@ pub struct DeviceOptions {
     pub depth: usize,
     /// Queues.
     pub queues: usize,
-    /// How long jobs take on the simulator; `None` means as long as the work takes.
+    /// How long jobs take on a simulator; `None` means as long as the work takes.
     pub profile: Option<Profile>,
     /// The socket of `uaccel-devd`, for its devices; `None` leaves it to the environment.
     pub socket: Option<PathBuf>,
-    /// The CPU that the simulator's only worker is bound to; `None` leaves number and place of workers to the simulator.
+    /// The CPU that a simulator's only worker is bound to; `None` leaves number and place of workers to the simulator.
     pub engine_cpu: Option<usize>,
 }
 
@@ -79,13 +79,15 @@ impl Device {
         if let Some(socket) = &options.socket {
             builder = builder.devd(socket);
         }
+        let threads = match options.engine_cpu {
+            Some(cpu) => ThreadHostConfig { workers: Some(1), pin: Some(cpu), ..ThreadHostConfig::default() },
+            None => ThreadHostConfig::default(),
+        };
+        let plan = options.profile.as_ref().map_or_else(Plan::default, |profile| Plan::timed(profile.timing));
         if name == SIMULATOR {
-            let threads = match options.engine_cpu {
-                Some(cpu) => ThreadHostConfig { workers: Some(1), pin: Some(cpu), ..ThreadHostConfig::default() },
-                None => ThreadHostConfig::default(),
-            };
-            let plan = options.profile.as_ref().map_or_else(Plan::default, |profile| Plan::timed(profile.timing));
             builder = builder.bus(Arc::new(SimulatorBus::new(WarpConfig::default(), threads, plan)));
+        } else if name == HISI_ZIP_SIMULATOR {
+            builder = builder.bus(Arc::new(SimulatorBus::hisi_zip(HisiZipConfig::default(), threads, plan)));
         }
         let runtime = builder.build().map_err(|error| Failure::NoDevice(with_sources(&error)))?;
         let entry = runtime.report().chosen();

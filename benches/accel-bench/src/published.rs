@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use uaccel_cli::reason::with_sources;
 use uaccel_cli::{figures, style};
-use uaccel_runtime::{Algorithm, Direction, SIMULATOR};
+use uaccel_runtime::{Algorithm, Direction, HISI_ZIP_SIMULATOR};
 use uaccel_sim::{Point, Profile};
 
 use crate::case::Case;
@@ -57,8 +57,12 @@ pub struct PointReport {
 }
 
 impl PointReport {
+    #[allow(clippy::cast_precision_loss, reason = "a job has at most 2^30 bytes")]
     fn new(point: &Point, found: &Measurement, stretch: u32) -> Self {
-        let simulated = found.megabytes_per_second() * f64::from(stretch);
+        // As many bytes as are in flight, each time that a job takes (Little's law). The jobs of a measurement by its time would be fewer: it comes in rounds, and at the end of
+        // each there are ever less in flight.
+        let in_flight = f64::from(point.depth) * point.bytes as f64;
+        let simulated = in_flight / found.latency.mean() * 1e3 * f64::from(stretch);
         let ratio = simulated / point.megabytes_per_second;
         Self {
             depth: point.depth,
@@ -90,7 +94,11 @@ impl PointReport {
             figures::plain(self.published_mb_per_second),
             figures::plain(self.simulated_mb_per_second),
             self.ratio,
-            if self.close { "" } else { "  not close" },
+            match (self.is_good(), self.close) {
+                (false, _) => "  WRONG",
+                (true, true) => "",
+                (true, false) => "  not close",
+            },
         )?;
         match &self.first_failure {
             Some(reason) => writeln!(out, "{:8}{} failed: {reason}", "", figures::count(self.failed, "job")),
@@ -123,7 +131,7 @@ pub fn published(
     report.notes.extend([
         format!(
             "all times are {stretch} times as long as on the hardware, and figures are scaled back: the work itself is done \
-             here, by {SIMULATOR}"
+             here, by {HISI_ZIP_SIMULATOR}"
         ),
         format!("published figures: {}; simulated figures are a model, not a measurement of hardware", profile.source),
     ]);
@@ -186,7 +194,7 @@ fn simulate(
     let depth = usize::from(point.depth);
     let options =
         DeviceOptions { depth, profile: Some(Profile { timing, ..profile.clone() }), ..DeviceOptions::default() };
-    let device = Device::open(SIMULATOR, &options)?;
+    let device = Device::open(HISI_ZIP_SIMULATOR, &options)?;
     let size = usize::try_from(point.bytes).map_err(|error| failed(&error))?;
     // The fastest level: the time is the profile's.
     let case = Case::new(WORKLOAD, ByteSize(size), Some(1), corpus, 1).map_err(|error| failed(&error))?;

@@ -2,7 +2,9 @@
 
 use std::{ptr, slice};
 
-use uaccel_hisi_abi::zip::{Buffers, COMPRESS, Ended, Entry, Flow, Request, Results, Status as Engine};
+use uaccel_hisi_abi::zip::{
+    Buffers, COMPRESS, Ended, Entry, Flow, ListEntry, ListHead, Request, Results, Status as Engine,
+};
 use uaccel_queue::{Algorithm, Direction, Outcome, SessionSpec, Status};
 use uaccel_units::{Input, Scratch, Unit};
 
@@ -19,11 +21,19 @@ fn header(request: Request) -> (Algorithm, &'static [u8]) {
 
 /// Does what an entry asks for. Its memory is vouched for.
 pub(crate) fn work(kind: u16, entry: &Entry) -> Results {
-    assert_eq!((entry.flow, entry.buffers), (Flow::WHOLE, Buffers::Flat), "whole streams");
+    assert_eq!(entry.flow, Flow::WHOLE, "whole streams");
     assert_ne!(entry.source_len, 0, "something to read");
-    let source: *const u8 = ptr::with_exposed_provenance(entry.source as usize);
-    // SAFETY: the memory of a job in flight, which is vouched for.
-    let source = unsafe { slice::from_raw_parts(source, entry.source_len as usize) };
+    let (source, destination) = match entry.buffers {
+        Buffers::Flat => {
+            (vec![(entry.source, entry.source_len as usize)], vec![(entry.destination, entry.destination_len as usize)])
+        }
+        Buffers::Listed { source_skip, destination_skip } => (
+            stretches(entry.source, source_skip as usize, entry.source_len as usize),
+            stretches(entry.destination, destination_skip as usize, entry.destination_len as usize),
+        ),
+    };
+    let source = gather(&source);
+    let source = &source[..];
     let (algorithm, header) = header(entry.request);
     let direction = if kind == COMPRESS { Direction::Forward } else { Direction::Inverse };
     let spec = SessionSpec::compression(algorithm, direction, None).expect("the default level");
@@ -50,12 +60,57 @@ pub(crate) fn work(kind: u16, entry: &Entry) -> Results {
     if outcome.status != Status::Ok {
         return Results { consumed: 0, produced: 0, ended };
     }
-    let destination: *mut u8 = ptr::with_exposed_provenance_mut(entry.destination as usize);
-    // SAFETY: as above; no longer than the room.
-    unsafe { ptr::copy_nonoverlapping(made.as_ptr(), destination, produced as usize) };
+    scatter(&destination, &made[..produced as usize]);
     Results { consumed: consumed as u32, produced: produced as u32, ended }
 }
 
 fn run(unit: &Unit, source: &[u8], destination: &mut [u8]) -> Outcome {
     unit.run(&mut Scratch::default(), &Input { source, aux: &[], immediate: [0; 16] }, destination)
+}
+
+/// Where the bytes are that a chain of lists names, but for the first ones: addresses and lengths.
+fn stretches(mut list: u64, mut skip: usize, mut left: usize) -> Vec<(u64, usize)> {
+    let (mut stretches, mut seen, mut whole) = (Vec::new(), 0, None);
+    while list != 0 {
+        assert_eq!(list % ListHead::ALIGN, 0, "lists are aligned");
+        let head = ListHead::decode(&read(list));
+        assert!(head.entries <= head.room && head.room <= ListHead::MOST, "{head:?}");
+        assert_eq!(*whole.get_or_insert(head.chain), head.chain, "each list knows the whole");
+        for entry in 0..head.entries {
+            let ListEntry { address, len } =
+                ListEntry::decode(&read(list + (ListHead::SIZE + usize::from(entry) * ListEntry::SIZE) as u64));
+            assert_ne!(len, 0, "pieces have bytes");
+            let skipped = skip.min(len as usize);
+            let taken = left.min(len as usize - skipped);
+            stretches.push((address + skipped as u64, taken));
+            (skip, left) = (skip - skipped, left - taken);
+        }
+        seen += head.entries;
+        list = head.next;
+    }
+    assert_eq!((whole, left), (Some(seen), 0), "as many entries and bytes as were said");
+    stretches
+}
+
+fn read<const LEN: usize>(address: u64) -> [u8; LEN] {
+    // SAFETY: a list of a job in flight, which nobody writes.
+    unsafe { ptr::with_exposed_provenance::<[u8; LEN]>(address as usize).read() }
+}
+
+fn gather(stretches: &[(u64, usize)]) -> Vec<u8> {
+    let piece = |(address, len): &(u64, usize)| {
+        // SAFETY: the memory of a job in flight, which is vouched for.
+        unsafe { slice::from_raw_parts(ptr::with_exposed_provenance::<u8>(*address as usize), *len) }
+    };
+    stretches.iter().filter(|(_, len)| *len > 0).flat_map(piece).copied().collect()
+}
+
+fn scatter(stretches: &[(u64, usize)], mut bytes: &[u8]) {
+    for (address, len) in stretches {
+        let (piece, rest) = bytes.split_at(bytes.len().min(*len));
+        let destination = ptr::with_exposed_provenance_mut::<u8>(*address as usize);
+        // SAFETY: as above.
+        unsafe { ptr::copy_nonoverlapping(piece.as_ptr(), destination, piece.len()) };
+        bytes = rest;
+    }
 }

@@ -11,6 +11,7 @@ mod headers;
 mod hostile;
 mod opening;
 mod part;
+mod pieces;
 mod queue;
 mod rings;
 mod sessions;

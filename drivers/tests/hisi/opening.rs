@@ -61,7 +61,7 @@ fn what_is_granted() {
     assert!(FORMATS.iter().all(|format| has(&granted, *format)));
     assert_eq!((granted.depth, granted.max_transfer, granted.order), (1023, 8 << 20, Order::Any));
     assert_eq!((granted.faults, granted.address_mode), (FaultHandling::Resolved, AddressMode::Shared));
-    assert!(!granted.wakes && !granted.immediate && !granted.scatter && !granted.chains);
+    assert!(granted.scatter && !granted.wakes && !granted.immediate && !granted.chains);
     assert_eq!(granted.in_place.iter().count(), 0);
 }
 

@@ -49,7 +49,6 @@ fn jobs_that_break_a_rule_end_without_the_engine() {
     assert_eq!(ended(decompress, &|job| job.operation = Operation::Compress), failed(Status::BadSession));
     assert_eq!(ended(compress, &|job| job.operation = Operation::Copy), failed(Status::Unsupported));
     assert_eq!(ended(compress, &|job| job.operation = Operation::Nop), Outcome::ok(0, 0));
-    assert_eq!(ended(compress, &|job| job.flags |= JobFlags::SCATTER), failed(Status::InvalidJob));
     assert_eq!(ended(compress, &|job| job.flags |= JobFlags::CHAINED), failed(Status::InvalidJob));
     for len in [(8 << 20) + 1, (1 << 32) + 4, usize::MAX] {
         assert_eq!(ended(compress, &|job| job.source_len = len), failed(Status::InvalidJob));

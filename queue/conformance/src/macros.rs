@@ -27,6 +27,7 @@ macro_rules! conformance {
                 threads { halves_on_two_threads }
                 waiting { signals_wake_sleepers, signals_before_sleep_are_kept, descriptors_wake_pollers,
                     descriptors_wake_pollers_after_sleeps, empty_sleeps_end }
+                scatter { compresses_pieces, decompresses_pieces, reports_small_rooms_in_pieces }
                 faults { missing_sources, missing_destinations, protected_destinations, faults_half_way, neighbours_of_faults }
                 stopping { canceled_jobs_complete, stop_is_quiet, reset_starts_afresh, dropped_halves_do_no_harm }
             }

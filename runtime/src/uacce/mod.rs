@@ -17,7 +17,9 @@
 //! - Where a device has hardware queues of several **kinds**, one queue takes one of each, or none: opening fails if not all can be had, and what was had goes back.
 //! - The **queue manager** of HiSilicon stops every queue of a process before it resets its device, and starts none of them again. Their drivers see it in shared memory.
 //!   A reset of the queue then closes it and asks for another one, for which the kernel has none while it is at it; that is waited for, but not past the limit, and not if the
-//!   device isolates itself.
+//!   device isolates itself. Its driver says that a queue is stopped also where the device did not drain it in its time (some seconds); that is in the kernel's log alone.
+//! - The same driver is neither unloaded nor taken from its device while a process has a queue: whoever wants that waits, and nobody is told. A runtime keeps its queues as long as it
+//!   lives.
 //! - A **child process** inherits the descriptor, but not the registers, nor the rings. What it inherits is refused, and closed without touching the
 //!   parent's queue.
 

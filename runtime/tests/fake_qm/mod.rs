@@ -63,7 +63,7 @@ struct State {
     /// Who has which hardware queue.
     queues: Vec<Option<Arc<Hardware>>>,
     next: usize,
-    /// What opening fails with, after so many that succeed.
+    /// What opening fails with when so many are taken.
     refuses: Option<(usize, Errno)>,
     /// Whether the queue manager is stopped.
     stopped: bool,
@@ -137,9 +137,9 @@ impl FakeQm {
         self.state().queues.iter().flatten().map(pending).sum()
     }
 
-    /// From now on opening fails, after `but` more.
-    pub(crate) fn refuse(&self, but: usize, errno: Errno) {
-        self.state().refuses = Some((but, errno));
+    /// From now on opening fails when so many hardware queues are taken.
+    pub(crate) fn refuse(&self, most: usize, errno: Errno) {
+        self.state().refuses = Some((most, errno));
     }
 
     pub(crate) fn allow(&self) {
@@ -193,10 +193,10 @@ impl FakeQm {
             return Err(Errno::ENXIO.into());
         }
         let mut state = self.state();
-        match &mut state.refuses {
-            Some((0, errno)) => return Err((*errno).into()),
-            Some((but, _)) => *but -= 1,
-            None => {}
+        if let Some((most, errno)) = state.refuses
+            && state.queues.iter().flatten().count() >= most
+        {
+            return Err(errno.into());
         }
         if state.stopped {
             return Err(Errno::EPERM.into());

@@ -403,7 +403,7 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
         self.tell(News::Failed(index));
     }
 
-    fn trace(&self) -> Trace {
+    pub(crate) fn trace(&self) -> Trace {
         self.translations.trace()
     }
 

@@ -74,6 +74,11 @@ impl Trace {
         }
     }
 
+    /// A command of the kernel's to the function.
+    pub fn command(self, what: fmt::Arguments<'_>) {
+        self.line(format_args!("command    {what}"));
+    }
+
     /// Something that happened to a queue.
     pub fn queue(self, queue: usize, what: fmt::Arguments<'_>) {
         self.line(format_args!("queue      {queue} {what}"));

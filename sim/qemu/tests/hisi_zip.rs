@@ -58,6 +58,17 @@ fn a_process_compresses_and_decompresses_by_its_own_pointers_with_pages_brought_
         assert!(kernel.machine.peek(1, page(there), 300_000) == source);
         assert!(kernel.host.counters().page_requests.get() > requests + 70, "untouched memory");
     }
+    // What the trailers have, as entries have it.
+    let mut crc = flate2::Crc::new();
+    crc.update(&source);
+    let (low, high) = source.iter().fold((1, 0), |(low, high), byte| {
+        let low = (low + u32::from(*byte)) % 65_521;
+        (low, (high + low) % 65_521)
+    });
+    let expected = [(0, 0), (300_000, high << 16 | low), (300_000, !crc.sum().reverse_bits())];
+    for user in [&compressor, &decompressor] {
+        assert_eq!([0, 1, 2].map(|place| user.sums(place)), expected);
+    }
 }
 
 #[test]

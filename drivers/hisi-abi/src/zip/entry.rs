@@ -227,7 +227,7 @@ impl Entry {
     }
 }
 
-/// What the device writes into the entry of a stream besides.
+/// What the device writes into the entry of a stream besides. Of a stream in one job, length and checksum only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Carried {
     /// Words 0 to 2 of the context.
@@ -243,7 +243,13 @@ impl Carried {
     #[must_use]
     pub const fn encode(self, destination_len: u32) -> [(usize, u64); 3] {
         let [first, second, third] = self.context_words;
-        [(7, pair(destination_len, first)), (14, pair(second, third)), (15, pair(self.running_len, self.checksum))]
+        [(7, pair(destination_len, first)), (14, pair(second, third)), self.sums()]
+    }
+
+    /// The entry's word that has length and checksum, and which one it is.
+    #[must_use]
+    pub const fn sums(self) -> (usize, u64) {
+        (15, pair(self.running_len, self.checksum))
     }
 }
 

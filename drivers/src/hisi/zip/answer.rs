@@ -1,11 +1,11 @@
 //! From what the engine wrote into an entry to an outcome.
 
 use uaccel_hisi_abi::zip::{Ended, Results, Status as Engine};
-use uaccel_queue::{Direction, Job, Outcome, Status};
+use uaccel_queue::{Direction, Outcome, Status};
 
-/// What the results say about a job that has a header of so many bytes. [`InFlight::complete`](uaccel_queue::InFlight::complete) checks the lengths against the job's.
+/// What the results say about a job that has so many bytes to read, so much room, and a header of so many bytes. [`InFlight::complete`](uaccel_queue::InFlight::complete) checks the lengths against the job's.
 #[inline]
-pub(super) fn outcome(results: Results, direction: Direction, job: &Job, header: u32) -> Outcome {
+pub(super) fn outcome(results: Results, direction: Direction, (source_len, room): (u64, u64), header: u32) -> Outcome {
     let Results { consumed, produced, ended: Ended { status, last_block } } = results;
     let (consumed, produced, header) = (u64::from(consumed), u64::from(produced), u64::from(header));
     let (good, ends) = match Engine::from_raw(status) {
@@ -15,10 +15,10 @@ pub(super) fn outcome(results: Results, direction: Direction, job: &Job, header:
     };
     match direction {
         // All of the source is in the stream, or something is missing from it.
-        Direction::Forward if good && consumed == job.source_len as u64 => Outcome::ok(consumed, header + produced),
+        Direction::Forward if good && consumed == source_len => Outcome::ok(consumed, header + produced),
         Direction::Inverse if ends => Outcome::ok(header + consumed, produced),
         // The engine has got as far as it could, and that was not the end: there was no more room, or no more stream.
-        Direction::Inverse if good && produced == job.destination_len as u64 => Outcome::failed(Status::OutputTooSmall),
+        Direction::Inverse if good && produced == room => Outcome::failed(Status::OutputTooSmall),
         Direction::Inverse if good => Outcome::failed(Status::Truncated),
         _ => Outcome::failed(failure(Engine::from_raw(status))),
     }

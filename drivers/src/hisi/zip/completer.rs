@@ -52,7 +52,9 @@ fn take(direction: Direction, head: &mut Head, done: &mut Done<'_>) -> Result<()
         }
         let results = Results::decode([answered.word(0), answered.word(1)]);
         let found = done.find(token)?;
-        let outcome = outcome(results, direction, found.job(), answered.record.note);
+        // SAFETY: it is in flight.
+        let extents = unsafe { found.job().extents() };
+        let outcome = outcome(results, direction, extents, answered.record.note);
         found.complete(outcome)?;
     }
     Ok(())

@@ -13,6 +13,7 @@ use super::SESSIONS;
 use super::alarm::Alarm;
 use super::completer::ZipCompleter;
 use super::format::Format;
+use super::lists::Lists;
 use super::submitter::ZipSubmitter;
 use crate::handoff;
 use crate::hisi::qm::Queue;
@@ -54,6 +55,7 @@ impl HisiZipDriver {
         capabilities.order = Order::Any;
         capabilities.address_mode = AddressMode::Shared;
         capabilities.faults = FaultHandling::Resolved;
+        capabilities.scatter = true;
         capabilities.wakes = true;
         capabilities
     }
@@ -108,6 +110,7 @@ impl Driver for HisiZipDriver {
                 decompress,
                 ended: giver,
                 alarm: alarm.clone(),
+                lists: Lists::new(cells),
                 sessions: vec![None; SESSIONS.into()].into(),
             }),
             completer: Box::new(ZipCompleter {

@@ -10,6 +10,10 @@
 //!
 //! LZ4 is only compressed to, and only where the kernel lists it.
 //!
+//! # Pieces
+//!
+//! A job in pieces is one with lists of the engine's, kept by slot, and the header left out of the first of them. Empty pieces are not listed.
+//!
 //! # Levels
 //!
 //! A session may name one. The engine has none, and compresses all alike.
@@ -24,6 +28,7 @@ mod completer;
 mod driver;
 mod format;
 mod header;
+mod lists;
 mod memory;
 mod submitter;
 mod task;

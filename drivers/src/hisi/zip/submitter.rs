@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use uaccel_queue::{
-    Batch, Capabilities, DeviceError, Direction, SessionError, SessionId, SessionSpec, Submitter, Transport,
+    Batch, Capabilities, DeviceError, Direction, JobFlags, SessionError, SessionId, SessionSpec, Submitter, Transport,
 };
 
 use super::alarm::Alarm;
 use super::format::Format;
+use super::lists::Lists;
 use super::task::{Session, task};
 use crate::handoff::Giver;
 use crate::hisi::qm::{Record, Tail};
@@ -21,6 +22,8 @@ pub(super) struct ZipSubmitter {
     /// Jobs that end without the engine.
     pub(super) ended: Giver,
     pub(super) alarm: Arc<Alarm>,
+    /// Those of jobs in pieces.
+    pub(super) lists: Lists,
     /// By number.
     pub(super) sessions: Box<[Option<Session>]>,
 }
@@ -36,7 +39,12 @@ unsafe impl Submitter for ZipSubmitter {
             // SAFETY: the caller's promise for the jobs of the batch; this one is answered by what follows.
             match unsafe { task(&self.sessions, &*self.transport, job) } {
                 Ok(task) => {
-                    let entry = task.entry(job).encode();
+                    let entry = if job.flags.contains(JobFlags::SCATTER) {
+                        // SAFETY: the caller's promise; the task was found for no more pieces than that.
+                        task.listed_entry(job, unsafe { self.lists.put(job) }).encode()
+                    } else {
+                        task.entry(job).encode()
+                    };
                     let record = Record { token: batch.launch(index), note: task.header };
                     let tail = match task.direction {
                         Direction::Forward => &mut self.compress,

@@ -10,6 +10,7 @@ pub mod flow;
 pub mod grants;
 pub mod lengths;
 pub mod plain;
+pub mod scatter;
 pub mod sessions;
 pub mod stopping;
 pub mod threads;

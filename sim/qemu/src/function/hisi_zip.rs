@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use uaccel_hisi_abi::zip::KINDS;
-use uaccel_hisi_abi::{AsyncKind, Doorbell, pci};
+use uaccel_hisi_abi::{AsyncKind, Doorbell, Mailbox, pci, registers};
 use uaccel_sim::hisi::qm::{BUS_READ, Config, Contexts, Host, Progress, QueueManager};
 use uaccel_sim::{AddressSpace, HisiZip, Opening};
 
@@ -16,6 +16,9 @@ use crate::trace::Trace;
 
 /// Where rings, contexts and events are: in the function's own address space.
 const OWN: AddressSpace = AddressSpace(NO_PASID);
+
+/// The word of the mailbox with which a command begins.
+const LAST_WORD: usize = registers::MAILBOX + Mailbox::SIZE - 4;
 
 /// A ZIP function of HiSilicon's inside a machine emulator. Rings, contexts and events are in the function's own address space; jobs of queues with a PASID are
 /// in that of the PASID.
@@ -86,6 +89,30 @@ impl<E: Emulator> HisiZipFunction<E> {
         Hands(&self.server)
     }
 
+    /// Traces the command that was just written to the mailbox.
+    fn trace_command(&self, manager: &mut QueueManager) {
+        let mut words = [0; 4];
+        for (at, word) in (registers::MAILBOX..).step_by(4).zip(&mut words) {
+            *word = u32::try_from(manager.read(at, 4)).unwrap_or(0);
+        }
+        let mailbox = Mailbox::decode(words);
+        let Mailbox { number, operation, queue, address, busy, status } = mailbox;
+        let outcome = if busy {
+            "not over yet"
+        } else if status == 0 {
+            "done"
+        } else {
+            "failed"
+        };
+        let trace = self.server.trace();
+        match mailbox.command() {
+            Some(command) => {
+                trace.command(format_args!("{command:?} {operation:?} queue {queue} {address:#x} -> {outcome}"));
+            }
+            None => trace.command(format_args!("number {number} queue {queue} {address:#x} -> {outcome}")),
+        }
+    }
+
     /// Has the queue manager do what came of what the queues did, and the other way round.
     fn attend(&self, managed: &mut Managed) {
         let hands = self.hands();
@@ -121,6 +148,9 @@ impl<E: Emulator> Function for HisiZipFunction<E> {
         let Some(mut managed) = self.managed() else { return };
         if bar == pci::REGISTERS_BAR {
             managed.manager.write(&self.hands(), offset, size, value);
+            if (offset..offset.saturating_add(size)).contains(&LAST_WORD) {
+                self.trace_command(&mut managed.manager);
+            }
         } else if bar == pci::DOORBELLS_BAR && size == 8 && offset % Doorbell::REGION == Doorbell::OFFSET {
             managed.manager.count_doorbell();
             self.server.doorbell(offset / Doorbell::REGION, Doorbell::OFFSET, value);

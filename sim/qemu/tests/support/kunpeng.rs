@@ -250,6 +250,12 @@ impl ZipUser {
         Some((completion.entry, results, tag))
     }
 
+    /// Length and checksum in the entry at a place.
+    pub fn sums(&self, place: u16) -> (u32, u32) {
+        let word = self.machine.word(NO_PASID, rings(self.queue) + u64::from(place) * Entry::SIZE as u64 + 0x78);
+        (word as u32, (word >> 32) as u32)
+    }
+
     /// Takes the next completion, without a doorbell.
     pub fn take(&mut self) -> Option<(Results, u32)> {
         let (_, results, tag) = self.peek()?;

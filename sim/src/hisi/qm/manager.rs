@@ -83,12 +83,13 @@ impl QueueManager {
     }
 
     fn read_one(&mut self, offset: usize) -> u32 {
-        let value = match offset {
+        // What can be cleared is what there is.
+        let register = match offset {
             registers::ERROR_SOURCE => OWN_ERRORS.status,
             offset if offset == self.config.engine.errors.source => self.config.engine.errors.status,
             offset => offset,
         };
-        let value = self.registers.get(value);
+        let value = self.registers.get(register);
         let clears = self.registers.get(registers::counter::CLEAR_ON_READ) & 1 != 0;
         if clears && registers::counter::ALL.contains(&offset) {
             self.registers.set(offset, 0);

@@ -43,8 +43,8 @@ struct Answer {
     entry: u64,
     /// What is written into the entry; nothing if that was done.
     results: Option<Results>,
-    /// What is written into the entry of a stream besides, and the room of its destination.
-    carried: Option<(u32, Carried)>,
+    /// What is written into the entry besides, and of a stream's the room of its destination.
+    carried: Option<(Option<u32>, Carried)>,
     /// Whether another entry is named than was done.
     misnamed: bool,
     /// How often it is told.
@@ -88,7 +88,9 @@ impl Completions {
         let answer = Answer {
             entry: item.cookie,
             results: Some(results(item, self.opening.kind, said.map(|(_, _, ended)| ended))),
-            carried: said.map(|(room, carried, _)| (room, carried)),
+            carried: said
+                .map(|(room, carried, _)| (Some(room), carried))
+                .or_else(|| Some((None, sums(item, self.opening.kind)?))),
             misnamed: item.blemish == Some(Blemish::WrongToken),
             times: 1,
         };
@@ -180,16 +182,26 @@ fn write<P: MemoryPort>(
     opening: Opening,
     entry: u64,
     results: Results,
-    carried: Option<(u32, Carried)>,
+    carried: Option<(Option<u32>, Carried)>,
 ) -> Access<()> {
-    let carried = carried.map(|(room, carried)| carried.encode(room));
-    for (at, word) in results.encode().into_iter().enumerate().chain(carried.into_iter().flatten()) {
+    let stream = carried.and_then(|(room, carried)| Some(carried.encode(room?)));
+    let sums = carried.filter(|(room, _)| room.is_none()).map(|(_, carried)| carried.sums());
+    let words = results.encode().into_iter().enumerate().chain(stream.into_iter().flatten()).chain(sums);
+    for (at, word) in words {
         match port.put(opening.rings, entry + 8 * at as u64, word) {
             Access::Ready(()) => {}
             other => return other,
         }
     }
     Access::Ready(())
+}
+
+/// Length and checksum of the text of a whole stream, if its format has a checksum.
+fn sums(item: &WorkItem, kind: u16) -> Option<Carried> {
+    let Outcome { status, consumed, produced, checksum, .. } = item.outcome;
+    let len = if kind == COMPRESS { consumed } else { produced };
+    let sums = Carried { running_len: u32::try_from(len).unwrap_or(0), checksum, ..Carried::default() };
+    (status == Status::Ok && checksum != 0).then_some(sums)
 }
 
 /// What is written into an entry.

@@ -83,11 +83,12 @@ impl Checksum {
         }
     }
 
-    /// Writes the trailer of `text`, which is all of it and shorter than 4 GiB.
-    fn of(trailer: Trailer, text: &[u8], room: &mut [u8]) {
+    /// Writes the trailer of `text`, which is all of it and shorter than 4 GiB. The checksum.
+    fn of(trailer: Trailer, text: &[u8], room: &mut [u8]) -> Self {
         let mut checksum = Self::new(trailer);
         checksum.update(text);
         checksum.write(u32::try_from(text.len()).unwrap_or(0), room);
+        checksum
     }
 }
 
@@ -129,8 +130,8 @@ impl Engine {
         }
         let body = usize::try_from(outcome.produced).map_or(room, |produced| produced.min(room));
         let end = body + self.trailer.len();
-        Checksum::of(self.trailer, source, &mut destination[body..end]);
-        Outcome::ok(source.len() as u64, end as u64)
+        let checksum = Checksum::of(self.trailer, source, &mut destination[body..end]);
+        Outcome::ok(source.len() as u64, end as u64).with_checksum(checksum.register())
     }
 
     fn decompress(&self, source: &[u8], scratch: &mut Scratch, destination: &mut [u8]) -> Outcome {
@@ -145,11 +146,11 @@ impl Engine {
         };
         let mut expected = [0; 8];
         let expected = &mut expected[..trailer.len()];
-        Checksum::of(self.trailer, &destination[..text], expected);
+        let checksum = Checksum::of(self.trailer, &destination[..text], expected);
         if expected != trailer {
             return Outcome::failed(Status::Corrupt);
         }
-        Outcome::ok((body + trailer.len()) as u64, text as u64)
+        Outcome::ok((body + trailer.len()) as u64, text as u64).with_checksum(checksum.register())
     }
 }
 

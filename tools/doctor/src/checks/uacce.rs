@@ -162,7 +162,7 @@ fn obstacles(machine: &Machine<'_>, device: &str, queues: i64, findings: &mut Ve
     let driver = machine.tree.link_name(&format!("{folder}/device/driver"));
     if attribute("isolate").is_ok_and(|isolated| isolated == "1") {
         let finding = Finding::fail("uacce.isolated", "has isolated itself after errors")
-            .advise("read why, then load its driver anew")
+            .advise("read why, end what has it open, since its driver may wait for that, then load the driver anew")
             .run("sudo dmesg | grep -i -E 'uacce|isolat'");
         let anew = driver.map(|driver| format!("sudo modprobe --remove {driver} && sudo modprobe {driver}"));
         findings.push(anew.into_iter().fold(finding, Finding::run));
