@@ -1,12 +1,12 @@
-//! A Warp engine without a host: the target decides when it fetches, computes and answers, one step at a time on one thread.
+//! An engine without a host, Warp's unless said otherwise: the target decides when it fetches, computes and answers, one step at a time on one thread.
 
 use std::cell::{Cell, RefCell};
 
 use uaccel_queue::{Fault, FaultKind};
 use uaccel_sim::stages::{self, Pool, Step};
 use uaccel_sim::{
-    Access, AddressSpace, Budget, Control, DeviceModel, Fetch, MemoryPort, Opening, PageRequest, Span, Taken, UserPage,
-    Warp, WarpConfig, WorkItem,
+    Access, AddressSpace, Budget, Control, DeviceModel, Doorbell, Fetch, MemoryPort, Opening, PageRequest, Span, Taken,
+    UserPage, Warp, WarpConfig, WorkItem,
 };
 use uaccel_units::Scratch;
 use uaccel_warp_abi::Geometry;
@@ -184,16 +184,16 @@ impl MemoryPort for Memory {
 }
 
 /// The engine with one queue, its registers and its memory.
-#[derive(Debug)]
-pub struct Engine {
-    /// The model.
-    pub model: Warp,
+pub struct Engine<M: DeviceModel = Warp> {
+    /// What makes it the device it is.
+    pub model: M,
     /// The registers.
     pub page: UserPage,
     /// The memory.
     pub memory: Memory,
-    submissions: <Warp as DeviceModel>::Submissions,
-    completions: <Warp as DeviceModel>::Completions,
+    opening: Opening,
+    submissions: M::Submissions,
+    completions: M::Completions,
     /// Jobs that were fetched and are not answered.
     pub running: Vec<WorkItem>,
     /// Whether the engine gave the queue up.
@@ -206,20 +206,36 @@ impl Engine {
     /// An engine whose queue is open and not started.
     #[must_use]
     pub fn new(config: WarpConfig, memory: Memory) -> Self {
-        let model = Warp::new(config).expect("a possible engine");
+        Self::of(Warp::new(config).expect("a possible engine"), Opening::shared(SPACE), memory)
+    }
+}
+
+impl<M: DeviceModel> Engine<M> {
+    /// An engine of a model, whose queue is open and not started.
+    #[must_use]
+    pub fn of(model: M, opening: Opening, memory: Memory) -> Self {
         let page = UserPage::new();
         model.describe(&page);
-        let (submissions, completions) = model.open_queue(Opening::shared(SPACE));
+        let (submissions, completions) = model.open_queue(opening);
         Self {
             model,
             page,
             memory,
+            opening,
             submissions,
             completions,
             running: Vec::new(),
             failed: false,
             pool: Pool::new(),
             scratch: Scratch::new(),
+        }
+    }
+
+    /// Rings a doorbell, as a host does: what it asks of the set-up is done.
+    pub fn ring(&mut self, offset: usize, value: u64) {
+        let Self { model, page, memory, submissions, completions, .. } = self;
+        if model.doorbell(page, offset, value) == Doorbell::Control {
+            model.control(submissions, completions, memory, page, offset, value);
         }
     }
 
@@ -284,7 +300,7 @@ impl Engine {
     /// The queue as it is after a reset.
     pub fn reset(&mut self) {
         self.running.clear();
-        (self.submissions, self.completions) = self.model.open_queue(Opening::shared(SPACE));
+        (self.submissions, self.completions) = self.model.open_queue(self.opening);
         self.page.clear();
         self.model.describe(&self.page);
         self.failed = false;

@@ -222,6 +222,25 @@ fn completions_that_were_not_taken_are_not_written_over() {
 }
 
 #[test]
+fn an_answer_that_waits_for_room_is_dropped_by_a_stop() {
+    let config = HisiZipConfig { submissions: 64, completions: 4, ..HisiZipConfig::default() };
+    let device = device_with(config, Plan::default().with(When::Nth(1), Mishap::DuplicatedCompletion));
+    let transport = open(&device);
+    let [mut compress, _] = hands(&transport);
+    let source = text(100);
+    let mut room = vec![0; 200];
+    let entry = entry(Request::Deflate, &source, &mut room);
+    (0..3).for_each(|_| compress.put(&entry));
+    compress.ring();
+    assert_eq!([0; 3].map(|_| compress.wait().entry), [0, 0, 1]);
+    assert_eq!(transport.stop(PATIENCE).unwrap(), Quiet::Proven);
+    // Now there would be room.
+    compress.take();
+    std::thread::sleep(MOMENT);
+    assert_eq!(compress.poll_raw(), None);
+}
+
+#[test]
 fn doorbells_that_make_no_sense_are_dropped() {
     let device = device(Plan::default());
     let [mut compress, decompress] = hands(&open(&device));

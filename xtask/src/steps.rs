@@ -519,12 +519,13 @@ pub(crate) const TESTS: &[Step] = &[
     },
     Step {
         name: "fuzz",
-        proves: "a short run of every fuzz target: descriptors, completions, registers, the queue manager, streams, adaptors, the daemon's socket",
+        proves: "a short run of every fuzz target: descriptors, completions, registers, the queue manager, entries, streams, adaptors, the daemon's socket",
         commands: &[
             fuzz(&["descriptor", "--", "-runs=20000"]),
             fuzz(&["completion", "--", "-runs=50000"]),
             fuzz(&["registers", "--", "-runs=50000"]),
             fuzz(&["queue_manager", "--", "-runs=20000"]),
+            fuzz(&["zip", "--", "-runs=20000"]),
             fuzz(&["inflate", "--", "-runs=20000"]),
             fuzz(&["adaptors", "--", "-runs=5000"]),
             fuzz(&["socket", "--", "-runs=20000", "-len_control=0"]),

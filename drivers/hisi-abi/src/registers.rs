@@ -21,7 +21,7 @@ pub const DOORBELLS: usize = 0x1000;
 /// Doorbells of the rings of events.
 pub const EVENT_DOORBELLS: usize = 0x2000;
 
-/// 7:0 version of the capability registers, not 0; then a bit for each [capability].
+/// 7:0 version of the capability registers, not 0; then a bit for each [`capability`].
 pub const CAPABILITIES: usize = 0x3100;
 /// 15:0 places of the ring of events, 31:16 of that of asynchronous events.
 pub const EVENT_DEPTHS: usize = 0x3104;

@@ -185,6 +185,10 @@ impl<M: DeviceModel, B: Backing> Shared<M, B> {
     /// Acts on a doorbell that concerns answers.
     fn arm(&self, queue: &Queue<M, B>) {
         let mut side = queue.complete_side();
+        // Whoever stops the queue has this lock after saying so, and before saying that it has stopped.
+        if queue.is_stopping() {
+            return;
+        }
         let CompleteSide { completions, port, .. } = &mut *side;
         self.model.flush(completions, port, queue.backing.page());
         self.signal(queue, &mut side);
