@@ -171,7 +171,7 @@ impl Machine {
         line.add_value("-initrd", self.initramfs.clone().into_os_string());
         // Whether the timer works is not to be judged by the time of a machine that may be short of processors. And addresses are not chosen by chance, so that no mapping of a
         // program comes to lie across a boundary of 1 GiB: to forget such a range Linux 7.3 sends an invalidation of more pages than QEMU's IOMMU takes at a time, which
-        // refuses it, and what was mapped there before stays visible to devices.
+        // refuses it, and what was mapped there before stays visible to devices. (The project's plug-in mends that where it is loaded, sim/qemu/src/invalidations.rs.)
         let mut parameters = "console=ttyS0 panic=-1 no_timer_check norandmaps".to_owned();
         for parameter in &self.parameters {
             parameters.push(' ');

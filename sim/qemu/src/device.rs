@@ -14,8 +14,8 @@ use crate::ffi::{
 };
 use crate::function::Function;
 use crate::options::Options;
-use crate::overlay;
 use crate::stock::{MSI_CAPABILITY, OwnAccesses, PRI_CAPABILITY, Qemu};
+use crate::{invalidations, overlay};
 
 pub(crate) use hisi_zip::HisiZipDevice;
 pub(crate) use warp::WarpDevice;
@@ -226,6 +226,7 @@ fn build<T: DeviceType>(setup: &'static Setup, device: *mut c_void, error: *mut 
         }
     }
     overlay::lay(functions);
+    invalidations::watch(functions);
     FUNCTIONS.lock().unwrap_or_else(PoisonError::into_inner).push((device.addr(), function));
     Ok(())
 }

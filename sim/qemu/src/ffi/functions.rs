@@ -3,7 +3,9 @@
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::sync::OnceLock;
 
-use super::layouts::{IommuNotifier, IommuTlbEntry, MemoryRegionOps, PriNotifier, Region, TypeInfo, VersionInfo};
+use super::layouts::{
+    IommuNotifier, IommuTlbEntry, MemoryRegionOps, PriNotifier, Region, RegionSection, TypeInfo, VersionInfo,
+};
 
 /// Opaque to us: `PCIDevice`, `AddressSpace`, `ObjectClass`, `Object`, `QEMUBH`, `Error`.
 pub(crate) type Opaque = *mut c_void;
@@ -82,6 +84,12 @@ functions! {
     fn memory_region_add_subregion_overlap(Opaque, u64, *mut Region, c_int);
     /// `system/memory.h`.
     fn get_system_memory() -> Opaque;
+    /// `system/memory.h`: region, offset, value, `MemOp`, attributes.
+    fn memory_region_dispatch_read(Opaque, u64, *mut u64, c_uint, u64) -> u32;
+    /// `system/memory.h`.
+    fn memory_region_dispatch_write(Opaque, u64, u64, c_uint, u64) -> u32;
+    /// `system/memory.h`: what is seen at an address of a region. The region found is kept.
+    fn memory_region_find(Opaque, u64, u64) -> RegionSection;
     /// `system/memory.h`. `MemTxAttrs` is one word.
     fn address_space_rw(Opaque, u64, u64, *mut c_void, u64, bool) -> u32;
     /// `system/memory_ldst.h.inc`.

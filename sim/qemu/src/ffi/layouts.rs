@@ -94,6 +94,18 @@ impl core::fmt::Debug for Region {
     }
 }
 
+/// `system/memory.h`: `MemoryRegionSection`, of which we only need the beginning, and that it fits: it is returned in memory.
+#[repr(C, align(16))]
+#[derive(Debug)]
+pub(crate) struct RegionSection {
+    pub(crate) size: [u64; 2],
+    pub(crate) region: *mut c_void,
+    pub(crate) view: *mut c_void,
+    /// Where in the region it begins.
+    pub(crate) offset: u64,
+    pub(crate) rest: [u64; 27],
+}
+
 /// `system/memory.h`: `MemoryRegionOps`.
 #[repr(C)]
 #[derive(Debug)]
