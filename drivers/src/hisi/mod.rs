@@ -5,7 +5,8 @@
 //! # Parts
 //!
 //! A hardware queue of ZIP has one direction, a queue of the framework has both. So the transport of such a device has a part for each hardware queue
-//! (`Transport::parts`); the driver goes through a part to a queue's rings and doorbells, and through the whole to nothing but signals of its own.
+//! (`Transport::parts`); the driver goes through a part to a queue's rings and doorbells, and through the whole to nothing but signals: its own, and those that
+//! it takes to have the kernel look at the completions from time to time.
 //!
 //! # Why nothing is overwritten
 //!

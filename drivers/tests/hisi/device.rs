@@ -102,7 +102,10 @@ impl Transport for Device {
         None
     }
 
-    fn clear_wake(&self) {}
+    fn clear_wake(&self) {
+        self.compress.look();
+        self.decompress.look();
+    }
 
     fn signal(&self) {
         self.signals.fetch_add(1, Ordering::Relaxed);

@@ -69,6 +69,8 @@ struct State {
     phase: bool,
     taken: u16,
     stopped: bool,
+    /// The kernel's own place in the completion ring, and the phase it expects there.
+    kernel: (u16, bool),
 }
 
 impl State {
@@ -79,7 +81,17 @@ impl State {
         // SAFETY: zeroed atomics of at least that length, kept by the keeper.
         let memory = unsafe { RingMemory::new(host, 0xffff_0000_0000_0000, nature.memory, Arc::new(pages)) };
         let doorbells = Vec::new();
-        Self { memory, doorbells, head: 0, tail: 0, completion: 0, phase: true, taken: 0, stopped: false }
+        Self {
+            memory,
+            doorbells,
+            head: 0,
+            tail: 0,
+            completion: 0,
+            phase: true,
+            taken: 0,
+            stopped: false,
+            kernel: (0, true),
+        }
     }
 }
 
@@ -169,6 +181,27 @@ impl Part {
     pub(crate) fn skip(&self) {
         let mut state = self.state();
         state.head = (state.head + 1) % self.nature.dus.submissions;
+    }
+
+    /// Whether the kernel would show a signal to who polls now, as `hisi_qm_is_q_updated` in `qm.c` decides it.
+    pub(crate) fn shows(&self) -> bool {
+        self.kernel_finds(&self.state())
+    }
+
+    fn kernel_finds(&self, state: &State) -> bool {
+        let (place, phase) = state.kernel;
+        let control = state.memory.observe(self.nature.dus.completion(place) + QueueCompletion::CONTROL);
+        QueueCompletion::decode(control).phase == phase
+    }
+
+    /// The kernel is polled: it goes on to the first completion that it does not find new.
+    pub(crate) fn look(&self) {
+        let mut state = self.state();
+        while self.kernel_finds(&state) {
+            let (place, phase) = state.kernel;
+            let next = (place + 1) % self.nature.dus.completions;
+            state.kernel = (next, phase ^ (next == 0));
+        }
     }
 
     /// Sets the stop words as the kernel does.

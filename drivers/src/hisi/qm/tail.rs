@@ -31,6 +31,11 @@ impl Tail {
         self.queue.limit()
     }
 
+    /// Places of the completion ring.
+    pub(in crate::hisi) fn completions(&self) -> usize {
+        self.queue.dus.completions.into()
+    }
+
     /// Whether entries are taken: once per batch.
     ///
     /// # Errors

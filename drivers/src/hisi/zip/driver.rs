@@ -15,7 +15,7 @@ use super::completer::ZipCompleter;
 use super::format::Format;
 use super::submitter::ZipSubmitter;
 use crate::handoff;
-use crate::hisi::qm::Queue;
+use crate::hisi::qm::{Lookout, Queue};
 
 /// The driver of HiSilicon's compression engine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -98,6 +98,7 @@ impl Driver for HisiZipDriver {
         let mut granted = Self::capabilities(request.depth, granted(request.algorithms));
         granted.address_mode = transport.address_mode();
         granted.wakes = transport.wake_fd().is_some();
+        let lookout = Lookout::new(compress.completions().min(decompress.completions()), depth);
         let (giver, taker) = handoff::ring(depth);
         let alarm = Arc::new(Alarm::default());
         Ok(OpenQueue {
@@ -108,6 +109,7 @@ impl Driver for HisiZipDriver {
                 decompress,
                 ended: giver,
                 alarm: alarm.clone(),
+                lookout,
                 sessions: vec![None; SESSIONS.into()].into(),
             }),
             completer: Box::new(ZipCompleter {

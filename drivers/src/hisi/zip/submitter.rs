@@ -10,7 +10,7 @@ use super::alarm::Alarm;
 use super::format::Format;
 use super::task::{Session, task};
 use crate::handoff::Giver;
-use crate::hisi::qm::{Record, Tail};
+use crate::hisi::qm::{Lookout, Record, Tail};
 
 #[derive(Debug)]
 pub(super) struct ZipSubmitter {
@@ -21,6 +21,7 @@ pub(super) struct ZipSubmitter {
     /// Jobs that end without the engine.
     pub(super) ended: Giver,
     pub(super) alarm: Arc<Alarm>,
+    pub(super) lookout: Lookout,
     /// By number.
     pub(super) sessions: Box<[Option<Session>]>,
 }
@@ -30,6 +31,11 @@ unsafe impl Submitter for ZipSubmitter {
     unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, Box<DeviceError>> {
         self.compress.check()?;
         self.decompress.check()?;
+        if self.lookout.is_due(batch.len()) {
+            // Asks the kernel, which moves its head by that; and what was to wake a sleeper still does.
+            self.transport.clear_wake();
+            self.transport.signal();
+        }
         let mut ended = false;
         for index in 0..batch.len() {
             let job = batch.job(index);
