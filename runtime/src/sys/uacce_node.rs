@@ -152,12 +152,16 @@ impl Node for KernelNode {
 
     fn put(&self) -> io::Result<()> {
         // Under older kernels the queue is somebody else's from here on, and what the device wrote for us with it; so it is kept.
-        let kept = self.shared.as_ref().map(|map| map.copy()).transpose()?;
+        let kept = self.shared.as_ref().map(|map| (map, map.copy()));
         let stopped = self.ioctl(uacce::PUT_Q);
         // Stores must not reach its registers.
         self.maps.iter().filter(|map| !self.is_shared(map)).try_for_each(|map| map.detach())?;
-        if let (Some(map), Some(kept), false) = (&self.shared, kept, self.has_queue()) {
-            map.settle(kept)?;
+        if let (Some((map, kept)), false) = (kept, self.has_queue()) {
+            match kept {
+                Ok(kept) => map.settle(kept)?,
+                // No memory for it is no reason to leave the queue running; but nothing of another one is to be seen.
+                Err(_) => map.detach()?,
+            }
         }
         stopped
     }
