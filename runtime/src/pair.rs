@@ -86,7 +86,7 @@ impl Pair {
             let job = unsafe { core.cells.job(*slot as usize) };
             job.operation.needs_session().then_some(job.session)
         });
-        sessions.carry_over(&mut self.sessions, staged, &mut *open.submitter, || core.tally.sessions.add(1))?;
+        sessions.carry_over(&self.sessions, staged, &mut *open.submitter, || core.tally.sessions.add(1))?;
         self.submitter = open.submitter;
         self.completer = open.completer;
         self.transport = transport;

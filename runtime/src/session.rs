@@ -152,7 +152,7 @@ impl SessionTable {
     /// Opens sessions of the table before this one under the numbers they had there, one for each job that was built with it and not submitted. They are still somebody's.
     pub(crate) fn carry_over(
         &mut self,
-        before: &mut Self,
+        before: &Self,
         jobs: impl Iterator<Item = SessionId>,
         submitter: &mut dyn Submitter,
         mut opened: impl FnMut(),
@@ -164,11 +164,11 @@ impl SessionTable {
                 entry.in_flight += 1;
                 continue;
             }
-            let entry = before.entries.get_mut(at).and_then(Option::take).ok_or(SessionError::OutOfRange(id))?;
+            let entry = before.entries.get(at).and_then(Option::as_ref).ok_or(SessionError::OutOfRange(id))?;
             let session = entry.session.upgrade().ok_or(SessionError::OutOfRange(id))?;
             submitter.open_session(id, &session.spec)?;
             opened();
-            *place = Some(Entry { in_flight: 1, ..entry });
+            *place = Some(Entry { serial: entry.serial, session: entry.session.clone(), in_flight: 1 });
         }
         Ok(())
     }

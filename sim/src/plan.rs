@@ -249,7 +249,7 @@ impl Running {
         let now = Instant::now();
         let through =
             self.book(now, timing.engines.unwrap_or(self.default_engines), timing.service(item.bytes(), missing));
-        let due = if timing.accompanied.is_zero() { through } else { self.answer(now, through, timing.accompanied) };
+        let due = if timing.accompanied.is_zero() { through } else { self.answer(now, through, timing.company()) };
         Verdict { held: false, mishap, due: Some(due), missing }
     }
 

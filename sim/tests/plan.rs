@@ -237,6 +237,22 @@ fn a_job_that_is_not_alone_is_answered_later_and_keeps_no_engine_for_it() {
 }
 
 #[test]
+fn times_beyond_all_measure_do_not_end_the_engine() {
+    let timing = Timing { accompanied: Duration::MAX, page_fault: Duration::MAX, ..Timing::fixed(Duration::MAX) };
+    assert!(timing.missing(u32::MAX).service(u64::MAX, u32::MAX) < Duration::MAX);
+    let device = device(Plan::timed(timing.on(1)));
+    let mut hand = Hand::new(&device, Mode::Ring);
+    hand.publish(&job(0, Operation::Nop));
+    hand.publish(&job(1, Operation::Nop));
+    hand.ring_if_wanted();
+    // Booked by then, in the order of submission, and never through.
+    device.plan().set(Plan::default());
+    hand.publish(&job(2, Operation::Nop));
+    hand.ring_if_wanted();
+    hand.wait();
+}
+
+#[test]
 fn missing_pages_are_counted() {
     let mut timing = Profile::hisilicon_zip().timing;
     timing.page_fault_rate = 1.0;

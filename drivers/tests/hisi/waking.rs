@@ -85,4 +85,7 @@ fn who_sleeps_while_the_kernel_is_made_to_look_is_woken() {
     queue.send(1, forward(Algorithm::Deflate), b"text", 10);
     assert!(!device.compress.shows());
     assert_eq!(device.signals.load(Ordering::Relaxed), 1);
+    // Who has not come to see that signal by then sees the next one.
+    queue.send(2, forward(Algorithm::Deflate), b"text", 10);
+    assert_eq!(device.signals.load(Ordering::Relaxed), 2);
 }

@@ -1,9 +1,10 @@
 //! Device registers mapped into the process.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::mman::{MRemapFlags, MapFlags, ProtFlags, mmap, mmap_anonymous, mremap, munmap};
@@ -104,8 +105,10 @@ impl DeviceMap {
         let flags = MRemapFlags::MREMAP_MAYMOVE | MRemapFlags::MREMAP_FIXED;
         // SAFETY: replaces our own mapping, as in `attach`, by pages that are ours alone.
         unsafe { mremap(from, len, len, flags, Some(self.place.start.cast())) }?;
-        // Its addresses are free now.
-        std::mem::forget(copy);
+        // Its addresses are free now, and not ours to unmap; its share of the mark still is to be given up.
+        let copy = ManuallyDrop::new(copy);
+        // SAFETY: the copy is used no more, and not dropped.
+        drop(unsafe { ptr::read(&raw const copy.0.fork) });
         // Relaxed: as in `attach`.
         self.attached.store(false, Ordering::Relaxed);
         Ok(())
@@ -214,9 +217,11 @@ mod tests {
         let (map, file) = (map(), device());
         map.attach(&file).expect("memory");
         store(&map, 7);
+        let marks = map.place.fork.holders();
         let kept = map.copy().expect("memory for a copy");
         store(&map, 8);
         map.settle(kept).expect("put there");
+        assert_eq!(map.place.fork.holders(), marks, "nothing is left of the copy but its pages");
         assert_eq!(load(&map), 7);
         store(&map, 9);
         map.attach(&file).expect("memory");

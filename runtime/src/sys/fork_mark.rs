@@ -47,6 +47,12 @@ impl ForkMark {
         self.word().load(Ordering::Relaxed) == MARK
     }
 
+    /// How many share the page.
+    #[cfg(test)]
+    pub(crate) fn holders(&self) -> usize {
+        Arc::strong_count(&self._page)
+    }
+
     #[inline]
     fn word(&self) -> &AtomicU64 {
         // SAFETY: mapped, aligned and zeroed at first; unmapped when the last clone is dropped.

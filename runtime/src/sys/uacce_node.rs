@@ -151,14 +151,17 @@ impl Node for KernelNode {
     }
 
     fn put(&self) -> io::Result<()> {
-        // Under older kernels the queue is somebody else's from here on, and what the device wrote for us with it; so that is kept. Without memory for it those answers
-        // are lost, which is no reason not to stop.
-        let kept = self.shared.as_ref().and_then(|map| map.copy().ok());
+        // Under older kernels the queue is somebody else's from here on, and what the device wrote for us with it; so it is kept.
+        let kept = self.shared.as_ref().map(|map| (map, map.copy()));
         let stopped = self.ioctl(uacce::PUT_Q);
         // Stores must not reach its registers.
         self.maps.iter().filter(|map| !self.is_shared(map)).try_for_each(|map| map.detach())?;
-        if let Some(map) = self.shared.as_ref().filter(|_| !self.has_queue()) {
-            kept.map_or_else(|| map.detach(), |kept| map.settle(kept))?;
+        if let (Some((map, kept)), false) = (kept, self.has_queue()) {
+            match kept {
+                Ok(kept) => map.settle(kept)?,
+                // No memory for it is no reason to leave the queue running; but nothing of another one is to be seen.
+                Err(_) => map.detach()?,
+            }
         }
         stopped
     }

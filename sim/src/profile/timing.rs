@@ -22,6 +22,9 @@ pub struct Timing {
     pub missing: u32,
 }
 
+/// The longest that anything takes, a century: what can be added to the time of day many times, whatever a profile says.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 impl Timing {
     /// A time that is the same for all jobs.
     #[must_use]
@@ -66,6 +69,11 @@ impl Timing {
     #[allow(clippy::cast_precision_loss, reason = "a simulated time needs no more than 53 bits")]
     pub fn service(&self, bytes: u64, missing: u32) -> Duration {
         let bytes = Duration::try_from_secs_f64(self.ns_per_byte * bytes as f64 * 1e-9).unwrap_or_default();
-        self.base.saturating_add(bytes).saturating_add(self.page_fault.saturating_mul(missing))
+        self.base.saturating_add(bytes).saturating_add(self.page_fault.saturating_mul(missing)).min(LONGEST)
+    }
+
+    /// What a job takes at least that is not alone.
+    pub(crate) fn company(&self) -> Duration {
+        self.accompanied.min(LONGEST)
     }
 }

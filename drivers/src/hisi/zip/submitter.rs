@@ -48,10 +48,10 @@ unsafe impl Submitter for ZipSubmitter {
     unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, Box<DeviceError>> {
         self.compress.check()?;
         self.decompress.check()?;
-        let looked = self.lookout.is_due(batch.len());
-        if looked {
-            // Asks the kernel, which moves its head by that.
+        if self.lookout.is_due(batch.len()) {
+            // Asks the kernel, which moves its head by that; and what was to wake a sleeper still does.
             self.transport.clear_wake();
+            self.transport.signal();
         }
         let mut ended = false;
         for index in 0..batch.len() {
@@ -83,8 +83,7 @@ unsafe impl Submitter for ZipSubmitter {
         }
         self.compress.show();
         self.decompress.show();
-        // For answers from here, or in place of a signal that was taken above.
-        if (ended || looked) && self.alarm.is_due() {
+        if ended && self.alarm.is_due() {
             self.transport.signal();
         }
         Ok(batch.len())
