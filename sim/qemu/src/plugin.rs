@@ -47,7 +47,7 @@ pub unsafe extern "C" fn qemu_plugin_install(
     match unsafe { install(argc, argv) } {
         Ok(()) => 0,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "warp: {error}");
+            let _ = writeln!(io::stderr(), "uaccel-qemu: {error}");
             1
         }
     }
@@ -74,7 +74,7 @@ unsafe fn install(argc: c_int, argv: *const *const c_char) -> Result<(), Install
     if !version.is_known() {
         let _ = writeln!(
             io::stderr(),
-            "warp: QEMU {version} is not one this plug-in was tested with; its classes are laid out as expected, and answers are checked"
+            "uaccel-qemu: QEMU {version} is not one this plug-in was tested with; its classes are laid out as expected, and answers are checked"
         );
     }
     if !device::prepare::<WarpDevice>(functions, version, options) {

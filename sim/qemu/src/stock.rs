@@ -95,7 +95,7 @@ impl Qemu {
         let opaque = Box::into_raw(Box::new(Opaque(function))).cast();
         // SAFETY: `run` takes what is given as its argument, which lives for ever; the name is a C string.
         let bottom_half =
-            unsafe { (self.functions.qemu_bh_new_full)(run, opaque, c"warp".as_ptr(), core::ptr::null_mut()) };
+            unsafe { (self.functions.qemu_bh_new_full)(run, opaque, c"uaccel".as_ptr(), core::ptr::null_mut()) };
         let _ = self.bottom_half.set(BottomHalf(bottom_half));
     }
 
@@ -122,7 +122,7 @@ impl Qemu {
         if !sound && !self.complained.swap(true, Ordering::Relaxed) {
             let _ = writeln!(
                 io::stderr(),
-                "warp: this QEMU answers a translation request for {page:#x} with {entry:x?}, which cannot be; \
+                "uaccel-qemu: this QEMU answers a translation request for {page:#x} with {entry:x?}, which cannot be; \
                  nothing is accessed on such answers"
             );
         }
