@@ -1,10 +1,15 @@
 //! Queues: their rings, several of one process, scarce ones.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use uaccel_queue::{Bus, Quiet, Transport, TransportError};
+use uaccel_drivers::hisi::HisiZipDriver;
+use uaccel_queue::{
+    Batch, Bus, Cells, Completer, Done, Driver, OpenQueue, Operation, QueueRequest, Quiet, SessionId, Transport,
+    TransportError, Wake,
+};
 use uaccel_runtime::uacce::UacceBus;
-use uaccel_runtime::{Algorithm, Direction, OwnedWork, Runtime, Verdict, Work};
+use uaccel_runtime::{Algorithm, Direction, OwnedWork, Runtime, SessionSpec, Verdict, Work};
 
 use crate::bench::{DEVICE, PATIENCE, builder, eventually, noise, number, runtime};
 use crate::formats::{packed, session, unpacked};
@@ -130,6 +135,57 @@ fn jobs_taken_back_at_a_deadline_give_their_buffers_back_and_the_next_ones_are_w
         rounds.run(&mut runtime.lease().unwrap(), round).unwrap();
     }
     assert_eq!(runtime.counters().lost, 0);
+}
+
+#[test]
+fn a_sleeper_is_woken_after_more_than_a_round_of_answers_that_the_kernel_was_not_asked_for() {
+    // A round and a half: the kernel's place is in the middle of what it would take for another round.
+    const POLLED: usize = 1536;
+    let transport = UacceBus::new().open(DEVICE).unwrap();
+    let cells = Arc::new(Cells::new(1));
+    let request = QueueRequest::new(1);
+    let OpenQueue { mut submitter, mut completer, .. } =
+        HisiZipDriver.open(transport.clone(), cells.clone(), &request).unwrap();
+    let spec = SessionSpec::compression(Algorithm::Deflate, Direction::Forward, None).unwrap();
+    submitter.open_session(SessionId(0), &spec).unwrap();
+    let (text, mut room) = ([7; 64], [0; 256]);
+    let mut submit = || {
+        // SAFETY: the only slot is free: it was answered before.
+        unsafe {
+            cells.build(0, |job| {
+                (job.operation, job.session) = (Operation::Compress, SessionId(0));
+                (job.source, job.source_len) = (text.as_ptr(), text.len());
+                (job.destination, job.destination_len) = (room.as_mut_ptr(), room.len());
+            });
+        }
+        // SAFETY: built above; text and room stay until the queue is gone.
+        let taken = unsafe { submitter.submit(&Batch::new(&cells, &[0])) };
+        assert_eq!(taken.unwrap(), 1);
+    };
+    let answered = |completer: &mut dyn Completer| {
+        let mut places = [0];
+        // SAFETY: the only completer of the table.
+        let mut done = unsafe { Done::new(&cells, &mut places) };
+        completer.poll(&mut done).unwrap();
+        done.slots().len()
+    };
+    for _ in 0..POLLED {
+        submit();
+        while answered(&mut *completer) == 0 {
+            std::thread::yield_now();
+        }
+    }
+    // What is left of signals.
+    transport.clear_wake();
+    for _ in 0..3 {
+        completer.arm();
+        assert_eq!(answered(&mut *completer), 0);
+        submit();
+        assert_eq!(transport.sleep(Some(Instant::now() + PATIENCE)).unwrap(), Wake::Signalled);
+        while answered(&mut *completer) == 0 {
+            std::thread::yield_now();
+        }
+    }
 }
 
 #[test]
