@@ -230,10 +230,11 @@ fn who_waits_for_a_slow_engine_sleeps() {
     compress(&runtime, &forward, b"warm").unwrap();
     engine.plan().set(Plan::timed(Timing::fixed(Duration::from_millis(20))));
     let signals = engine.stats().total.signals;
-    for _ in 0..3 {
+    // A waiter that gets no processor for so long finds the answer there, and need not sleep.
+    eventually("a sleeper is signalled", || {
         compress(&runtime, &forward, b"slow").unwrap();
-    }
-    assert!(engine.stats().total.signals > signals, "{:?}", engine.stats());
+        engine.stats().total.signals > signals
+    });
 }
 
 /// What the third of ten jobs meets must not hurt the others.
