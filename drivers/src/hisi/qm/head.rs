@@ -74,7 +74,8 @@ impl Head {
     pub(in crate::hisi) fn take<const WORDS: usize>(&mut self) -> Result<Option<Answered<'_, WORDS>>, DeviceError> {
         let Some(completion) = self.next() else { return Ok(None) };
         let record = self.queue.record(self.entry);
-        if completion.entry != self.entry || completion.queue != self.queue.number {
+        // The queue's number is not looked at, as in the kernel and in UADK: whether a virtual function says its own or the device's is not known, and order and tag tell enough.
+        if completion.entry != self.entry {
             return Err(DeviceError::Malformed { token: record.token, what: "a completion out of order" });
         }
         let entry = self.memory.record(self.dus.submission(self.entry));
