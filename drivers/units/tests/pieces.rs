@@ -61,6 +61,22 @@ fn streams_of_all_kinds_of_blocks_are_decoded_whatever_the_pieces() {
 }
 
 #[test]
+fn blocks_of_other_kinds_follow_each_other() {
+    let (long, short) = (text(20_000), b"hi");
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::new(6));
+    // A flush ends a block: one with codes of its own, an empty one that is stored, one with the fixed codes, and so on.
+    for part in [&long[..], short, &long, &[], short] {
+        encoder.write_all(part).unwrap();
+        encoder.flush().unwrap();
+    }
+    let stream = encoder.finish().unwrap();
+    let text = [&long[..], short, &long, short].concat();
+    for (sources, rooms) in [(&[usize::MAX][..], &[100_000][..]), (&[1], &[1]), (&[3, 1, 500], &[1, 1000])] {
+        assert!(decode(&stream, sources, rooms).unwrap() == text, "{sources:?}");
+    }
+}
+
+#[test]
 fn a_text_that_just_fits_shows_its_end() {
     let text = text(5000);
     let stream = theirs(&text, 6);

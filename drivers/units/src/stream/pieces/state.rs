@@ -314,7 +314,7 @@ impl InflateState {
 
     /// The lengths of the fixed codes (RFC 1951, 3.2.6). Those of the two words for literals that never occur count as well, and are known anyway.
     fn fix(&mut self) {
-        self.words = [0, 0, 0];
+        (self.words, self.known) = ([0, 0, 0], 0);
     }
 
     fn read_lens(&mut self, piece: &mut Piece<'_>) -> Result<(), Halt> {
