@@ -189,11 +189,11 @@ pub struct PublishedArguments {
     pub profile: String,
 
     /// How many times as long everything takes as on the hardware: the work itself is done here.
-    #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value = "2000", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub stretch: u16,
 
     /// Seconds to measure each point.
-    #[arg(long, value_name = "TIME", default_value = "2", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", default_value = "3", value_parser = seconds)]
     pub seconds: f64,
 
     /// Print one JSON object instead of a table.
