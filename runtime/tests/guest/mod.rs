@@ -6,5 +6,6 @@
 pub(crate) mod child;
 pub(crate) mod held_answers;
 pub(crate) mod jobs;
+pub(crate) mod mapped_again;
 pub(crate) mod pages;
 pub(crate) mod workload;

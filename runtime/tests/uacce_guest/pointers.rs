@@ -7,6 +7,7 @@ use nix::sys::mman::{MapFlags, MmapAdvise};
 use uaccel_runtime::{AddressMode, FaultHandling, Work};
 
 use crate::bench::{copy, noise, number, page_requests, run, runtime};
+use crate::guest::mapped_again;
 use crate::pages::{PAGE, Pages};
 
 /// Bytes that stand in the program itself.
@@ -168,16 +169,5 @@ fn every_offset_in_a_page() {
 
 #[test]
 fn memory_that_is_mapped_again_is_seen_anew_wherever_it_lies() {
-    const LEN: usize = 64 * PAGE;
-    let runtime = runtime();
-    // Within a block of 1 GiB, and across the ends of blocks of 1 GiB, 4 GiB and 512 GiB: to forget those takes an invalidation of as much.
-    for boundary in [0x5000_2000_0000, 0x5000_4000_0000, 0x5001_0000_0000, 0x5080_0000_0000] {
-        for round in 0..10 {
-            let pages = Pages::at(boundary - LEN / 2, LEN);
-            let bytes = noise(round, LEN);
-            pages.write(0, &bytes);
-            let sum = run(&runtime, &crate::bench::crc32c(pages.start(), LEN)).unwrap().checksum;
-            assert_eq!(sum, crc32c::crc32c(&bytes), "round {round} at {boundary:#x}");
-        }
-    }
+    mapped_again::is_seen_anew(&runtime());
 }
