@@ -1,6 +1,7 @@
 //! Which transformation a session performs.
 
 use core::fmt;
+use core::ops::RangeInclusive;
 use core::str::FromStr;
 
 /// An algorithm that needs a session: it has a key, a level or an expanded state worth keeping between jobs.
@@ -116,6 +117,20 @@ impl Algorithm {
         match self {
             Self::Deflate | Self::Zlib | Self::Gzip => Some(Levels { min: 0, max: 9, default: 6 }),
             Self::Zstd => Some(Levels { min: 1, max: 19, default: 3 }),
+            _ => None,
+        }
+    }
+
+    /// The largest window of any algorithm that has windows to choose from: 32 KiB (RFC 1951, 3.2.5).
+    pub const LARGEST_WINDOW: u32 = 1 << 15;
+
+    /// The windows that a compressor can be told to keep to, from the smallest to the largest, which is the default: how many bytes back a reference may point. `None`
+    /// where there is no such choice.
+    #[must_use]
+    pub const fn windows(self) -> Option<RangeInclusive<u32>> {
+        match self {
+            // The smallest that compressors make: RFC 1950 knows of 256 bytes, which zlib has never written.
+            Self::Deflate | Self::Zlib | Self::Gzip => Some(512..=Self::LARGEST_WINDOW),
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 //! What a device offers.
 
-use crate::{Algorithm, Direction, Operation};
+use crate::{Algorithm, Direction, Operation, SessionSpec};
 
 /// How addresses in jobs reach memory. Each queue has one mode, and says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -119,6 +119,12 @@ pub struct Capabilities {
     pub operations: OperationSet,
     /// Algorithms that sessions may name.
     pub algorithms: AlgorithmSet,
+    /// Algorithms whose sessions may have [streams](crate::stream). Each is one of `algorithms`.
+    pub streams: AlgorithmSet,
+    /// Bytes of a stream's state.
+    pub stream_state: usize,
+    /// The smallest window that a compressor can be held to ([`SessionSpec::window`]). Sessions with a smaller one are not for this device.
+    pub smallest_window: u32,
     /// Operations that may write where they read, from its first byte on. `Copy` always may, and is not counted here.
     pub in_place: OperationSet,
     /// The most bytes one job may read, and the most it may write.
@@ -154,6 +160,9 @@ impl Capabilities {
         Self {
             operations: OperationSet::default(),
             algorithms: AlgorithmSet::default(),
+            streams: AlgorithmSet::default(),
+            stream_state: 0,
+            smallest_window: Algorithm::LARGEST_WINDOW,
             in_place: OperationSet::default(),
             max_transfer,
             depth,
@@ -168,5 +177,13 @@ impl Capabilities {
             effective: true,
             numa_node: None,
         }
+    }
+
+    /// Whether sessions with these parameters are for this device.
+    #[inline]
+    #[must_use]
+    pub fn offers(&self, spec: &SessionSpec) -> bool {
+        self.algorithms.contains(spec.algorithm(), spec.direction())
+            && spec.window().is_none_or(|window| window >= self.smallest_window)
     }
 }

@@ -369,7 +369,8 @@ impl InFlight<'_, '_> {
     /// device no longer touches the job's memory.
     ///
     /// # Errors
-    /// [`DeviceError::Overrun`] if the device claims to have used more than it was given; nothing is recorded then.
+    /// [`DeviceError::Overrun`] if the device claims to have used more than it was given, [`DeviceError::Malformed`] if it expects more of a job that is none of a stream; nothing is
+    /// recorded then.
     ///
     /// # Panics
     /// If there is no [`room`](Done::room).
@@ -378,6 +379,12 @@ impl InFlight<'_, '_> {
         if !fits(self.job(), &outcome) {
             let (consumed, produced) = (outcome.consumed, outcome.produced);
             return Err(DeviceError::Overrun { token: self.token, consumed, produced });
+        }
+        if outcome.status == Status::More && !self.job().flags.contains(JobFlags::STREAM) {
+            return Err(DeviceError::Malformed {
+                token: self.token,
+                what: "more to come, though it is none of a stream",
+            });
         }
         let Self { done, cell, token } = self;
         let place = &mut done.places[done.len];

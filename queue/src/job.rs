@@ -21,6 +21,12 @@ bitflags::bitflags! {
         /// were one piece; outcomes count bytes. The lists are the runtime's own: they stay as they are until the job is answered, whoever vouches for what they name. Needs
         /// [`Capabilities::scatter`](crate::Capabilities::scatter).
         const SCATTER = 1 << 3;
+        /// The job is one of a [stream](crate::stream), whose state is `aux`, which it reads and writes. Needs its algorithm to be among [`Capabilities::streams`](crate::Capabilities::streams).
+        const STREAM = 1 << 4;
+        /// It is the stream's first: what the state holds counts for nothing.
+        const FIRST = 1 << 5;
+        /// Its source is all that is left of the stream.
+        const LAST = 1 << 6;
     }
 }
 
@@ -63,7 +69,7 @@ pub struct Job {
     pub destination: *mut u8,
     /// Room for writing, in bytes.
     pub destination_len: usize,
-    /// Second source: what `Compare` compares with, or associated data.
+    /// Second source: what `Compare` compares with, or associated data. Of a job of a stream its state, which is written as well.
     pub aux: *const u8,
     /// Its length in bytes.
     pub aux_len: usize,

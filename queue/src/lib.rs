@@ -19,6 +19,7 @@ mod region;
 mod ring_memory;
 mod session;
 mod shared_memory;
+pub mod stream;
 pub mod sync;
 mod token;
 mod transport;

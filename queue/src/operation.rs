@@ -13,7 +13,7 @@ use core::fmt;
 /// | `Fill` | – | bytes | – | 8-byte pattern, repeated from the start | – |
 /// | `Compare` | bytes | – | as many bytes | – | – |
 /// | `Crc32c`, `Crc32` | bytes | – | – | 4-byte value to continue from, 0 to begin | – |
-/// | `Compress`, `Decompress` | bytes | room | – | – | yes |
+/// | `Compress`, `Decompress` | bytes | room | of a [stream](crate::stream) its state, else – | – | yes |
 /// | `Seal` | plaintext | room for ciphertext and 16-byte tag | associated data | 12-byte nonce | yes |
 /// | `Open` | ciphertext and tag | room for the plaintext | associated data | 12-byte nonce | yes |
 /// | `Encrypt`, `Decrypt` | text | room for as many bytes | – | 16-byte IV | yes |

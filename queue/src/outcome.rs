@@ -33,6 +33,8 @@ pub enum Status {
     Canceled = 11,
     /// The queue was stopped before the job was done. What was written is unspecified.
     Aborted = 12,
+    /// All went well, and the [stream](crate::stream) that the job is one of has not ended: `consumed` and `produced` say how far it came.
+    More = 13,
 }
 
 impl Status {
@@ -53,6 +55,7 @@ impl Status {
             10 => Self::DeviceError,
             11 => Self::Canceled,
             12 => Self::Aborted,
+            13 => Self::More,
             _ => return None,
         })
     }

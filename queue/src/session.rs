@@ -25,6 +25,7 @@ pub struct SessionSpec {
     algorithm: Algorithm,
     direction: Direction,
     level: u8,
+    window: Option<u32>,
     key: Zeroizing<Box<[u8]>>,
 }
 
@@ -44,6 +45,14 @@ pub enum SpecError {
         /// The highest level it takes.
         max: u8,
     },
+    /// The algorithm has no such window, or none to choose.
+    #[error("{algorithm} has no window of {window} bytes; it takes {}", Windows(*.algorithm))]
+    Window {
+        /// The algorithm asked for.
+        algorithm: Algorithm,
+        /// The refused window, in bytes.
+        window: u32,
+    },
     /// The key has the wrong length.
     #[error("{algorithm} takes a key of {expected} bytes, not {actual}")]
     KeyLength {
@@ -60,6 +69,18 @@ pub enum SpecError {
     /// The algorithm cannot be run backwards.
     #[error("{0} has no inverse")]
     NoInverse(Algorithm),
+}
+
+/// The windows an algorithm has, for people.
+struct Windows(Algorithm);
+
+impl fmt::Display for Windows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.windows() {
+            Some(windows) => write!(f, "{} to {}", windows.start(), windows.end()),
+            None => f.write_str("none"),
+        }
+    }
 }
 
 impl SessionSpec {
@@ -114,7 +135,21 @@ impl SessionSpec {
                 return Err(SpecError::EqualKeys(algorithm));
             }
         }
-        Ok(Self { algorithm, direction, level, key: Zeroizing::new(key.into()) })
+        Ok(Self { algorithm, direction, level, window: None, key: Zeroizing::new(key.into()) })
+    }
+
+    /// The same with a window of so many bytes: no reference in what is compressed points farther back, so that a decompressor can make do with a history of that length. Devices
+    /// have windows in steps; the next smaller one is taken. Where a format's header tells of the window, it tells of a power of two that is large enough.
+    ///
+    /// # Errors
+    /// [`SpecError::Window`] if the algorithm has no such [window](Algorithm::windows), or the session decompresses: then the stream says how far it reaches.
+    pub fn with_window(self, window: u32) -> Result<Self, SpecError> {
+        let algorithm = self.algorithm;
+        let fits = algorithm.windows().is_some_and(|windows| windows.contains(&window));
+        if !fits || self.direction == Direction::Inverse {
+            return Err(SpecError::Window { algorithm, window });
+        }
+        Ok(Self { window: Some(window), ..self })
     }
 
     /// The algorithm.
@@ -133,6 +168,12 @@ impl SessionSpec {
     #[must_use]
     pub fn level(&self) -> u8 {
         self.level
+    }
+
+    /// The window, in bytes, if it was [chosen](Self::with_window).
+    #[must_use]
+    pub fn window(&self) -> Option<u32> {
+        self.window
     }
 
     /// The key; empty where the algorithm has none.
@@ -162,6 +203,7 @@ impl fmt::Debug for SessionSpec {
             .field("algorithm", &self.algorithm)
             .field("direction", &self.direction)
             .field("level", &self.level)
+            .field("window", &self.window)
             .field("key", &format_args!("{} bytes", self.key.len()))
             .finish()
     }
