@@ -158,6 +158,9 @@ impl Driver for Journal {
     }
 
     fn open(&self, _: Arc<dyn Transport>, _: Arc<Cells>, request: &QueueRequest) -> Result<OpenQueue, OpenError> {
+        if request.depth == 0 || request.depth > uaccel_queue::MAX_DEPTH {
+            return Err(OpenError::Depth { depth: request.depth, limit: uaccel_queue::MAX_DEPTH });
+        }
         let mut inner = self.inner();
         if inner.away > 0 {
             inner.away -= 1;
@@ -209,6 +212,9 @@ unsafe impl Submitter for Taker {
     fn open_session(&mut self, id: SessionId, spec: &SessionSpec) -> Result<(), SessionError> {
         if !Journal::capabilities(1).offers(spec) {
             return Err(SessionError::Unsupported { algorithm: spec.algorithm(), direction: spec.direction() });
+        }
+        if id.0 >= Journal::capabilities(1).sessions {
+            return Err(SessionError::OutOfRange(id));
         }
         self.sessions.insert(id.0, (spec.algorithm(), spec.operation()));
         Ok(())
