@@ -8,10 +8,10 @@ pub use state::InflateState;
 use zlib_rs::{Deflate, DeflateFlush, Status as Progress};
 
 use crate::Scratch;
-use crate::deflate::{Format, clamp, deflate_engine};
+use crate::deflate::{Format, Settings, WINDOW_BITS, clamp, deflate_engine};
 
-/// The level of pieces.
-const LEVEL: u8 = 6;
+/// What pieces are made with.
+const SETTINGS: Settings = Settings { format: Format::Raw, level: 6, window_bits: WINDOW_BITS };
 
 /// Bytes that a distance can go back (RFC 1951, 3.2.5).
 pub const WINDOW: usize = 1 << 15;
@@ -27,7 +27,7 @@ pub fn deflate(
     destination: &mut [u8],
     finish: bool,
 ) -> Option<usize> {
-    let engine = scratch.pieces.0.get_or_insert_with(|| Box::new(deflate_engine(Format::Raw, LEVEL)));
+    let engine = scratch.pieces.0.get_or_insert_with(|| Box::new(deflate_engine(SETTINGS)));
     engine.reset();
     if !window.is_empty() {
         engine.set_dictionary(window).ok()?;
