@@ -284,7 +284,7 @@ impl Inner {
         let before = if job.flags.contains(JobFlags::FIRST) {
             None
         } else {
-            let Some(before) = read(state).filter(|before| (*before as usize) < self.asked.len()) else {
+            let Some(before) = read(state).filter(|before| *before < self.asked.len() as u64) else {
                 return Outcome::failed(Status::InvalidJob);
             };
             Some(before)
@@ -306,7 +306,8 @@ impl Inner {
         if let Some(engine) = self.engines.remove(&after) {
             return engine;
         }
-        let Asked { before, algorithm, operation, source, room, last } = self.asked[after as usize].clone();
+        let Asked { before, algorithm, operation, source, room, last } =
+            self.asked[usize::try_from(after).unwrap()].clone();
         let mut engine = self.engine(before, algorithm, operation);
         engine.step(&source, &mut vec![0; room], last);
         engine
@@ -362,8 +363,8 @@ impl Engine {
                     }
                 }
             };
-            consumed += used as usize;
-            produced += made as usize;
+            consumed += usize::try_from(used).unwrap();
+            produced += usize::try_from(made).unwrap();
             if status == flate2::Status::StreamEnd {
                 return Outcome::ok(consumed as u64, produced as u64);
             }
