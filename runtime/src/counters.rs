@@ -18,6 +18,8 @@ pub struct Counters {
     pub fallbacks: u64,
     /// Bytes that the CPU worked on in the device's place.
     pub fallback_bytes: u64,
+    /// Jobs of streams that were done again after the device had failed.
+    pub repeats: u64,
     /// Times a job had to wait because the queue was full.
     pub full: u64,
     /// Jobs that were not done in time.
@@ -41,6 +43,7 @@ pub(crate) struct Tally {
     pub(crate) bytes_out: Count,
     pub(crate) fallbacks: Count,
     pub(crate) fallback_bytes: Count,
+    pub(crate) repeats: Count,
     pub(crate) full: Count,
     pub(crate) deadlines: Count,
     pub(crate) resets: Count,
@@ -57,6 +60,7 @@ impl Tally {
         sum.bytes_out += self.bytes_out.get();
         sum.fallbacks += self.fallbacks.get();
         sum.fallback_bytes += self.fallback_bytes.get();
+        sum.repeats += self.repeats.get();
         sum.full += self.full.get();
         sum.deadlines += self.deadlines.get();
         sum.resets += self.resets.get();
