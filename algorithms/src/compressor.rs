@@ -46,6 +46,30 @@ impl Compressor {
         Ok(Self { runtime: runtime.clone(), session, format, member_len })
     }
 
+    /// The same with a window of so many bytes: nothing in what it packs refers farther back, so that a decompressor can make do with a history of that length. Of deflate, zlib and gzip, from 512 to
+    /// 32 768; a smaller window packs less. The header of zlib tells of it.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), uaccel_algorithms::Error> {
+    /// # use uaccel_algorithms::{Compressor, Format, Level};
+    /// # let runtime = uaccel_runtime::Runtime::new()?;
+    /// // For a decoder with little memory.
+    /// let zlib = Compressor::new(&runtime, Format::Zlib, Level::Best)?.with_window(4096)?;
+    /// let packed = zlib.compress(&[7; 10_000])?;
+    /// assert_eq!(256 << (packed[0] >> 4), 4096);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Devices have windows in steps, and take the next smaller one. What a device does not keep to is done by the CPU, as the policy says.
+    ///
+    /// # Errors
+    /// [`Error::Session`] if the format has no such window, [`Error::UnsupportedAlgorithm`] if nothing keeps to it.
+    pub fn with_window(self, window: u32) -> Result<Self, Error> {
+        let session = self.runtime.session(self.spec().clone().with_window(window)?)?;
+        Ok(Self { session, ..self })
+    }
+
     /// The format.
     #[must_use]
     pub fn format(&self) -> Format {
@@ -56,6 +80,12 @@ impl Compressor {
     #[must_use]
     pub fn level(&self) -> u8 {
         self.session.spec().level()
+    }
+
+    /// The window, in bytes, if it was [chosen](Self::with_window).
+    #[must_use]
+    pub fn window(&self) -> Option<u32> {
+        self.spec().window()
     }
 
     pub(crate) fn spec(&self) -> &SessionSpec {
