@@ -124,6 +124,16 @@ pub enum Error {
         /// What was asked.
         operation: Operation,
     },
+    /// The device does not take memory in so many pieces, and a [scope](crate::Scope) does not bring them together.
+    #[error("device '{device}' does not {operation} memory in {pieces} pieces")]
+    NotInPieces {
+        /// The device.
+        device: Box<str>,
+        /// What was asked.
+        operation: Operation,
+        /// Of how many pieces the longer list was, those without bytes aside.
+        pieces: usize,
+    },
     /// The parameters of a session are wrong.
     #[error(transparent)]
     Session(#[from] SpecError),
@@ -223,6 +233,7 @@ impl Error {
                 | Self::UnsupportedOperation { .. }
                 | Self::UnsupportedAlgorithm { .. }
                 | Self::NotInPlace { .. }
+                | Self::NotInPieces { .. }
                 | Self::TooLarge { .. }
                 | Self::Unreachable { .. }
         )
@@ -237,6 +248,7 @@ impl Error {
                 | Self::SessionRefused { .. }
                 | Self::UnsupportedAlgorithm { .. }
                 | Self::NotInPlace { .. }
+                | Self::NotInPieces { .. }
         )
     }
 

@@ -63,6 +63,7 @@ pub(crate) fn open(
     granted.order = Order::Any;
     granted.faults = FaultHandling::Reported;
     (granted.chains, granted.scatter, granted.immediate) = (false, false, false);
+    granted.pieces = 0;
     let desk = Arc::new(Mutex::new(Desk::new(submitter, inner_cells.clone(), cells.clone(), bays)));
     let alarm = Arc::new(Alarm::new(transport.clone()));
     Ok(OpenQueue {
