@@ -22,6 +22,8 @@ pub struct Counters {
     pub gathered: u64,
     /// Bytes that were copied for that, both ways.
     pub gathered_bytes: u64,
+    /// Jobs of streams that were done again after the device had failed.
+    pub repeats: u64,
     /// Times a job had to wait because the queue was full.
     pub full: u64,
     /// Jobs that were not done in time.
@@ -47,6 +49,7 @@ pub(crate) struct Tally {
     pub(crate) fallback_bytes: Count,
     pub(crate) gathered: Count,
     pub(crate) gathered_bytes: Count,
+    pub(crate) repeats: Count,
     pub(crate) full: Count,
     pub(crate) deadlines: Count,
     pub(crate) resets: Count,
@@ -65,6 +68,7 @@ impl Tally {
         sum.fallback_bytes += self.fallback_bytes.get();
         sum.gathered += self.gathered.get();
         sum.gathered_bytes += self.gathered_bytes.get();
+        sum.repeats += self.repeats.get();
         sum.full += self.full.get();
         sum.deadlines += self.deadlines.get();
         sum.resets += self.resets.get();

@@ -22,6 +22,7 @@
 //!   ([`OnLost`]).
 //! - Jobs that *own* their buffers ([`Runtime::submit`]) are futures. Dropping or forgetting one keeps the buffers where they are until the device has finished. If
 //!   it never does, they are leaked, counted, and the result is [`Error::Lost`].
+//! - A [`Stream`] borrows what each call is given, and owns what is kept between two calls.
 //! - After `fork` the child cannot use the parent's queues: every call says [`Error::Forked`].
 
 mod absent;
@@ -62,6 +63,8 @@ mod shared_buffer;
 #[cfg(feature = "sim")]
 mod simulator;
 mod slot_line;
+mod stream;
+mod stream_state;
 mod sys;
 pub mod uacce;
 pub mod vfio;
@@ -85,6 +88,7 @@ pub use session::Session;
 pub use shared_buffer::SharedBuffer;
 #[cfg(feature = "sim")]
 pub use simulator::{HISI_ZIP_SIMULATOR, SIMULATOR, SimulatorBus};
+pub use stream::{Step, Stream};
 pub use work::{RawWork, Work};
 
 pub use uaccel_queue::{

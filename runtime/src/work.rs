@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ptr;
 
-use uaccel_queue::{Capabilities, Job, JobFlags, Operation, SessionId};
+use uaccel_queue::{Capabilities, Job, JobFlags, Operation, SessionId, stream};
 
 use crate::{Error, Pieces, Session};
 
@@ -277,15 +277,14 @@ impl<'s> RawWork<'s> {
         if !granted.operations.contains(operation) {
             return Err(Error::UnsupportedOperation { device: device.into(), operation });
         }
-        if let Some(session) = self.session {
-            let spec = session.spec();
-            if !granted.algorithms.contains(spec.algorithm(), spec.direction()) {
-                return Err(Error::UnsupportedAlgorithm {
-                    device: device.into(),
-                    algorithm: spec.algorithm(),
-                    operation,
-                });
-            }
+        if let Some(session) = self.session
+            && !granted.offers(session.spec())
+        {
+            return Err(Error::not_offered(device, granted, session.spec()));
+        }
+        let is_stream = self.flags.contains(JobFlags::STREAM);
+        if is_stream {
+            self.check_stream(device, granted)?;
         }
         // Bytes of the destination that count against the limit are those that are written in any case: more room than the operation
         // can use is no reason to refuse it.
@@ -294,7 +293,8 @@ impl<'s> RawWork<'s> {
             None if operation == Operation::Fill => self.destination_len,
             None => 0,
         };
-        let (len, limit) = (self.source_len.max(self.aux_len).max(written) as u64, granted.max_transfer);
+        let aux_len = if is_stream { 0 } else { self.aux_len };
+        let (len, limit) = (self.source_len.max(aux_len).max(written) as u64, granted.max_transfer);
         if len > limit {
             return Err(Error::TooLarge { operation, len, limit });
         }
@@ -333,6 +333,24 @@ impl<'s> RawWork<'s> {
             return Ok(());
         }
         Err(Error::NotInPieces { device: device.into(), operation: self.operation, pieces: pieces.most() })
+    }
+
+    /// Checks that the device keeps a state of this kind between jobs, and that there is room enough to get on.
+    #[cold]
+    fn check_stream(&self, device: &str, granted: &Capabilities) -> Result<(), Error> {
+        let operation = self.operation;
+        let Some(spec) = self.session.map(Session::spec) else {
+            return Err(Error::InvalidInput { operation, reason: "needs a session" });
+        };
+        let algorithm = spec.algorithm();
+        if !granted.streams.contains(algorithm, spec.direction()) || self.aux_len != granted.stream_state {
+            return Err(Error::UnsupportedStream { device: device.into(), algorithm, operation });
+        }
+        if self.destination_len < stream::ROOM {
+            let (needed, room) = (Some(stream::ROOM as u64), self.destination_len as u64);
+            return Err(Error::OutputTooSmall { operation, needed, room });
+        }
+        Ok(())
     }
 
     /// Checks pointers that nobody vouches for.
