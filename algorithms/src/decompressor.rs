@@ -1,7 +1,9 @@
 //! Decompression of whole buffers.
 
+use std::io::{IoSlice, IoSliceMut};
+
 use uaccel_runtime::{
-    Direction, Error, Operation, OwnedWork, ReadBuf, Runtime, Session, SessionSpec, Submitted, Work, WriteBuf,
+    Direction, Error, Operation, OwnedWork, Pieces, ReadBuf, Runtime, Session, SessionSpec, Submitted, Work, WriteBuf,
 };
 
 use crate::Format;
@@ -112,6 +114,42 @@ impl Decompressor {
             result => result?,
         };
         Ok(Progress { consumed: consumed(outcome.consumed, source), produced: written(&outcome) })
+    }
+
+    /// Decompresses the one stream, member, frame or block at the start of what `source` has in pieces, into the start of `destination`, piece after piece. It is one job. Where the device takes pieces,
+    /// nothing is copied; else they are brought together first, and the text is spread, which [`Counters::gathered`](uaccel_runtime::Counters::gathered) counts.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), uaccel_algorithms::Error> {
+    /// # use uaccel_algorithms::{Compressor, Decompressor, Format, Progress};
+    /// use std::io::{IoSlice, IoSliceMut};
+    ///
+    /// # let runtime = uaccel_runtime::Runtime::new()?;
+    /// # let packed = Compressor::new(&runtime, Format::Zlib, 6)?.compress(b"to be, or not to be")?;
+    /// let (mut first, mut second) = ([0; 7], [0; 100]);
+    /// let (head, rest) = packed.split_at(5);
+    /// let progress = Decompressor::new(&runtime, Format::Zlib)?.decompress_vectored_into(
+    ///     &[IoSlice::new(head), IoSlice::new(rest)],
+    ///     &mut [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second)],
+    /// )?;
+    /// assert_eq!(progress, Progress { consumed: packed.len(), produced: 19 });
+    /// assert_eq!((&first, &second[..12]), (b"to be, ", &b"or not to be"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`decompress_into`](Self::decompress_into).
+    pub fn decompress_vectored_into(
+        &self,
+        source: &[IoSlice<'_>],
+        destination: &mut [IoSliceMut<'_>],
+    ) -> Result<Progress, Error> {
+        let destination = destination.iter_mut().map(|piece| &mut piece[..]);
+        let mut pieces = Pieces::new(source.iter().map(|piece| &piece[..]), destination);
+        let outcome = self.runtime.run(Work::session_in_pieces(&self.session, &mut pieces))?;
+        let consumed = usize::try_from(outcome.consumed).unwrap_or(usize::MAX);
+        Ok(Progress { consumed, produced: written(&outcome) })
     }
 
     /// Submits one job that owns its buffers; they come back with the result. The room of a `Vec<u8>` is its capacity.

@@ -62,6 +62,17 @@ macro_rules! encoder {
     ($(#[$doc:meta])* $name:ident) => {
         adaptor!($(#[$doc])* $name, Encoder);
 
+        impl<R: Read> $name<R> {
+            /// The same with a window of so many bytes, as [`Compressor::with_window`](crate::Compressor::with_window) has it. To be called before any text is read.
+            ///
+            /// # Errors
+            /// [`Error::Session`] if the format has no such window, [`Error::UnsupportedAlgorithm`] if nothing keeps to it, [`Error::InvalidInput`] if the stream has begun.
+            pub fn with_window(mut self, window: u32) -> Result<Self, Error> {
+                self.core.keep_to(window)?;
+                Ok(self)
+            }
+        }
+
         impl<R: Read> Read for $name<R> {
             fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
                 if room.is_empty() {

@@ -227,9 +227,33 @@ macro_rules! adaptor {
     };
 }
 
+macro_rules! encoder {
+    ($(#[$doc:meta])* $name:ident) => {
+        adaptor!($(#[$doc])* $name, Encoder);
+
+        impl<W: Write> $name<W> {
+            /// The same with a window of so many bytes, as [`Compressor::with_window`](crate::Compressor::with_window) has it. To be called before any text is written.
+            ///
+            /// # Errors
+            /// [`Error::Session`] if the format has no such window, [`Error::UnsupportedAlgorithm`] if nothing keeps to it, [`Error::InvalidInput`] if the stream has begun. Nothing is
+            /// written then.
+            pub fn with_window(mut self, window: u32) -> Result<Self, Error> {
+                match self.writer.core.keep_to(window) {
+                    Ok(()) => Ok(self),
+                    Err(error) => {
+                        // Nobody asked for an end of the stream.
+                        self.writer.inner = None;
+                        Err(error)
+                    }
+                }
+            }
+        }
+    };
+}
+
 macro_rules! one_stream {
     ($(#[$doc:meta])* $name:ident, $format:expr) => {
-        adaptor!($(#[$doc])* $name, Encoder);
+        encoder!($(#[$doc])* $name);
 
         impl<W: Write> $name<W> {
             /// An encoder to `inner`.
@@ -259,14 +283,14 @@ macro_rules! decoder {
     };
 }
 
-adaptor! {
+encoder! {
     /// Takes text, writes gzip.
     ///
     /// Every 1 MiB of text, or as much as the device takes, becomes a member of its own, packed while the next is written. All gzip readers join members; a few HTTP
     /// clients and flate2's `GzDecoder` stop after the first: use [`with_chunk`](Self::with_chunk) for them.
     ///
     /// [`flush`](Write::flush) ends the member, so that everything written before can be decoded; flushing often costs compression.
-    GzEncoder, Encoder
+    GzEncoder
 }
 
 impl<W: Write> GzEncoder<W> {

@@ -145,6 +145,16 @@ pub enum Error {
         /// What was asked.
         operation: Operation,
     },
+    /// The device does not take memory in so many pieces, and a [scope](crate::Scope) does not bring them together.
+    #[error("device '{device}' does not {operation} memory in {pieces} pieces")]
+    NotInPieces {
+        /// The device.
+        device: Box<str>,
+        /// What was asked.
+        operation: Operation,
+        /// Of how many pieces the longer list was, those without bytes aside.
+        pieces: usize,
+    },
     /// The parameters of a session are wrong.
     #[error(transparent)]
     Session(#[from] SpecError),
@@ -246,6 +256,7 @@ impl Error {
                 | Self::UnsupportedWindow { .. }
                 | Self::UnsupportedStream { .. }
                 | Self::NotInPlace { .. }
+                | Self::NotInPieces { .. }
                 | Self::TooLarge { .. }
                 | Self::Unreachable { .. }
         )
@@ -267,6 +278,7 @@ impl Error {
                 | Self::UnsupportedWindow { .. }
                 | Self::UnsupportedStream { .. }
                 | Self::NotInPlace { .. }
+                | Self::NotInPieces { .. }
         )
     }
 

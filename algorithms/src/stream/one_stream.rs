@@ -32,6 +32,16 @@ impl OneStream {
         Ok(Self { runtime: runtime.clone(), compressor, most_kept, kept: Vec::new(), passage: None })
     }
 
+    /// Keeps to a window, if nothing of the stream is packed yet.
+    pub(super) fn keep_to(&mut self, window: u32) -> Result<(), Error> {
+        if self.stream.is_some() {
+            let (operation, reason) = (Operation::Compress, "the stream has begun, with another window");
+            return Err(Error::InvalidInput { operation, reason });
+        }
+        self.compressor = self.compressor.clone().with_window(window)?;
+        Ok(())
+    }
+
     /// The buffer for text, and how much more it takes; never nothing.
     pub(super) fn kept(&mut self) -> (&mut Vec<u8>, usize) {
         // One byte more than is kept: it proves that there is more.

@@ -64,6 +64,7 @@ pub(crate) fn open(
     granted.order = Order::Any;
     granted.faults = FaultHandling::Reported;
     (granted.chains, granted.scatter, granted.immediate) = (false, false, false);
+    granted.pieces = 0;
     // A state would have to go both ways.
     (granted.streams, granted.stream_state) = (AlgorithmSet::default(), 0);
     let desk = Arc::new(Mutex::new(Desk::new(submitter, inner_cells.clone(), cells.clone(), bays)));

@@ -16,6 +16,7 @@ mod formats;
 mod guest;
 mod node;
 mod opening;
+mod pieces;
 mod pointers;
 mod probe;
 mod processes;

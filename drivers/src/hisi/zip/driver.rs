@@ -61,7 +61,7 @@ impl HisiZipDriver {
         capabilities.order = Order::Any;
         capabilities.address_mode = AddressMode::Shared;
         capabilities.faults = FaultHandling::Resolved;
-        capabilities.scatter = true;
+        (capabilities.scatter, capabilities.pieces) = (true, Lists::MOST);
         capabilities.wakes = true;
         capabilities
     }
