@@ -71,7 +71,7 @@ impl Compressor {
     /// Devices have windows in steps, and take the next smaller one. What a device does not keep to is done by the CPU, as the policy says.
     ///
     /// # Errors
-    /// [`Error::Session`] if the format has no such window, [`Error::UnsupportedAlgorithm`] if nothing keeps to it.
+    /// [`Error::Session`] if the format has no such window, [`Error::UnsupportedWindow`] if nothing keeps to it.
     pub fn with_window(self, window: u32) -> Result<Self, Error> {
         let session = self.runtime.session(self.spec().clone().with_window(window)?)?;
         Ok(Self { session, ..self })
@@ -152,7 +152,7 @@ impl Compressor {
     }
 
     /// Compresses a text that is in pieces, as if it were in one. Where the device reads pieces, nothing is copied; else they are brought together first, which
-    /// [`Counters::gathered`](uaccel_runtime::Counters::gathered) counts.
+    /// [`Counters::gathered`](uaccel_runtime::Counters::gathered) counts. So is a text that is too long for one job and goes to the device as a stream, uncounted.
     ///
     /// ```
     /// # fn main() -> Result<(), uaccel_algorithms::Error> {
@@ -174,6 +174,9 @@ impl Compressor {
         let len = text.iter().fold(0, |len: usize, piece| len.saturating_add(piece.len()));
         if len > self.member_len {
             return member::compress_all(&self.runtime, &self.session, &text, self.member_len);
+        }
+        if self.is_for_a_stream(len) {
+            return self.compress(&text.concat());
         }
         let mut room = vec![0; self.bound(len).unwrap_or(0)];
         loop {

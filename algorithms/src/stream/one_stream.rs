@@ -1,6 +1,6 @@
 //! One zlib or deflate stream: one job if it is short, else piece by piece, by the device or the CPU.
 
-use uaccel_runtime::{Error, Runtime};
+use uaccel_runtime::{Error, Operation, Runtime};
 use uaccel_units::stream::{State, Step};
 
 use super::output::Output;
@@ -27,18 +27,18 @@ pub(super) struct OneStream {
 impl OneStream {
     pub(super) fn new(runtime: &Runtime, format: Format, level: Level) -> Result<Self, Error> {
         let compressor = Compressor::new(runtime, format, level)?;
-        let limit = max_transfer(runtime);
-        let most_kept = if passage::possible(runtime, compressor.spec()) { limit.min(KEPT) } else { limit };
+        let most_kept = most_kept(runtime, &compressor);
         Ok(Self { runtime: runtime.clone(), compressor, most_kept, kept: Vec::new(), passage: None })
     }
 
     /// Keeps to a window, if nothing of the stream is packed yet.
     pub(super) fn keep_to(&mut self, window: u32) -> Result<(), Error> {
-        if self.stream.is_some() {
+        if self.passage.is_some() {
             let (operation, reason) = (Operation::Compress, "the stream has begun, with another window");
             return Err(Error::InvalidInput { operation, reason });
         }
         self.compressor = self.compressor.clone().with_window(window)?;
+        self.most_kept = most_kept(&self.runtime, &self.compressor);
         Ok(())
     }
 
@@ -105,6 +105,12 @@ impl OneStream {
         self.kept = Vec::new();
         Ok(())
     }
+}
+
+/// The most text that is one job.
+fn most_kept(runtime: &Runtime, compressor: &Compressor) -> usize {
+    let limit = max_transfer(runtime);
+    if passage::possible(runtime, compressor.spec()) { limit.min(KEPT) } else { limit }
 }
 
 /// Packs some of `text`.
