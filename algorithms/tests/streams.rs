@@ -156,6 +156,8 @@ fn whole_texts_are_left_to_the_device_as_well() {
         let mut room = vec![0; compressor.bound(text.len()).unwrap()];
         let len = compressor.compress_into(&text, &mut room).unwrap();
         assert!(decode(format, &room[..len]) == text, "{format}");
+        let pieces: Vec<_> = text.chunks(50_000).map(io::IoSlice::new).collect();
+        assert!(decode(format, &compressor.compress_vectored(&pieces).unwrap()) == text, "{format}");
         // At its worst it is too long for a job.
         let worst = noise(SMALL, 3);
         assert!(decode(format, &compressor.compress(&worst).unwrap()) == worst, "{format}");
