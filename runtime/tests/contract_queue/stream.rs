@@ -48,7 +48,10 @@ impl Stream {
         for turn in 0.. {
             offered = source.len().min(offered + sizes[turn % sizes.len()]);
             let mut room = vec![0xa5; rooms[turn % rooms.len()]];
-            let outcome = self.run(queue, &source[used..offered], &mut room, offered == source.len());
+            let last = offered == source.len();
+            let outcome = self.run(queue, &source[used..offered], &mut room, last);
+            let stands = outcome.status == Status::More && outcome.consumed == 0 && outcome.produced == 0;
+            assert!(!stands || !last, "it would go on like this for ever");
             let made = usize::try_from(outcome.produced).expect("no more than there was room");
             assert!(room[made..].iter().all(|byte| *byte == 0xa5) || outcome.status != Status::Ok, "nothing behind it");
             used += usize::try_from(outcome.consumed).expect("no more than was offered");
