@@ -1,5 +1,7 @@
 //! One text in many jobs, each of which goes on where the one before stopped.
 
+use std::time::Duration;
+
 use uaccel_queue::{JobFlags, Operation, Outcome, SessionSpec, Status};
 
 use crate::stream_state::StreamState;
@@ -101,7 +103,8 @@ impl Stream {
     ///
     /// # A device that fails
     /// After every error but [`Error::Corrupt`] and [`Error::Truncated`] the stream stands where it stood before the call, which can be made again; only the destination may have been written. If the device was to blame,
-    /// the call itself does so once, as soon as the device is back, and [`Counters::repeats`](crate::Counters::repeats) counts it; unless the policy is [`Fallback::Never`]. Nothing of a stream is ever done by the CPU.
+    /// the call itself does so once, as soon as the device is back, and [`Counters::repeats`](crate::Counters::repeats) counts it; unless the policy is [`Fallback::Never`]. The device is waited for no longer than the
+    /// runtime's deadline, and not at all by the first call of a stream. Nothing of a stream is ever done by the CPU.
     ///
     /// # Errors
     /// [`Error::OutputTooSmall`] with less than [`ROOM`](Self::ROOM) bytes of room. [`Error::Corrupt`]; [`Error::Truncated`], only with `last`, if the stream does not end within the source; after both the
@@ -140,7 +143,9 @@ impl Stream {
         };
         let device = &self.runtime.inner.device;
         tracing::debug!(device = device.name(), %error, "a job of a stream is done again");
-        if device.come_back(device.core.options.deadline).is_err() {
+        // Nothing is lost of a stream that has not begun: somebody else may do it.
+        let patience = if self.stage == Stage::Fresh { Duration::ZERO } else { device.core.options.deadline };
+        if device.come_back(patience).is_err() {
             return Err(error);
         }
         device.core.tally.repeats.add(1);

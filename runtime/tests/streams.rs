@@ -205,6 +205,21 @@ fn a_device_that_is_away_for_a_while_is_waited_for() {
 }
 
 #[test]
+fn but_not_by_a_stream_that_has_not_begun() {
+    let (builder, device) = device();
+    let runtime = builder.build().unwrap();
+    let mut stream = runtime.stream(spec(Algorithm::Zlib, Direction::Forward)).unwrap();
+    device.plan(0, Mishap::Absence(50));
+    let error = stream.run(b"text", &mut [0; 300], true).unwrap_err();
+    assert!(matches!(error, Error::DeviceFailed { .. }), "{error:?}");
+    device.is_back();
+    let begun = std::time::Instant::now();
+    while let Err(error) = stream.run(b"text", &mut [0; 300], true) {
+        assert!(error.is_device_failure() && begun.elapsed() < Duration::from_secs(60), "{error:?}");
+    }
+}
+
+#[test]
 fn a_device_that_does_not_come_back_is_told_of_and_the_stream_stands_where_it_stood() {
     let (builder, device) = device();
     let runtime = builder.deadline(Duration::from_millis(50)).build().unwrap();
