@@ -146,6 +146,17 @@ fn short_whole_streams_are_one_job() {
 }
 
 #[test]
+fn a_decoder_that_finds_plenty_asks_the_device_no_more_often_than_it_must() {
+    let runtime = never();
+    let text = noise(20 * SMALL, 5);
+    let packed = encode(Format::Zlib, &text);
+    assert!(all(read::ZlibDecoder::new(&runtime, &packed[..]).unwrap()).unwrap() == text);
+    // A job for as much as it takes, and a few that are shorter.
+    let jobs = runtime.counters().jobs;
+    assert!((20..30).contains(&jobs), "{jobs} jobs");
+}
+
+#[test]
 fn whole_texts_are_left_to_the_device_as_well() {
     let runtime = never();
     let text = long_text();

@@ -35,6 +35,8 @@ pub(crate) struct Decoder {
     ended: bool,
     /// More input may be waited for, because the source has always had as much as was asked for.
     plenty: bool,
+    /// The stream that is on its way has used all input, and has nothing more to give.
+    dry: bool,
     /// Bytes of a stream that were seen not to be all of it.
     not_enough: usize,
     most_kept: usize,
@@ -81,6 +83,7 @@ impl Decoder {
             filled: 0,
             ended: false,
             plenty: true,
+            dry: false,
             not_enough: 0,
             output: Output::default(),
         })
@@ -176,11 +179,16 @@ impl Decoder {
             return Ok(true);
         };
         let input = &self.input[self.used..self.filled];
+        // Where more is not to be had at once it is asked again, with nothing: some devices keep what they could give.
+        if self.dry && input.is_empty() && self.plenty && !self.ended {
+            return Ok(false);
+        }
         let mut piece = self.output.spare();
         piece.resize(passage.room(input.len()), 0);
         let step = passage.process(input, &mut piece, self.ended)?;
         self.used += step.consumed;
         self.output.push(piece, step.produced);
+        self.dry = step.state == State::More;
         match step.state {
             State::End => {
                 if !passage.restart() {
