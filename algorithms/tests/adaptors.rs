@@ -126,7 +126,8 @@ fn streams_that_end_early_are_an_unexpected_end() {
     macro_rules! check {
         ($runtime:expr, $text:expr, $encoder:ident, $decoder:ident, $one:ident) => {
             let packed = all(flate2::read::$encoder::new($text, flate2::Compression::new(6))).unwrap();
-            for len in (0..packed.len()).step_by(11) {
+            let apart = if $runtime.device() == HISI_ZIP_SIMULATOR { 101 } else { 11 };
+            for len in (0..packed.len()).step_by(apart) {
                 let errors = [
                     all(read::$decoder::new($runtime, &packed[..len]).unwrap()).unwrap_err(),
                     all(read::$one::new($runtime, Drip(&packed[..len], 5)).unwrap()).unwrap_err(),
