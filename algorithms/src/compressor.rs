@@ -68,7 +68,7 @@ impl Compressor {
     /// Devices have windows in steps, and take the next smaller one. What a device does not keep to is done by the CPU, as the policy says.
     ///
     /// # Errors
-    /// [`Error::Session`] if the format has no such window, [`Error::UnsupportedAlgorithm`] if nothing keeps to it.
+    /// [`Error::Session`] if the format has no such window, [`Error::UnsupportedWindow`] if nothing keeps to it.
     pub fn with_window(self, window: u32) -> Result<Self, Error> {
         let session = self.runtime.session(self.spec().clone().with_window(window)?)?;
         Ok(Self { session, ..self })

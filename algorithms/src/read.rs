@@ -66,7 +66,7 @@ macro_rules! encoder {
             /// The same with a window of so many bytes, as [`Compressor::with_window`](crate::Compressor::with_window) has it. To be called before any text is read.
             ///
             /// # Errors
-            /// [`Error::Session`] if the format has no such window, [`Error::UnsupportedAlgorithm`] if nothing keeps to it, [`Error::InvalidInput`] if the stream has begun.
+            /// [`Error::Session`] if the format has no such window, [`Error::UnsupportedWindow`] if nothing keeps to it, [`Error::InvalidInput`] if the stream has begun.
             pub fn with_window(mut self, window: u32) -> Result<Self, Error> {
                 self.core.keep_to(window)?;
                 Ok(self)
