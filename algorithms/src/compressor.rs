@@ -7,7 +7,10 @@ use uaccel_runtime::{
 };
 
 use crate::batch::{self, Item};
+use crate::detour::{self, max_transfer};
 use crate::member::{self, member_len, written};
+use crate::passage::{self, Passage};
+use crate::sink::{Destination, Sink, Text};
 use crate::{Format, Level};
 
 /// Compresses whole buffers to one format at one level. Cheap to clone.
@@ -28,7 +31,7 @@ use crate::{Format, Level};
 /// # }
 /// ```
 ///
-/// Texts that are larger than the device takes become several gzip members, or are done by the CPU: see the
+/// Texts that are larger than the device takes become several gzip members, or go piece by piece, or are done by the CPU: see the
 /// [crate's page](crate#inputs-that-are-larger-than-the-device-takes).
 #[derive(Clone, Debug)]
 pub struct Compressor {
@@ -113,6 +116,12 @@ impl Compressor {
         if text.len() > self.member_len {
             return member::compress_all(&self.runtime, &self.session, &[text], self.member_len);
         }
+        if self.is_for_a_stream(text.len()) {
+            let mut sink = Text::new(usize::MAX);
+            if self.compress_in_pieces(text, &mut sink)? {
+                return Ok(sink.into_bytes());
+            }
+        }
         let mut packing = Packing::new(self, text);
         let result = self.runtime.run(packing.work());
         packing.finish(result)
@@ -126,11 +135,24 @@ impl Compressor {
         if text.len() > self.member_len {
             return member::compress_each(&self.runtime, &self.session, text, self.member_len, destination);
         }
-        self.runtime.run(Work::session(&self.session, text, destination)).map(|outcome| written(&outcome))
+        let enough = || self.bound(text.len()).map(|enough| enough as u64);
+        if self.is_for_a_stream(text.len()) {
+            let mut sink = Destination::new(destination, enough());
+            if self.compress_in_pieces(text, &mut sink)? {
+                return Ok(sink.len());
+            }
+        }
+        match self.runtime.run(Work::session(&self.session, text, destination)) {
+            // Not every device says how much it is.
+            Err(Error::OutputTooSmall { operation, needed: None, room }) => {
+                Err(Error::OutputTooSmall { operation, needed: enough(), room })
+            }
+            result => result.map(|outcome| written(&outcome)),
+        }
     }
 
     /// Compresses a text that is in pieces, as if it were in one. Where the device reads pieces, nothing is copied; else they are brought together first, which
-    /// [`Counters::gathered`](uaccel_runtime::Counters::gathered) counts.
+    /// [`Counters::gathered`](uaccel_runtime::Counters::gathered) counts. So is a text that is too long for one job and goes to the device as a stream, uncounted.
     ///
     /// ```
     /// # fn main() -> Result<(), uaccel_algorithms::Error> {
@@ -153,6 +175,9 @@ impl Compressor {
         if len > self.member_len {
             return member::compress_all(&self.runtime, &self.session, &text, self.member_len);
         }
+        if self.is_for_a_stream(len) {
+            return self.compress(&text.concat());
+        }
         let mut room = vec![0; self.bound(len).unwrap_or(0)];
         loop {
             let mut pieces = Pieces::new(text.iter().copied(), [&mut room[..]]);
@@ -173,15 +198,37 @@ impl Compressor {
     #[must_use = "each text has its own result"]
     pub fn compress_batch(&self, texts: &[&[u8]]) -> Vec<Result<Vec<u8>, Error>> {
         let (small, large): (Vec<_>, Vec<_>) =
-            texts.iter().enumerate().partition(|(_, text)| text.len() <= self.member_len);
+            texts.iter().enumerate().partition(|(_, text)| self.is_one_job(text.len()));
         let mut packings: Vec<_> = small.iter().map(|(_, text)| Packing::new(self, text)).collect();
         let answers = batch::run_all(&self.runtime, &mut packings);
         let finished = packings.into_iter().zip(answers).map(|(packing, answer)| packing.finish(answer));
         let mut finished: Vec<_> = small.iter().map(|(index, _)| *index).zip(finished).collect();
-        // A large text fills the queue by itself.
+        // A large text fills the queue by itself, or goes bit by bit.
         finished.extend(large.iter().map(|(index, text)| (*index, self.compress(text))));
         finished.sort_unstable_by_key(|(index, _)| *index);
         finished.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// Whether a text of this length is one job.
+    fn is_one_job(&self, len: usize) -> bool {
+        len <= self.member_len && !self.is_for_a_stream(len)
+    }
+
+    /// Whether the device does a text of this length as a stream, since at its worst it is more than it takes, or gives, as a job.
+    fn is_for_a_stream(&self, len: usize) -> bool {
+        self.format != Format::Gzip
+            && self.bound(len).is_none_or(|most| most > max_transfer(&self.runtime))
+            && passage::on_device(&self.runtime, self.spec())
+    }
+
+    /// Compresses on the device, as a stream. `false` if the device has failed, and the policy says that the CPU may take its place.
+    fn compress_in_pieces(&self, text: &[u8], sink: &mut impl Sink) -> Result<bool, Error> {
+        let mut passage = Passage::begin(&self.runtime, self.spec(), text.len() as u64)?;
+        match passage.all(text, sink) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_device_failure() && detour::allowed(&self.runtime) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Submits one job that owns its buffers; they come back with the result. The room of a `Vec<u8>` is its capacity:

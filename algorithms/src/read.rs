@@ -143,7 +143,8 @@ impl<R: Read> GzEncoder<R> {
 encoder! {
     /// Reads text, gives one zlib stream.
     ///
-    /// Up to 4 MiB of text, or what the device takes, are one job; longer text is packed by the CPU, piece by piece, and counted as a fallback.
+    /// Up to 4 MiB of text, or what the device takes, are one job. Longer text goes piece by piece: as a [stream](uaccel_runtime::Stream) of the device, if it has such, else on the CPU, and is counted as a fallback
+    /// then. A device that fails in the middle of a stream is waited for; if it does not come back, that is an error.
     ZlibEncoder
 }
 
@@ -172,7 +173,8 @@ one_stream!(DeflateEncoder, Format::Deflate);
 decoder! {
     /// Reads gzip, gives the text of the first member.
     ///
-    /// A member that the inner reader has at hand (2 MiB, text included) is one job. Longer ones, and those that come slowly, are decoded by the CPU as they come,
+    /// A device that has [streams](uaccel_runtime::Stream) decodes members as they come, however long they are; if it fails in the middle of one it is waited for, and if it does not come back, that is an error.
+    /// On another device a member that the inner reader has at hand (2 MiB, text included) is one job. Longer ones, and those that come slowly, are decoded by the CPU as they come,
     /// and counted as fallbacks.
     GzDecoder, Format::Gzip, multi: false
 }

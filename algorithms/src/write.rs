@@ -314,7 +314,8 @@ impl<W: Write> GzEncoder<W> {
 one_stream! {
     /// Takes text, writes one zlib stream.
     ///
-    /// Up to 4 MiB of text, or what the device takes, are one job; longer text is packed by the CPU, piece by piece, and counted as a fallback.
+    /// Up to 4 MiB of text, or what the device takes, are one job. Longer text goes piece by piece: as a [stream](uaccel_runtime::Stream) of the device, if it has such, else on the CPU, and is counted as a fallback
+    /// then. A device that fails in the middle of a stream is waited for; if it does not come back, that is an error, and the call can be made again.
     ///
     /// [`flush`](Write::flush) passes on what is packed, and no more: unlike flate2's, it does not make everything written before decodable.
     ZlibEncoder, Format::Zlib
@@ -328,7 +329,8 @@ one_stream! {
 decoder! {
     /// Takes gzip, writes the text of the first member.
     ///
-    /// Bytes are kept until they are 2 MiB, or [`flush`](Write::flush) or `finish` is called: a member that is whole by then is one job. Others are decoded
+    /// Bytes are kept until they are 2 MiB, or [`flush`](Write::flush) or `finish` is called. A device that has [streams](uaccel_runtime::Stream) decodes what is there then, and goes on with what follows; if it fails in
+    /// the middle of a member it is waited for, and if it does not come back, that is an error, and the call can be made again. On another device a member that is whole by then is one job, and others are decoded
     /// by the CPU from there on, and counted as fallbacks. Behind the end of the member nothing is taken: [`write`](Write::write) returns 0.
     GzDecoder, Format::Gzip, multi: false
 }

@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::{TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_PARSE_ZLIB_HEADER};
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
-use support::{noise, runtimes, simulator, software};
+use support::{compressing, noise, simulator, software};
 use uaccel_algorithms::{Compressor, Decompressor, Error, Format, Level, read, write};
 use uaccel_runtime::{Fallback, SpecError};
 
@@ -47,7 +47,7 @@ fn unpack(format: Format, mut packed: &[u8], history: usize) -> Result<Vec<u8>, 
 #[test]
 fn every_way_to_compress_keeps_to_the_window() {
     let text = text();
-    for runtime in runtimes() {
+    for runtime in compressing() {
         for format in FORMATS {
             let compressor = Compressor::new(&runtime, format, Level::Best).unwrap().with_window(4096).unwrap();
             assert_eq!((compressor.window(), compressor.level()), (Some(4096), 9));
@@ -72,7 +72,7 @@ fn every_way_to_compress_keeps_to_the_window() {
 fn so_do_adaptors() {
     // More than the small engine takes: there it is packed piece by piece.
     let text = text();
-    for runtime in runtimes() {
+    for runtime in compressing() {
         macro_rules! with {
             ($format:expr, $encoder:ident) => {{
                 let mut packed = Vec::new();

@@ -90,6 +90,8 @@ impl Stream {
             let (outcome, room) = self.run(queue, &source[used..offered], rooms[turn % rooms.len()], last);
             assert!(outcome.produced as usize <= room.len() && used + outcome.consumed as usize <= offered);
             assert!(room[outcome.produced as usize..].iter().all(|byte| *byte == 0xa5) || outcome.status != Status::Ok);
+            let stands = outcome.status == Status::More && outcome.consumed == 0 && outcome.produced == 0;
+            assert!(!stands || !last, "it would go on like this for ever");
             used += outcome.consumed as usize;
             written.extend_from_slice(&room[..outcome.produced as usize]);
             match outcome.status {

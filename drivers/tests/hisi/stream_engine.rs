@@ -3,7 +3,7 @@
 use std::{ptr, slice};
 
 use uaccel_hisi_abi::zip::stream::{LEN, WINDOW, gzip_crc, gzip_register};
-use uaccel_hisi_abi::zip::{Buffers, COMPRESS, Carried, Ended, Entry, Request, Results, Status as Engine};
+use uaccel_hisi_abi::zip::{Buffers, COMPRESS, Carried, Ended, Entry, Request, Results, Status as Engine, WINDOWS};
 use uaccel_units::Scratch;
 use uaccel_units::plain::{adler32, crc32};
 use uaccel_units::stream::State;
@@ -95,7 +95,9 @@ impl Stream {
         // UADK's conditions: something to compress, 200 bytes, 9/8 of the source.
         assert!(!source.is_empty() && room.len() >= 200 && room.len() as u64 * 8 >= source.len() as u64 * 9);
         let finish = entry.flow.finish;
-        let made = pieces::deflate(&mut Scratch::default(), &self.window, source, room, finish).expect("room enough");
+        let limit = WINDOWS[usize::from(entry.window)];
+        let made = pieces::deflate(&mut Scratch::default(), limit, &self.window, source, room, finish);
+        let made = made.expect("room enough");
         self.took(source);
         let trailer = if finish { self.trailer() } else { vec![] };
         room[made..][..trailer.len()].copy_from_slice(&trailer);

@@ -58,7 +58,7 @@ impl Settings {
 }
 
 /// The largest window that zlib-rs has and that is not above `window` bytes, which are at least 512.
-fn window_bits(window: u32) -> u8 {
+pub(crate) fn window_bits(window: u32) -> u8 {
     window.checked_ilog2().and_then(|bits| u8::try_from(bits).ok()).unwrap_or(0).clamp(9, WINDOW_BITS)
 }
 

@@ -24,5 +24,8 @@ mod queues;
 mod removal;
 mod resets;
 mod round;
+#[path = "../small_history/mod.rs"]
+mod small_history;
+mod streams;
 
 use guest::{child, pages};

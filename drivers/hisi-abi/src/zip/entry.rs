@@ -63,7 +63,7 @@ pub struct Entry {
     pub request: Request,
     /// What the addresses point to.
     pub buffers: Buffers,
-    /// The window, 0 to 4: 4, 8, 16, 24 or 32 KiB.
+    /// The code of the window, 0 to 4: its place in [`WINDOWS`](super::WINDOWS).
     pub window: u8,
     /// Where the job stands in its stream.
     pub flow: Flow,

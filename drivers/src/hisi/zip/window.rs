@@ -1,8 +1,8 @@
 //! How far back references of a compressed text point.
 
-use uaccel_hisi_abi::zip::Entry;
+use uaccel_hisi_abi::zip::{Entry, WINDOWS};
 
-/// A window that the engine has (UADK: `enum wd_comp_winsz_type`).
+/// A window that the engine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Window {
@@ -14,19 +14,13 @@ pub(super) enum Window {
 }
 
 impl Window {
-    pub(super) const ALL: [Self; 5] = [Self::K4, Self::K8, Self::K16, Self::K24, Self::K32];
+    pub(super) const ALL: [Self; WINDOWS.len()] = [Self::K4, Self::K8, Self::K16, Self::K24, Self::K32];
 
     /// The smallest, in bytes.
     pub(super) const SMALLEST: u32 = Self::K4.bytes();
 
     const fn bytes(self) -> u32 {
-        match self {
-            Self::K4 => 4 << 10,
-            Self::K8 => 8 << 10,
-            Self::K16 => 16 << 10,
-            Self::K24 => 24 << 10,
-            Self::K32 => 32 << 10,
-        }
+        WINDOWS[self as usize]
     }
 
     /// The largest that is no larger than what was chosen; `None` if all are.
