@@ -555,6 +555,23 @@ fn streams_are_compressed_in_pieces_of_any_size() {
     }
 }
 
+#[test]
+fn all_of_what_is_to_be_finished_is_used_with_the_end_or_not_at_all() {
+    let device = device(Plan::default());
+    let [mut compress, _] = hands(&open(&device));
+    let text = noise(1000);
+    for request in FORMATS {
+        let mut ended = 0;
+        for room in 1000..1030 {
+            let (results, body) = Stream::new(request).run(&mut compress, &text, room, true);
+            let whole = inflate(request, &body).is_ok_and(|back| back == text);
+            assert_eq!(results.consumed == 1000, whole, "{request:?} in {room}");
+            ended += u32::from(whole);
+        }
+        assert!((1..30).contains(&ended), "{request:?}: {ended}");
+    }
+}
+
 /// Another library's CRC-32.
 fn flate2_crc(text: &[u8]) -> u32 {
     let mut crc = flate2::Crc::new();
