@@ -109,12 +109,13 @@ fn a_device_whose_reset_fails_isolates_itself_and_is_refused_with_the_reason() {
 #[ignore = "needs a device that fails after some jobs"]
 fn a_stream_goes_on_where_it_stood_when_the_device_was_reset() {
     let runtime = builder().queues(1).fallback(Fallback::OnError).build().unwrap();
-    let text = text(11).repeat(40);
+    // Of the time of 450 jobs the device has most.
+    let text = text(11).repeat(300);
     let mut stream =
         runtime.stream(SessionSpec::compression(Algorithm::Gzip, Direction::Forward, None).unwrap()).unwrap();
-    let (mut made, mut room, mut used) = (Vec::new(), vec![0; 4000], 0);
+    let (mut made, mut room, mut used) = (Vec::new(), vec![0; 30_000], 0);
     loop {
-        let piece = &text[used..text.len().min(used + 1000)];
+        let piece = &text[used..text.len().min(used + 20_000)];
         let step = stream.run(piece, &mut room, used + piece.len() == text.len()).unwrap();
         made.extend_from_slice(&room[..step.produced]);
         used += step.consumed;
@@ -124,5 +125,7 @@ fn a_stream_goes_on_where_it_stood_when_the_device_was_reset() {
     }
     assert!(unpacked(Algorithm::Gzip, &made) == text);
     let counters = runtime.counters();
-    assert!(counters.repeats > 0 && counters.resets > 0 && counters.lost == 0, "{counters:?}");
+    assert!(counters.resets > 0 && counters.lost == 0 && counters.fallbacks == 0, "{counters:?}");
+    // None, if it met no job.
+    println!("{} jobs were done again", counters.repeats);
 }
