@@ -105,6 +105,12 @@ impl RingMemory {
         crate::prefetch::for_write(self.host.as_ptr().cast::<u8>().wrapping_add(offset));
     }
 
+    /// Tells the processor that the line at `offset` is about to be read. A hint, as [`expect_write`](Self::expect_write); asked for too early, the line has to be taken from the other side again.
+    #[inline]
+    pub fn expect_read(&self, offset: usize) {
+        crate::prefetch::for_read(self.host.as_ptr().cast::<u8>().wrapping_add(offset));
+    }
+
     /// Stores a word that a later [`publish`](Self::publish) makes visible.
     #[inline]
     pub fn write(&self, offset: usize, value: u64) {
