@@ -45,9 +45,9 @@ pub use uaccel_algorithms::{
 pub use uaccel_runtime::{
     AddressMode, Algorithm, AlgorithmSet, Answer, Builder, Capabilities, Counters, DEVICE_VARIABLE, Direction, Entry,
     Error, Fallback, Family, Fault, FaultHandling, FaultKind, Finished, JobFuture, Lease, OnLost, Operation,
-    OperationSet, Order, Outcome, OwnedWork, RawWork, ReadBuf, Refused, Rejected, Report, Room, Runtime, Scope,
-    Session, SessionSpec, SharedBuffer, SpecError, Status, Submitted, TextBuf, TextLengths, Ticket, Verdict, Work,
-    WriteBuf, devd,
+    OperationSet, Order, Outcome, OwnedWork, Pieces, RawWork, ReadBuf, Refused, Rejected, Report, Room, Runtime, Scope,
+    Session, SessionSpec, SharedBuffer, SpecError, Status, Step, Stream, Submitted, TextBuf, TextLengths, Ticket,
+    Verdict, Work, WriteBuf, devd,
 };
 
 #[cfg(feature = "sim")]

@@ -43,6 +43,8 @@ pub(crate) fn run_all<T: Item>(runtime: &Runtime, items: &mut [T]) -> Vec<Result
     let limit = runtime.granted().max_transfer;
     let again = |item: &T, result: &Option<Result<Outcome, Error>>| match result {
         None => true,
+        // Which brings them together.
+        Some(Err(Error::NotInPieces { .. })) => true,
         _ if runtime.fallback() == Fallback::Never => false,
         // The room was clamped to what the device takes.
         Some(Err(Error::OutputTooSmall { .. })) => item.room() as u64 > limit,

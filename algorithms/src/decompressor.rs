@@ -1,15 +1,17 @@
 //! Decompression of whole buffers.
 
+use std::io::{IoSlice, IoSliceMut};
+
 use uaccel_runtime::{
-    Direction, Error, Operation, OwnedWork, ReadBuf, Runtime, Session, SessionSpec, Submitted, Work, WriteBuf,
+    Direction, Error, Operation, OwnedWork, Pieces, ReadBuf, Runtime, Session, SessionSpec, Submitted, Work, WriteBuf,
 };
-use uaccel_units::stream::State;
 
 use crate::Format;
-use crate::detour::{Detour, max_transfer};
+use crate::detour::{self, max_transfer};
 use crate::growth::{Growth, Source};
-use crate::inflate;
 use crate::member::written;
+use crate::passage::{self, Passage};
+use crate::sink::{Destination, Sink, Text};
 
 /// The least that a job gets to read of what may be several members.
 const LEAST_WINDOW: usize = 8 << 10;
@@ -76,7 +78,7 @@ impl Decompressor {
     /// # Errors
     /// [`Error::Corrupt`], [`Error::Truncated`] (also for an empty source), [`Error::OutputTooSmall`] if the text is longer than `limit`. See [`Error`] for others.
     pub fn decompress(&self, source: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
-        let mut text = Text { bytes: Vec::new(), len: 0, limit };
+        let mut text = Text::new(limit);
         let mut rest = source;
         let mut window = usize::MAX;
         loop {
@@ -85,8 +87,7 @@ impl Decompressor {
             // The next member is probably not much longer than this one: a device that takes a copy should not copy all that follows.
             window = used.saturating_mul(2).max(LEAST_WINDOW);
             if rest.is_empty() || self.format == Format::Gzip && rest.iter().all(|byte| *byte == 0) {
-                text.bytes.truncate(text.len);
-                return Ok(text.bytes);
+                return Ok(text.into_bytes());
             }
             if !matches!(self.format, Format::Gzip | Format::Zstd) {
                 return Err(Error::Corrupt(Operation::Decompress));
@@ -100,6 +101,11 @@ impl Decompressor {
     /// # Errors
     /// As [`decompress`](Self::decompress). [`Error::OutputTooSmall`] says how much is needed where the format does.
     pub fn decompress_into(&self, source: &[u8], destination: &mut [u8]) -> Result<Progress, Error> {
+        if self.is_for_a_stream(source, destination) {
+            let mut sink = Destination::new(destination, None);
+            let consumed = self.decompress_in_pieces(source, &mut sink)?;
+            return Ok(Progress { consumed, produced: sink.len() });
+        }
         let window = self.window(source, usize::MAX);
         let outcome = match self.runtime.run(Work::session(&self.session, window, destination)) {
             Err(Error::Truncated(_)) if window.len() < source.len() => {
@@ -108,6 +114,42 @@ impl Decompressor {
             result => result?,
         };
         Ok(Progress { consumed: consumed(outcome.consumed, source), produced: written(&outcome) })
+    }
+
+    /// Decompresses the one stream, member, frame or block at the start of what `source` has in pieces, into the start of `destination`, piece after piece. It is one job. Where the device takes pieces,
+    /// nothing is copied; else they are brought together first, and the text is spread, which [`Counters::gathered`](uaccel_runtime::Counters::gathered) counts.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), uaccel_algorithms::Error> {
+    /// # use uaccel_algorithms::{Compressor, Decompressor, Format, Progress};
+    /// use std::io::{IoSlice, IoSliceMut};
+    ///
+    /// # let runtime = uaccel_runtime::Runtime::new()?;
+    /// # let packed = Compressor::new(&runtime, Format::Zlib, 6)?.compress(b"to be, or not to be")?;
+    /// let (mut first, mut second) = ([0; 7], [0; 100]);
+    /// let (head, rest) = packed.split_at(5);
+    /// let progress = Decompressor::new(&runtime, Format::Zlib)?.decompress_vectored_into(
+    ///     &[IoSlice::new(head), IoSlice::new(rest)],
+    ///     &mut [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second)],
+    /// )?;
+    /// assert_eq!(progress, Progress { consumed: packed.len(), produced: 19 });
+    /// assert_eq!((&first, &second[..12]), (b"to be, ", &b"or not to be"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`decompress_into`](Self::decompress_into).
+    pub fn decompress_vectored_into(
+        &self,
+        source: &[IoSlice<'_>],
+        destination: &mut [IoSliceMut<'_>],
+    ) -> Result<Progress, Error> {
+        let destination = destination.iter_mut().map(|piece| &mut piece[..]);
+        let mut pieces = Pieces::new(source.iter().map(|piece| &piece[..]), destination);
+        let outcome = self.runtime.run(Work::session_in_pieces(&self.session, &mut pieces))?;
+        let consumed = usize::try_from(outcome.consumed).unwrap_or(usize::MAX);
+        Ok(Progress { consumed, produced: written(&outcome) })
     }
 
     /// Submits one job that owns its buffers; they come back with the result. The room of a `Vec<u8>` is its capacity.
@@ -126,18 +168,18 @@ impl Decompressor {
         let mut window = self.window(source, window);
         let whole = if window.len() == source.len() { Source::Whole(window) } else { Source::Beginning(window) };
         let mut growth = Growth::new(self.format, whole, max_transfer(&self.runtime), text.left());
-        // What the CPU could do in pieces is not worth a job that cannot end well.
+        // What can be done in pieces is not worth a job that cannot end well.
         while !self.streams() || growth.room() <= max_transfer(&self.runtime) {
             let room = text.room(growth.room());
             match self.runtime.run(Work::session(&self.session, window, room)) {
                 Ok(outcome) => {
-                    text.len += written(&outcome);
+                    text.took(written(&outcome));
                     return Ok(consumed(outcome.consumed, source));
                 }
                 Err(Error::OutputTooSmall { operation, needed, .. }) => {
                     if !growth.grow(needed) {
-                        let needed = needed.map(|needed| needed.saturating_add(text.len as u64));
-                        return Err(Error::OutputTooSmall { operation, needed, room: text.limit as u64 });
+                        let needed = needed.map(|needed| needed.saturating_add(text.len() as u64));
+                        return Err(Error::OutputTooSmall { operation, needed, room: text.limit() as u64 });
                     }
                 }
                 Err(Error::Truncated(_)) if window.len() < source.len() => {
@@ -164,62 +206,28 @@ impl Decompressor {
         }
     }
 
-    /// Whether the CPU can do the format in pieces.
+    /// Whether the format can be done in pieces.
     fn streams(&self) -> bool {
         matches!(self.format, Format::Deflate | Format::Zlib | Format::Gzip)
     }
 
-    /// One pass over a stream that is larger than a job may be, with the room growing on the way.
-    fn decompress_in_pieces(&self, source: &[u8], text: &mut Text) -> Result<usize, Error> {
-        let operation = Operation::Decompress;
-        let mut detour = Detour::begin(&self.runtime, operation, source.len() as u64)?;
-        let mut stream = inflate::stream(self.session.spec())?;
-        let before = text.len;
-        let mut used = 0;
-        loop {
-            let room = text.room((text.len - before).max(source.len() - used).max(4096));
-            let at_limit = room.is_empty();
-            let mut beyond = [0];
-            let room = if at_limit { &mut beyond } else { room };
-            let step = stream.process(&source[used..], room, true).map_err(inflate::error)?;
-            used += step.consumed;
-            detour.worked_on(step.consumed);
-            if at_limit && step.produced != 0 {
-                return Err(Error::OutputTooSmall { operation, needed: None, room: text.limit as u64 });
+    /// One pass over a stream that is larger than a job may be, with the room growing on the way. If the device fails for good on the way, the CPU begins anew, as the policy says.
+    fn decompress_in_pieces(&self, source: &[u8], sink: &mut impl Sink) -> Result<usize, Error> {
+        let (spec, len, before) = (self.session.spec(), source.len() as u64, sink.len());
+        let mut passage = Passage::begin(&self.runtime, spec, len)?;
+        match passage.all(source, sink) {
+            Err(error) if passage.is_on_device() && error.is_device_failure() && detour::allowed(&self.runtime) => {
+                sink.rewind(before);
+                Passage::on_cpu(&self.runtime, spec, len)?.all(source, sink)
             }
-            text.len += step.produced;
-            if step.state == State::End {
-                return Ok(used);
-            }
+            result => result,
         }
     }
-}
 
-/// Text that grows.
-struct Text {
-    bytes: Vec<u8>,
-    /// Bytes that are text; the others are room.
-    len: usize,
-    limit: usize,
-}
-
-impl Text {
-    fn left(&self) -> usize {
-        self.limit - self.len
-    }
-
-    /// Room for `len` more bytes, or for as many as the limit leaves.
-    fn room(&mut self, len: usize) -> &mut [u8] {
-        let end = self.len + len.min(self.left());
-        if self.len == 0 {
-            // Fresh zeros are cheaper than grown ones: untouched pages stay untouched.
-            if self.bytes.len() != end {
-                self.bytes = vec![0; end];
-            }
-        } else {
-            self.bytes.resize(end, 0);
-        }
-        &mut self.bytes[self.len..]
+    /// Whether the device does as a stream what it does not take as a job.
+    fn is_for_a_stream(&self, source: &[u8], destination: &[u8]) -> bool {
+        source.len().max(destination.len()) > max_transfer(&self.runtime)
+            && passage::on_device(&self.runtime, self.session.spec(), source.len() as u64)
     }
 }
 

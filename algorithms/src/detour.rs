@@ -1,4 +1,4 @@
-//! Work that this crate itself does on the CPU, because the device cannot keep a state between jobs.
+//! Work that this crate itself does on the CPU, because the device keeps no state between jobs.
 
 use uaccel_runtime::{Error, Fallback, FaultHandling, Operation, Runtime};
 

@@ -36,7 +36,10 @@
 //! - Copies, fills, comparisons and checksums are split.
 //! - CBC and counter mode are cut into pieces; an XTS data unit is not.
 //! - Compression to gzip makes several members, which every gzip reader joins.
-//! - What would need a state between two jobs (one zlib, deflate or Zstandard stream, one LZ4 block, one sealed message, one XTS data unit, one digest) is
+//! - One zlib or deflate stream, and a gzip member that is decompressed, goes piece by piece where the device keeps a [state between jobs](uaccel_runtime::Stream): HiSilicon's engine does.
+//!   A device that fails is waited for and asked again; one that has failed for good in the middle of a text is told of by an adaptor of [`read`] or [`mod@write`], while what takes a whole text begins anew on the CPU, if
+//!   the policy allows that.
+//! - What else would need a state between two jobs (such a stream on another device, one Zstandard stream, one LZ4 block, one sealed message, one XTS data unit, one digest) is
 //!   done by the CPU, and counted in [`Counters::fallbacks`](uaccel_runtime::Counters::fallbacks). With
 //!   [`Fallback::Never`](uaccel_runtime::Fallback::Never) it is [`Error::TooLarge`].
 #![forbid(unsafe_code)]
@@ -58,7 +61,9 @@ mod level;
 mod mac;
 mod member;
 mod memory;
+mod passage;
 pub mod read;
+mod sink;
 mod stream;
 pub mod write;
 

@@ -1,6 +1,6 @@
 //! Gzip in several members, each small enough for the device.
 
-use uaccel_runtime::{Algorithm, Error, Operation, Outcome, Runtime, Session, Work};
+use uaccel_runtime::{Algorithm, Error, Operation, Outcome, Pieces, Runtime, Session, Work};
 
 use crate::batch::{self, Item};
 use crate::detour::max_transfer;
@@ -34,41 +34,60 @@ pub(crate) fn bound_of_all(len: usize, member_len: usize) -> Option<usize> {
 /// One member on its way.
 struct Member<'a> {
     session: &'a Session,
-    text: &'a [u8],
-    room: &'a mut [u8],
+    pieces: Pieces<'a>,
 }
 
 impl Item for Member<'_> {
     fn work(&mut self) -> Work<'_> {
-        Work::session(self.session, self.text, self.room)
+        Work::session_in_pieces(self.session, &mut self.pieces)
     }
 
     fn len(&self) -> usize {
-        self.text.len()
+        self.pieces.source_len()
     }
 
     fn room(&self) -> usize {
-        self.room.len()
+        self.pieces.room()
     }
 }
 
-/// Compresses into several members at once.
+/// Cuts a text that is in pieces into what becomes a member each.
+fn chunks<'a>(text: &[&'a [u8]], member_len: usize) -> Vec<Vec<&'a [u8]>> {
+    let (mut chunks, mut left) = (Vec::new(), 0);
+    for mut rest in text.iter().copied() {
+        while !rest.is_empty() {
+            if left == 0 {
+                chunks.push(Vec::new());
+                left = member_len;
+            }
+            let (piece, behind) = rest.split_at(left.min(rest.len()));
+            if let Some(chunk) = chunks.last_mut() {
+                chunk.push(piece);
+            }
+            left -= piece.len();
+            rest = behind;
+        }
+    }
+    chunks
+}
+
+/// Compresses a text that is in pieces into several members at once.
 pub(crate) fn compress_all(
     runtime: &Runtime,
     session: &Session,
-    text: &[u8],
+    text: &[&[u8]],
     member_len: usize,
 ) -> Result<Vec<u8>, Error> {
     let operation = Operation::Compress;
     let too_long = Error::InvalidInput { operation, reason: "too long for this address space" };
-    let (Some(room_each), Some(room_all)) = (bound(member_len), bound_of_all(text.len(), member_len)) else {
-        return Err(too_long);
-    };
+    let len = text.iter().try_fold(0, |len: usize, piece| len.checked_add(piece.len()));
+    let room_all = len.and_then(|len| bound_of_all(len, member_len));
+    let (Some(room_each), Some(room_all)) = (bound(member_len), room_all) else { return Err(too_long) };
     let mut output = vec![0; room_all];
-    let mut members: Vec<_> = text
-        .chunks(member_len)
+    let mut members: Vec<_> = chunks(text, member_len)
+        .into_iter()
         .zip(output.chunks_mut(room_each))
-        .map(|(text, room)| Member { session, text, room })
+        .map(|(text, room)| Member { session, pieces: Pieces::new(text, [room]) })
         .collect();
     let results = batch::run_all(runtime, &mut members);
     drop(members);

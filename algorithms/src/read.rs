@@ -62,6 +62,17 @@ macro_rules! encoder {
     ($(#[$doc:meta])* $name:ident) => {
         adaptor!($(#[$doc])* $name, Encoder);
 
+        impl<R: Read> $name<R> {
+            /// The same with a window of so many bytes, as [`Compressor::with_window`](crate::Compressor::with_window) has it. To be called before any text is read.
+            ///
+            /// # Errors
+            /// [`Error::Session`] if the format has no such window, [`Error::UnsupportedWindow`] if nothing keeps to it, [`Error::InvalidInput`] if the stream has begun.
+            pub fn with_window(mut self, window: u32) -> Result<Self, Error> {
+                self.core.keep_to(window)?;
+                Ok(self)
+            }
+        }
+
         impl<R: Read> Read for $name<R> {
             fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
                 if room.is_empty() {
@@ -132,7 +143,8 @@ impl<R: Read> GzEncoder<R> {
 encoder! {
     /// Reads text, gives one zlib stream.
     ///
-    /// Up to 4 MiB of text, or what the device takes, are one job; longer text is packed by the CPU, piece by piece, and counted as a fallback.
+    /// Up to 4 MiB of text, or what the device takes, are one job. Longer text goes piece by piece: as a [stream](uaccel_runtime::Stream) of the device, if it has such, else on the CPU, and is counted as a fallback
+    /// then. A device that fails in the middle of a stream is waited for; if it does not come back, that is an error.
     ZlibEncoder
 }
 
@@ -161,7 +173,8 @@ one_stream!(DeflateEncoder, Format::Deflate);
 decoder! {
     /// Reads gzip, gives the text of the first member.
     ///
-    /// A member that the inner reader has at hand (2 MiB, text included) is one job. Longer ones, and those that come slowly, are decoded by the CPU as they come,
+    /// A device that has [streams](uaccel_runtime::Stream) decodes members as they come, however long they are; if it fails in the middle of one it is waited for, and if it does not come back, that is an error.
+    /// On another device a member that the inner reader has at hand (2 MiB, text included) is one job. Longer ones, and those that come slowly, are decoded by the CPU as they come,
     /// and counted as fallbacks.
     GzDecoder, Format::Gzip, multi: false
 }

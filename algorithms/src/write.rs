@@ -227,9 +227,33 @@ macro_rules! adaptor {
     };
 }
 
+macro_rules! encoder {
+    ($(#[$doc:meta])* $name:ident) => {
+        adaptor!($(#[$doc])* $name, Encoder);
+
+        impl<W: Write> $name<W> {
+            /// The same with a window of so many bytes, as [`Compressor::with_window`](crate::Compressor::with_window) has it. To be called before any text is written.
+            ///
+            /// # Errors
+            /// [`Error::Session`] if the format has no such window, [`Error::UnsupportedWindow`] if nothing keeps to it, [`Error::InvalidInput`] if the stream has begun. Nothing is
+            /// written then.
+            pub fn with_window(mut self, window: u32) -> Result<Self, Error> {
+                match self.writer.core.keep_to(window) {
+                    Ok(()) => Ok(self),
+                    Err(error) => {
+                        // Nobody asked for an end of the stream.
+                        self.writer.inner = None;
+                        Err(error)
+                    }
+                }
+            }
+        }
+    };
+}
+
 macro_rules! one_stream {
     ($(#[$doc:meta])* $name:ident, $format:expr) => {
-        adaptor!($(#[$doc])* $name, Encoder);
+        encoder!($(#[$doc])* $name);
 
         impl<W: Write> $name<W> {
             /// An encoder to `inner`.
@@ -259,14 +283,14 @@ macro_rules! decoder {
     };
 }
 
-adaptor! {
+encoder! {
     /// Takes text, writes gzip.
     ///
     /// Every 1 MiB of text, or as much as the device takes, becomes a member of its own, packed while the next is written. All gzip readers join members; a few HTTP
     /// clients and flate2's `GzDecoder` stop after the first: use [`with_chunk`](Self::with_chunk) for them.
     ///
     /// [`flush`](Write::flush) ends the member, so that everything written before can be decoded; flushing often costs compression.
-    GzEncoder, Encoder
+    GzEncoder
 }
 
 impl<W: Write> GzEncoder<W> {
@@ -290,7 +314,8 @@ impl<W: Write> GzEncoder<W> {
 one_stream! {
     /// Takes text, writes one zlib stream.
     ///
-    /// Up to 4 MiB of text, or what the device takes, are one job; longer text is packed by the CPU, piece by piece, and counted as a fallback.
+    /// Up to 4 MiB of text, or what the device takes, are one job. Longer text goes piece by piece: as a [stream](uaccel_runtime::Stream) of the device, if it has such, else on the CPU, and is counted as a fallback
+    /// then. A device that fails in the middle of a stream is waited for; if it does not come back, that is an error, and the call can be made again.
     ///
     /// [`flush`](Write::flush) passes on what is packed, and no more: unlike flate2's, it does not make everything written before decodable.
     ZlibEncoder, Format::Zlib
@@ -304,7 +329,8 @@ one_stream! {
 decoder! {
     /// Takes gzip, writes the text of the first member.
     ///
-    /// Bytes are kept until they are 2 MiB, or [`flush`](Write::flush) or `finish` is called: a member that is whole by then is one job. Others are decoded
+    /// Bytes are kept until they are 2 MiB, or [`flush`](Write::flush) or `finish` is called. A device that has [streams](uaccel_runtime::Stream) decodes what is there then, and goes on with what follows; if it fails in
+    /// the middle of a member it is waited for, and if it does not come back, that is an error, and the call can be made again. On another device a member that is whole by then is one job, and others are decoded
     /// by the CPU from there on, and counted as fallbacks. Behind the end of the member nothing is taken: [`write`](Write::write) returns 0.
     GzDecoder, Format::Gzip, multi: false
 }

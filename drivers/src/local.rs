@@ -35,6 +35,9 @@ impl Bus for LocalBus {
     }
 }
 
+/// The smallest window that an algorithm has to choose.
+const SMALLEST_WINDOW: u32 = 512;
+
 /// What the devices of this bus have in common: every operation, answered in order by the caller's own thread.
 pub(crate) fn capabilities(
     depth: usize,
@@ -48,6 +51,7 @@ pub(crate) fn capabilities(
         .flat_map(|algorithm| [(algorithm, Direction::Forward), (algorithm, Direction::Inverse)])
         .filter(|(algorithm, direction)| offers(*algorithm, *direction))
         .collect();
+    capabilities.smallest_window = SMALLEST_WINDOW;
     capabilities.in_place = [Operation::Encrypt, Operation::Decrypt].into_iter().collect();
     capabilities.order = Order::Submission;
     capabilities.faults = FaultHandling::CallerVouches;

@@ -143,6 +143,8 @@ pub struct Capabilities {
     pub chains: bool,
     /// Whether source and destination may be lists.
     pub scatter: bool,
+    /// The most segments of a list, where there may be lists.
+    pub pieces: usize,
     /// Whether a queue can wake a sleeper; without it waiting is polling.
     pub wakes: bool,
     /// Whether a job can be done within a call ([`Submitter::perform`](crate::Submitter::perform)): the device is this process.
@@ -172,6 +174,7 @@ impl Capabilities {
             faults: FaultHandling::Reported,
             chains: false,
             scatter: false,
+            pieces: 0,
             wakes: false,
             immediate: false,
             effective: true,

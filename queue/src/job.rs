@@ -19,7 +19,7 @@ bitflags::bitflags! {
         const CHAINED = 1 << 2;
         /// `source` and `destination` point to lists of [`Segment`]s, and the lengths count segments, of which any may be empty. What counts is the bytes of all of them together, as if they
         /// were one piece; outcomes count bytes. The lists are the runtime's own: they stay as they are until the job is answered, whoever vouches for what they name. Needs
-        /// [`Capabilities::scatter`](crate::Capabilities::scatter).
+        /// [`Capabilities::scatter`](crate::Capabilities::scatter), and no list is longer than [`Capabilities::pieces`](crate::Capabilities::pieces).
         const SCATTER = 1 << 3;
         /// The job is one of a [stream](crate::stream), whose state is `aux`, which it reads and writes. Needs its algorithm to be among [`Capabilities::streams`](crate::Capabilities::streams).
         const STREAM = 1 << 4;

@@ -10,7 +10,8 @@
 //! **One at a time.** The next job of a stream is submitted after the one before was answered, and the state stays where it is, untouched. The runtime may keep
 //! a copy and put it back there: then the stream stands where it stood.
 //!
-//! **Begin and end.** The first job has [`JobFlags::FIRST`](crate::JobFlags::FIRST); what the state holds then counts for nothing. A job with [`JobFlags::LAST`](crate::JobFlags::LAST) says that its source is all that is left.
+//! **Begin and end.** The first job has [`JobFlags::FIRST`](crate::JobFlags::FIRST); what the state holds then counts for nothing. The jobs after it have not, even if it used nothing: what there is to know of
+//! a stream that has not quite begun is in the state as well. A job with [`JobFlags::LAST`](crate::JobFlags::LAST) says that its source is all that is left.
 //!
 //! **Answers.**
 //!
@@ -23,6 +24,8 @@
 //!
 //! After `More` the rest of the source comes again, with more behind it if there is more. A compressing job that is offered at least [`ROOM`] bytes of room, and a source or `LAST`, gets
 //! on; so does a decompressing one that had all of [`ROOM`], unless its source is too short to go on with: then it may use nothing of it, and is to come again with more. A driver answers a job with less room with [`Status::InvalidJob`](crate::Status::InvalidJob).
+//! A decompressing job may be answered with `More` though it had `LAST`, all of it was used, and there is room left: some devices keep what they have read, and are to be asked once more, with nothing. Only where
+//! such a job gets no further is the stream cut short.
 //!
 //! **What is not.** A stream is in one piece and not chained: with [`JobFlags::SCATTER`](crate::JobFlags::SCATTER) or [`JobFlags::CHAINED`](crate::JobFlags::CHAINED) a job of a stream is invalid. When what was compressed becomes decodable is not promised before the end.
 

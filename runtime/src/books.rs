@@ -29,7 +29,7 @@ impl<'a, A: ExactSizeIterator<Item = (&'a Job, &'a Outcome)>> Books<'a, A> {
         }
         self.tally.bytes_in.add_alone(outcome.consumed);
         self.tally.bytes_out.add_alone(outcome.produced);
-        if outcome.status != Status::Ok {
+        if !matches!(outcome.status, Status::Ok | Status::More) {
             self.tally.failures.add_alone(1);
         }
         Some((job, outcome))

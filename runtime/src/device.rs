@@ -160,6 +160,20 @@ impl Device {
         }
     }
 
+    /// Waits until the device has a queue to use, if it is not back at once, but not longer than this.
+    pub(crate) fn come_back(&self, within: Duration) -> Result<(), Error> {
+        /// Between two looks, if they are not spaced by what they look for.
+        const PAUSE: Duration = Duration::from_millis(2);
+        let begun = Instant::now();
+        loop {
+            match self.find(|_| true) {
+                Ok(_) => return Ok(()),
+                Err(error) if !error.may_pass() || begun.elapsed() >= within => return Err(error),
+                Err(_) => std::thread::sleep(PAUSE),
+            }
+        }
+    }
+
     /// Runs `f` on `work` with a queue whose pair is at home, the thread's own first. `f` does not panic. Without a queue
     /// `refuse` has the work back.
     // `f` stands here once, so that it is built in, and large values are made where they are needed: a processor waits for a

@@ -5,7 +5,8 @@ use std::io;
 use std::time::Duration;
 
 use uaccel_queue::{
-    Algorithm, DeviceError, Fault, OpenError, Operation, Outcome, SessionError, SpecError, Status, TransportError,
+    Algorithm, Capabilities, DeviceError, Fault, OpenError, Operation, Outcome, SessionError, SessionSpec, SpecError,
+    Status, TransportError,
 };
 
 use crate::choice::Report;
@@ -116,6 +117,26 @@ pub enum Error {
         /// In which direction.
         operation: Operation,
     },
+    /// The device offers the algorithm, but with no window as small as that, and nothing may take its place.
+    #[error("device '{device}' does not offer {algorithm} with a window of {window} bytes")]
+    UnsupportedWindow {
+        /// The device.
+        device: Box<str>,
+        /// What was asked.
+        algorithm: Algorithm,
+        /// With which window, in bytes.
+        window: u32,
+    },
+    /// The device keeps no state between jobs of the algorithm, so it has no [streams](crate::Stream) of it.
+    #[error("device '{device}' does not offer streams of {algorithm} ({operation})")]
+    UnsupportedStream {
+        /// The device.
+        device: Box<str>,
+        /// What was asked.
+        algorithm: Algorithm,
+        /// In which direction.
+        operation: Operation,
+    },
     /// The device cannot do the operation in place, and nothing may take its place.
     #[error("device '{device}' does not {operation} in place")]
     NotInPlace {
@@ -123,6 +144,16 @@ pub enum Error {
         device: Box<str>,
         /// What was asked.
         operation: Operation,
+    },
+    /// The device does not take memory in so many pieces, and a [scope](crate::Scope) does not bring them together.
+    #[error("device '{device}' does not {operation} memory in {pieces} pieces")]
+    NotInPieces {
+        /// The device.
+        device: Box<str>,
+        /// What was asked.
+        operation: Operation,
+        /// Of how many pieces the longer list was, those without bytes aside.
+        pieces: usize,
     },
     /// The parameters of a session are wrong.
     #[error(transparent)]
@@ -222,10 +253,18 @@ impl Error {
                 | Self::SessionRefused { .. }
                 | Self::UnsupportedOperation { .. }
                 | Self::UnsupportedAlgorithm { .. }
+                | Self::UnsupportedWindow { .. }
+                | Self::UnsupportedStream { .. }
                 | Self::NotInPlace { .. }
+                | Self::NotInPieces { .. }
                 | Self::TooLarge { .. }
                 | Self::Unreachable { .. }
         )
+    }
+
+    /// Whether the device has failed in a way that may be over when the job is run again on it.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Deadline(_) | Self::DeviceFailed { .. } | Self::Open { .. })
     }
 
     /// Whether it is only told of jobs that no device has seen.
@@ -236,7 +275,10 @@ impl Error {
                 | Self::Open { .. }
                 | Self::SessionRefused { .. }
                 | Self::UnsupportedAlgorithm { .. }
+                | Self::UnsupportedWindow { .. }
+                | Self::UnsupportedStream { .. }
                 | Self::NotInPlace { .. }
+                | Self::NotInPieces { .. }
         )
     }
 
@@ -268,6 +310,18 @@ impl Error {
             Status::BadSession => Self::device_failed(device, "does not know the session"),
             Status::Aborted => Self::device_failed(device, "stopped before the job was done"),
             _ => Self::device_failed(device, "reported an error"),
+        }
+    }
+
+    /// Why a session is not for a device that was granted this.
+    #[cold]
+    pub(crate) fn not_offered(device: &str, granted: &Capabilities, spec: &SessionSpec) -> Self {
+        let (device, algorithm) = (device.into(), spec.algorithm());
+        match spec.window() {
+            Some(window) if granted.algorithms.contains(algorithm, spec.direction()) => {
+                Self::UnsupportedWindow { device, algorithm, window }
+            }
+            _ => Self::UnsupportedAlgorithm { device, algorithm, operation: spec.operation() },
         }
     }
 

@@ -1,6 +1,6 @@
 //! The memory that a job names.
 
-use uaccel_queue::{FaultKind, Job, Operation};
+use uaccel_queue::{FaultKind, Job, JobFlags, Operation};
 
 /// One of a job's memories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub(crate) fn of(job: &Job) -> [Option<Extent>; 3] {
         Operation::Compare => [source, None, aux],
         Operation::Crc32c | Operation::Crc32 => [source, None, None],
         Operation::Seal | Operation::Open => [source, destination, aux],
+        // The state of a stream is written as well.
+        _ if job.flags.contains(JobFlags::STREAM) => {
+            [source, destination, extent(job.aux.expose_provenance(), job.aux_len, FaultKind::Write)]
+        }
         _ => [source, destination, None],
     }
 }

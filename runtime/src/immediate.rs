@@ -45,6 +45,9 @@ pub(crate) fn run_now(core: &Arc<QueueCore>, pair: &mut Pair, work: &RawWork<'_>
         // ones. A job that ended well has met no fault.
         return Ok(Outcome::ok(outcome.consumed, outcome.produced).with_checksum(outcome.checksum));
     }
+    if outcome.status == Status::More {
+        return Ok(*outcome);
+    }
     tally.failures.add_alone(1);
     Err(scope::failed(core, work, outcome))
 }

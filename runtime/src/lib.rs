@@ -22,6 +22,7 @@
 //!   ([`OnLost`]).
 //! - Jobs that *own* their buffers ([`Runtime::submit`]) are futures. Dropping or forgetting one keeps the buffers where they are until the device has finished. If
 //!   it never does, they are leaked, counted, and the result is [`Error::Lost`].
+//! - A [`Stream`] borrows what each call is given, and owns what is kept between two calls.
 //! - After `fork` the child cannot use the parent's queues: every call says [`Error::Forked`].
 
 mod absent;
@@ -37,6 +38,7 @@ pub mod devd;
 mod device;
 mod error;
 mod extent;
+mod gathered;
 mod immediate;
 mod job_future;
 mod lease;
@@ -46,6 +48,7 @@ mod owned_work;
 mod pair;
 mod parked;
 mod patience;
+mod pieces;
 mod pins;
 mod policy;
 mod probe;
@@ -60,6 +63,8 @@ mod shared_buffer;
 #[cfg(feature = "sim")]
 mod simulator;
 mod slot_line;
+mod stream;
+mod stream_state;
 mod sys;
 pub mod uacce;
 pub mod vfio;
@@ -74,6 +79,7 @@ pub use job_future::{Finished, JobFuture};
 pub use lease::Lease;
 pub use owned::Submitted;
 pub use owned_work::{OwnedWork, Rejected};
+pub use pieces::Pieces;
 pub use policy::{Fallback, OnLost};
 pub use reach::Reaching;
 pub use runtime::Runtime;
@@ -82,6 +88,7 @@ pub use session::Session;
 pub use shared_buffer::SharedBuffer;
 #[cfg(feature = "sim")]
 pub use simulator::{HISI_ZIP_SIMULATOR, SIMULATOR, SimulatorBus};
+pub use stream::{Step, Stream};
 pub use work::{RawWork, Work};
 
 pub use uaccel_queue::{

@@ -130,10 +130,8 @@ fn enter<S, D, A>(
     work: &OwnedWork<S, D, A>,
 ) -> Result<Option<uaccel_queue::SessionId>, Error> {
     let Some(session) = &work.session else { return Ok(None) };
-    let spec = session.spec();
-    if !pair.granted.algorithms.contains(spec.algorithm(), spec.direction()) {
-        let (algorithm, operation) = (spec.algorithm(), work.operation);
-        return Err(Error::UnsupportedAlgorithm { device: core.device.name().into(), algorithm, operation });
+    if !pair.granted.offers(session.spec()) {
+        return Err(Error::not_offered(core.device.name(), &pair.granted, session.spec()));
     }
     pair.enter(core, session).map(Some)
 }

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_queue::ArrayQueue;
 use uaccel_queue::{
-    Batch, Cancel, Cells, Completer, DeviceError, DeviceMemory, Done, Job, OpenQueue, Outcome, SessionError, SessionId,
-    SessionSpec, Status, Submitter, Token, Uncovered,
+    Batch, Cancel, Cells, Completer, DeviceError, DeviceMemory, Done, Job, JobFlags, OpenQueue, Outcome, SessionError,
+    SessionId, SessionSpec, Status, Submitter, Token, Uncovered,
 };
 
 use crate::alarm::Alarm;
@@ -24,7 +24,9 @@ pub(crate) fn cover(
     cells: &Arc<Cells>,
 ) -> (OpenQueue, Arc<Pins>) {
     let pins = Arc::new(Pins::new(memory, alarm, cells.depth(), open.granted.max_transfer));
-    let OpenQueue { granted, submitter, completer } = open;
+    let OpenQueue { mut granted, submitter, completer } = open;
+    // What a list names is not looked for.
+    (granted.scatter, granted.pieces) = (false, 0);
     let submitter = Covered { inner: submitter, cells: cells.clone(), pins: pins.clone(), slots: Vec::new() };
     let completer = Releasing { inner: completer, pins: pins.clone() };
     (OpenQueue { granted, submitter: Box::new(submitter), completer: Box::new(completer) }, pins)
@@ -76,6 +78,9 @@ impl Pins {
     fn cover(&self, job: &Job) -> Result<bool, Box<DeviceError>> {
         let Some(mut slot) = self.slot(job.token.slot()) else { return Ok(false) };
         slot.refusal = None;
+        if job.flags.contains(JobFlags::SCATTER) {
+            return Ok(false);
+        }
         // Refused by the driver, or by the device, whatever is there.
         if extent::of(job).into_iter().flatten().any(|extent| extent.len as u64 > self.limit) {
             return Ok(true);

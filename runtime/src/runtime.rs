@@ -17,7 +17,7 @@ use crate::session::{DroppedSessions, Session};
 use crate::shared_buffer::SharedBuffer;
 use crate::sys::fork_mark::ForkMark;
 use crate::work::{RawWork, Work};
-use crate::{Error, ReadBuf, WriteBuf};
+use crate::{Error, ReadBuf, Stream, WriteBuf};
 
 /// A device in use, with the CPU beside it to fall back to. Cheap to clone; clones share everything. There can be several in a process.
 ///
@@ -99,17 +99,23 @@ impl Runtime {
     /// A session with these parameters. It is opened on a queue when first used there.
     ///
     /// # Errors
-    /// [`Error::UnsupportedAlgorithm`] if neither the device nor, where the policy allows it, the CPU offers the algorithm.
+    /// [`Error::UnsupportedAlgorithm`] if neither the device nor, where the policy allows it, the CPU offers the algorithm; [`Error::UnsupportedWindow`] if they do, but not with
+    /// the window asked for.
     pub fn session(&self, spec: SessionSpec) -> Result<Session, Error> {
-        let offers = |device: &Device| device.granted.algorithms.contains(spec.algorithm(), spec.direction());
+        let offers = |device: &Device| device.granted.offers(&spec);
         if !offers(&self.inner.device) && !self.inner.software.as_ref().is_some_and(offers) {
-            return Err(Error::UnsupportedAlgorithm {
-                device: self.device().into(),
-                algorithm: spec.algorithm(),
-                operation: spec.operation(),
-            });
+            return Err(Error::not_offered(self.device(), self.granted(), &spec));
         }
         Ok(Session::new(spec, self.inner.dropped.clone()))
+    }
+
+    /// A stream with these parameters: one text in as many calls as need be, all of them jobs of the device.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedStream`] if the device has none, whatever the policy: the CPU's streams are not the runtime's business. [`Error::UnsupportedAlgorithm`],
+    /// [`Error::UnsupportedWindow`].
+    pub fn stream(&self, spec: SessionSpec) -> Result<Stream, Error> {
+        Stream::new(self, spec)
     }
 
     /// Takes a queue for the calling thread's own use, on the device itself: the fallback policy does not apply to its jobs.

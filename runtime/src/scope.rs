@@ -14,7 +14,7 @@ use crate::queue_core::QueueCore;
 use crate::recover::{self, Verdict};
 use crate::sys::fork_mark::ForkMark;
 use crate::work::{RawWork, Work};
-use crate::{Error, immediate};
+use crate::{Error, gathered, immediate};
 
 /// A set of jobs on borrowed memory. Made by [`Lease::scope`](crate::Lease::scope).
 ///
@@ -96,7 +96,13 @@ impl Answer<'_> {
     /// See [`Error`].
     #[inline]
     pub fn outcome(&self) -> Result<Outcome, Error> {
-        if self.is_ok() { Ok(*self.outcome) } else { Err(self.error()) }
+        if self.is_ok() { Ok(*self.outcome) } else { self.outcome_but_ok() }
+    }
+
+    #[cold]
+    fn outcome_but_ok(&self) -> Result<Outcome, Error> {
+        // Only a job of a stream can end so, and for it that is a good end.
+        if self.outcome.status == Status::More { Ok(*self.outcome) } else { Err(self.error()) }
     }
 
     #[cold]
@@ -116,7 +122,8 @@ impl Answer<'_> {
                     }
                     _ => None,
                 };
-                let room = job.destination_len as u64;
+                // SAFETY: lists of a job of a scope are borrowed, as its memory is.
+                let (_, room) = unsafe { job.extents() };
                 refusal.unwrap_or_else(|| self.core.error_of(job.operation, self.outcome, room))
             }
         }
@@ -135,6 +142,11 @@ pub(crate) fn run<'env, R>(
 /// Runs one job over a pair to its end.
 #[inline]
 pub(crate) fn run_one(core: &Arc<QueueCore>, pair: &mut Pair, work: &RawWork<'_>) -> Result<Outcome, Error> {
+    if let Some(pieces) = work.pieces()
+        && !pieces.are_taken(&pair.granted)
+    {
+        return gathered::run_one(core, pair, work, pieces);
+    }
     if pair.granted.immediate { immediate::run_now(core, pair, work) } else { run_one_queued(core, pair, work) }
 }
 

@@ -3,9 +3,9 @@
 use std::marker::PhantomData;
 use std::ptr;
 
-use uaccel_queue::{Capabilities, Job, JobFlags, Operation, SessionId};
+use uaccel_queue::{Capabilities, Job, JobFlags, Operation, SessionId, stream};
 
-use crate::{Error, Session};
+use crate::{Error, Pieces, Session};
 
 /// Bytes an AEAD tag adds to its ciphertext.
 pub(crate) const TAG_LEN: usize = 16;
@@ -94,6 +94,40 @@ impl<'a> Work<'a> {
         work
     }
 
+    /// What `session` does, from memory in pieces to memory in pieces, which count as if each side were one piece.
+    ///
+    /// Where the device takes lists ([`Capabilities::scatter`]) nothing is copied. Elsewhere, and on the CPU, a call that runs one job brings together what is read, in memory of its own, and spreads
+    /// what is written; [`Counters::gathered`](crate::Counters::gathered) counts it. A [scope](crate::Scope) does not: there such a job is refused, with [`Error::NotInPieces`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), uaccel_runtime::Error> {
+    /// # use uaccel_runtime::{Algorithm, Direction, Pieces, Runtime, SessionSpec, Work};
+    /// # let runtime = Runtime::builder().device("software").build()?;
+    /// let session = runtime.session(SessionSpec::compression(Algorithm::Gzip, Direction::Forward, None)?)?;
+    /// let (head, body, mut packed) = ([b'a'; 16], vec![b'b'; 5000], [0; 200]);
+    /// let mut pieces = Pieces::new([&head[..], &body], [&mut packed[..]]);
+    /// let outcome = runtime.run(Work::session_in_pieces(&session, &mut pieces))?;
+    /// assert_eq!(outcome.consumed, 5016);
+    /// assert_eq!(packed[..2], [0x1f, 0x8b]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn session_in_pieces(session: &'a Session, pieces: &'a mut Pieces<'_>) -> Self {
+        let mut work = Self::new(session.operation());
+        let raw = &mut work.raw;
+        raw.session = Some(session);
+        if let (Some(source), Some(destination)) = (pieces.only_source(), pieces.only_destination()) {
+            (raw.source, raw.source_len) = (source.0.as_ptr(), source.1);
+            (raw.destination, raw.destination_len) = (destination.0.as_ptr(), destination.1);
+        } else {
+            raw.flags.insert(JobFlags::SCATTER);
+            (raw.source_len, raw.destination_len) = (pieces.source_len(), pieces.room());
+            raw.source = ptr::from_mut(pieces).cast();
+        }
+        work
+    }
+
     /// The initialisation vector of a cipher job.
     #[inline]
     #[must_use]
@@ -161,6 +195,7 @@ pub struct RawWork<'s> {
     pub aux_len: usize,
     /// What to do.
     pub operation: Operation,
+    /// With [`JobFlags::SCATTER`], which only [`Work::session_in_pieces`] sets, `source` is where the [`Pieces`] are that the job has for itself; the lengths are bytes all the same.
     pub(crate) flags: JobFlags,
 }
 
@@ -188,6 +223,13 @@ impl<'s> RawWork<'s> {
         ptr::eq(self.source, self.destination) && self.source_len != 0 && self.operation != Operation::Copy
     }
 
+    /// The pieces of a job in pieces.
+    #[inline]
+    pub(crate) fn pieces(&self) -> Option<&Pieces<'_>> {
+        // SAFETY: whoever sets the flag has lent them to the job, which changes them only while it is built.
+        self.flags.contains(JobFlags::SCATTER).then(|| unsafe { &*self.source.cast::<Pieces<'_>>() })
+    }
+
     /// Bytes the job is charged for: what it reads, or for a fill what it writes.
     pub(crate) fn len(&self) -> usize {
         if self.operation == Operation::Fill { self.destination_len } else { self.source_len }
@@ -211,8 +253,8 @@ impl<'s> RawWork<'s> {
         if self.is_in_place() {
             self.check_in_place(device, granted)?;
         }
-        if !self.flags.contains(JobFlags::VOUCHED) {
-            self.check_pointers()?;
+        if self.flags.intersection(JobFlags::VOUCHED.union(JobFlags::SCATTER)) != JobFlags::VOUCHED {
+            self.check_memory(device, granted)?;
         }
         match operation {
             Operation::Compare if self.aux_len != self.source_len => {
@@ -235,15 +277,14 @@ impl<'s> RawWork<'s> {
         if !granted.operations.contains(operation) {
             return Err(Error::UnsupportedOperation { device: device.into(), operation });
         }
-        if let Some(session) = self.session {
-            let spec = session.spec();
-            if !granted.algorithms.contains(spec.algorithm(), spec.direction()) {
-                return Err(Error::UnsupportedAlgorithm {
-                    device: device.into(),
-                    algorithm: spec.algorithm(),
-                    operation,
-                });
-            }
+        if let Some(session) = self.session
+            && !granted.offers(session.spec())
+        {
+            return Err(Error::not_offered(device, granted, session.spec()));
+        }
+        let is_stream = self.flags.contains(JobFlags::STREAM);
+        if is_stream {
+            self.check_stream(device, granted)?;
         }
         // Bytes of the destination that count against the limit are those that are written in any case: more room than the operation
         // can use is no reason to refuse it.
@@ -252,7 +293,8 @@ impl<'s> RawWork<'s> {
             None if operation == Operation::Fill => self.destination_len,
             None => 0,
         };
-        let (len, limit) = (self.source_len.max(self.aux_len).max(written) as u64, granted.max_transfer);
+        let aux_len = if is_stream { 0 } else { self.aux_len };
+        let (len, limit) = (self.source_len.max(aux_len).max(written) as u64, granted.max_transfer);
         if len > limit {
             return Err(Error::TooLarge { operation, len, limit });
         }
@@ -279,6 +321,34 @@ impl<'s> RawWork<'s> {
         }
         if !granted.in_place.contains(operation) {
             return Err(Error::NotInPlace { device: device.into(), operation });
+        }
+        Ok(())
+    }
+
+    /// Checks memory that is not simply two slices.
+    #[cold]
+    fn check_memory(&self, device: &str, granted: &Capabilities) -> Result<(), Error> {
+        let Some(pieces) = self.pieces() else { return self.check_pointers() };
+        if pieces.are_taken(granted) {
+            return Ok(());
+        }
+        Err(Error::NotInPieces { device: device.into(), operation: self.operation, pieces: pieces.most() })
+    }
+
+    /// Checks that the device keeps a state of this kind between jobs, and that there is room enough to get on.
+    #[cold]
+    fn check_stream(&self, device: &str, granted: &Capabilities) -> Result<(), Error> {
+        let operation = self.operation;
+        let Some(spec) = self.session.map(Session::spec) else {
+            return Err(Error::InvalidInput { operation, reason: "needs a session" });
+        };
+        let algorithm = spec.algorithm();
+        if !granted.streams.contains(algorithm, spec.direction()) || self.aux_len != granted.stream_state {
+            return Err(Error::UnsupportedStream { device: device.into(), algorithm, operation });
+        }
+        if self.destination_len < stream::ROOM {
+            let (needed, room) = (Some(stream::ROOM as u64), self.destination_len as u64);
+            return Err(Error::OutputTooSmall { operation, needed, room });
         }
         Ok(())
     }
@@ -321,6 +391,17 @@ impl<'s> RawWork<'s> {
         job.aux = self.aux;
         job.aux_len = self.aux_len;
         job.immediate = self.immediate;
+        if self.flags.contains(JobFlags::SCATTER) {
+            self.name_pieces(job, room);
+        }
+    }
+
+    /// Names the lists of a job in pieces.
+    #[cold]
+    fn name_pieces(&self, job: &mut Job, room: usize) {
+        // SAFETY: they are the job's own, and nothing refers to them while it is built: it is not in flight, and not built again before it was answered or refused.
+        let pieces = unsafe { &mut *self.source.cast::<Pieces<'_>>().cast_mut() };
+        pieces.name_in(job, room);
     }
 }
 

@@ -12,10 +12,10 @@ use device::DEADLINE;
 use uaccel_drivers::warp::WarpDriver;
 use uaccel_queue::{
     AddressMode, Batch, Bus, Capabilities, Cells, DeviceError, DeviceInfo, DeviceMemory, Done, Driver, FaultKind,
-    JobFlags, OpenError, OpenQueue, Operation, QueueRequest, Quiet, Region, RingMemory, SessionError, SessionId,
-    SessionSpec, Status, Submitter, Transport, TransportError, Uncovered, Wake,
+    JobFlags, OpenError, OpenQueue, Operation, QueueRequest, Quiet, Region, RingMemory, Segment, SessionError,
+    SessionId, SessionSpec, Status, Submitter, Transport, TransportError, Uncovered, Wake,
 };
-use uaccel_runtime::{Builder, Error, Fallback, OwnedWork, Reaching, Runtime, Work};
+use uaccel_runtime::{Algorithm, Builder, Error, Fallback, OwnedWork, Pieces, Reaching, Runtime, Work};
 use uaccel_sim::{Mishap, Plan, PlanHandle, Simulator, ThreadHost, ThreadHostConfig, Warp, WarpConfig, When};
 
 /// How often each range is covered.
@@ -180,6 +180,35 @@ unsafe impl Submitter for FailingSubmitter {
     }
 }
 
+/// The Warp driver of a device that takes lists, as far as the driver goes.
+#[derive(Debug)]
+struct Listing;
+
+impl Driver for Listing {
+    fn name(&self) -> &str {
+        "warp with lists"
+    }
+
+    fn drives(&self, device: &DeviceInfo) -> bool {
+        WarpDriver.drives(device)
+    }
+
+    fn advertised(&self, device: &DeviceInfo) -> Capabilities {
+        WarpDriver.advertised(device)
+    }
+
+    fn open(
+        &self,
+        transport: Arc<dyn Transport>,
+        cells: Arc<Cells>,
+        request: &QueueRequest,
+    ) -> Result<OpenQueue, OpenError> {
+        let mut queue = WarpDriver.open(transport, cells, request)?;
+        (queue.granted.scatter, queue.granted.pieces) = (true, 100);
+        Ok(queue)
+    }
+}
+
 fn bench() -> (Builder, PlanHandle, Arc<Seen>) {
     let threads = ThreadHostConfig { device: "warp0".to_owned(), ..ThreadHostConfig::default() };
     let host = Simulator::warp(WarpConfig::default(), threads, Plan::default()).unwrap();
@@ -255,4 +284,52 @@ fn a_job_that_never_came_to_the_device_wakes_who_sleeps_and_nobody_else() {
         // SAFETY: just answered.
         assert_eq!(unsafe { cells.outcome(0) }.status, Status::Fault);
     }
+}
+
+#[test]
+fn lists_are_not_granted_where_what_they_name_would_not_be_covered() {
+    let seen = Arc::new(Seen::default());
+    let engine = Simulator::warp(WarpConfig::default(), ThreadHostConfig::default(), Plan::default()).unwrap();
+    let bus = Told(engine, seen.clone());
+    let transport = bus.open(&bus.devices()[0].name).unwrap();
+    let cells = Arc::new(Cells::new(1));
+    let OpenQueue { granted, mut submitter, mut completer } =
+        Reaching(Listing).open(transport, cells.clone(), &QueueRequest::new(1)).unwrap();
+    assert_eq!((granted.scatter, granted.pieces), (false, 0));
+    // A job that has one all the same never gets there.
+    let bytes = [0_u8; 8];
+    let list = [Segment { address: bytes.as_ptr().expose_provenance() as u64, len: 8 }];
+    // SAFETY: the slot was never used.
+    unsafe {
+        cells.build(0, |job| {
+            (job.operation, job.flags) = (Operation::Crc32c, JobFlags::VOUCHED | JobFlags::SCATTER);
+            (job.source, job.source_len) = (list.as_ptr().cast(), 1);
+        });
+    }
+    // SAFETY: one slot, just built, not in flight.
+    let batch = unsafe { Batch::new(&cells, &[0]) };
+    // SAFETY: list and bytes outlive the queue.
+    assert_eq!(unsafe { submitter.submit(&batch) }.unwrap(), 1);
+    let mut places = [0];
+    // SAFETY: the only completer of this table.
+    let mut done = unsafe { Done::new(&cells, &mut places) };
+    completer.poll(&mut done).unwrap();
+    assert_eq!(done.slots(), [0]);
+    // SAFETY: just answered.
+    assert_eq!(unsafe { cells.outcome(0) }.status, Status::Fault);
+    assert_eq!(seen.memory.ranges(), 0);
+}
+
+#[test]
+fn pieces_are_gathered_and_covered_as_one() {
+    let (builder, _plan, seen) = bench();
+    let runtime = builder.driver(Arc::new(Listing)).build().unwrap();
+    let session = runtime.session(SessionSpec::digest(Algorithm::Sha256, &[]).unwrap()).unwrap();
+    let (mut made, mut whole) = ([0; 32], [0; 32]);
+    let mut pieces = Pieces::new([&b"to be, "[..], b"or not to be"], [&mut made[..]]);
+    runtime.run(Work::session_in_pieces(&session, &mut pieces)).unwrap();
+    runtime.run(Work::session(&session, b"to be, or not to be", &mut whole)).unwrap();
+    assert_eq!(made, whole);
+    assert_eq!((runtime.counters().gathered, runtime.counters().gathered_bytes), (1, 19));
+    assert_eq!(seen.memory.ranges(), 0);
 }

@@ -11,7 +11,7 @@ use uaccel_hisi_abi::{API_V3, Doorbell, DoorbellCommand, StopWords};
 use uaccel_queue::{Bus as _, Quiet, TransportError, Wake};
 use uaccel_sim::{HisiZipConfig, HisiZipConfigError, Mishap, Plan, Simulator, ThreadHostConfig, Timing, When};
 use zip_hand::{
-    Chain, Hand, List, MOMENT, PATIENCE, deflate, device, device_with, entry, hands, inflate, noise, open, text,
+    Chain, Hand, List, MOMENT, PATIENCE, Stream, deflate, device, device_with, entry, hands, inflate, noise, open, text,
 };
 
 const FORMATS: [Request; 3] = [Request::Deflate, Request::Zlib, Request::Gzip];
@@ -519,44 +519,6 @@ fn lists_that_make_no_sense_end_their_job_alone() {
     // What is not needed is not looked at.
     let nothing = Entry { source: 1, source_len: 0, ..good };
     assert_eq!(compress.run(&nothing).ended, Ended::new(Status::Grown, false));
-}
-
-/// A stream: its buffer, and the words that go from entry to entry.
-struct Stream {
-    buffer: Vec<u64>,
-    next: Entry,
-}
-
-impl Stream {
-    fn new(request: Request) -> Self {
-        let mut buffer = vec![0; 0x1_0000 / 8];
-        let context = buffer.as_mut_ptr().expose_provenance() as u64 + 64;
-        let flow = Flow { finish: false, stateful: true, new_stream: true };
-        Self { buffer, next: Entry { context, flow, ..Entry::whole(request, 0, 0, 0, 0) } }
-    }
-
-    /// One piece: how it ended, and what was written.
-    fn run(&mut self, hand: &mut Hand, piece: &[u8], room: usize, finish: bool) -> (Results, Vec<u8>) {
-        let mut destination = vec![0xaa; room];
-        let flat = entry(self.next.request, piece, &mut destination);
-        let Entry { source, source_len, destination: to, destination_len, .. } = flat;
-        let flow = Flow { finish, ..self.next.flow };
-        let place = hand.submission_place(hand.tail);
-        let results = hand.run(&Entry { source, source_len, destination: to, destination_len, flow, ..self.next });
-        destination.truncate(results.produced as usize);
-        let good = [Status::Ok, Status::Grown, Status::StreamEnd].map(|status| status as u8);
-        if good.contains(&results.ended.status) {
-            // What the device wrote into the entry is the next one's, as UADK does it.
-            let at = hand.description.dus.submission(place);
-            let words = std::array::from_fn(|word| hand.ring.read(at + 8 * word));
-            let carried = Entry::decode(&words).unwrap();
-            self.next.context_words = carried.context_words;
-            (self.next.running_len, self.next.checksum) = (carried.running_len, carried.checksum);
-            self.next.flow.new_stream = false;
-            assert_eq!((carried.tag, carried.destination_len), (self.next.tag, destination_len));
-        }
-        (results, destination)
-    }
 }
 
 #[test]

@@ -1,18 +1,19 @@
-//! Decoding of what comes in pieces: a stream that is all there is one job, the others are done by the CPU.
+//! Decoding of what comes in pieces: as a stream of the device, if it has such. Else a stream that is all there is one job, and the others are done by the CPU.
 
 use uaccel_runtime::{Direction, Error, Operation, Runtime, Session, SessionSpec, Work};
-use uaccel_units::stream::{InflateStream, State};
+use uaccel_units::stream::State;
 
 use super::output::Output;
-use crate::detour::{self, Detour, max_transfer};
+use crate::Format;
+use crate::detour::max_transfer;
 use crate::growth::{Growth, Source};
 use crate::member::written;
-use crate::{Format, inflate};
+use crate::passage::{self, Passage};
 
-/// The most packed bytes, and the most text, that one job of a decoder has, where the CPU may take over. Enough for members that the encoder makes.
+/// The most packed bytes, and the most text, that one job of a decoder has, where what is longer can be gone on with. Enough for members that the encoder makes.
 const KEPT: usize = 2 << 20;
 
-/// The first size of the buffer, and the length of a piece of output.
+/// The first size of the buffer.
 const PIECE: usize = 64 << 10;
 
 /// Takes packed bytes in pieces, gives text in pieces.
@@ -24,6 +25,8 @@ pub(crate) struct Decoder {
     /// Whether gzip goes on with the next member.
     multi: bool,
     stage: Stage,
+    /// The stream that is on its way, or one that can be started again.
+    passage: Option<Passage>,
     input: Vec<u8>,
     /// Where in `input` the bytes are that were not used yet.
     used: usize,
@@ -32,18 +35,20 @@ pub(crate) struct Decoder {
     ended: bool,
     /// More input may be waited for, because the source has always had as much as was asked for.
     plenty: bool,
+    /// The stream that is on its way has used all input, and has nothing more to give.
+    dry: bool,
     /// Bytes of a stream that were seen not to be all of it.
     not_enough: usize,
     most_kept: usize,
     output: Output,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Stage {
     /// At the start of a stream.
     Start,
-    /// In a stream, on the CPU. Boxed: some hundred bytes.
-    Inflating(Box<(InflateStream, Detour)>),
+    /// In a stream that goes piece by piece.
+    Inside,
     /// Behind a member, where another one may follow.
     Behind,
     /// Behind the last byte of interest.
@@ -66,17 +71,19 @@ impl Decoder {
         let session = runtime.session(SessionSpec::compression(format.algorithm(), Direction::Inverse, None)?)?;
         let limit = max_transfer(runtime).max(1);
         Ok(Self {
-            most_kept: if detour::allowed(runtime) { limit.min(KEPT) } else { limit },
+            most_kept: if passage::possible(runtime, session.spec()) { limit.min(KEPT) } else { limit },
             runtime: runtime.clone(),
             session,
             format,
             multi,
             stage: Stage::Start,
+            passage: None,
             input: Vec::new(),
             used: 0,
             filled: 0,
             ended: false,
             plenty: true,
+            dry: false,
             not_enough: 0,
             output: Output::default(),
         })
@@ -136,7 +143,7 @@ impl Decoder {
     /// [`Error::Truncated`] only after the [`end`](Self::end).
     pub(crate) fn step(&mut self) -> Result<Next, Error> {
         while self.output.front().is_empty() {
-            match &mut self.stage {
+            match self.stage {
                 Stage::End => return Ok(Next::Done),
                 Stage::Behind => {
                     // Zeros are what tapes and block devices leave behind a file.
@@ -155,19 +162,9 @@ impl Decoder {
                         return Ok(Next::Input);
                     }
                 }
-                Stage::Inflating(both) => {
-                    let mut piece = self.output.spare();
-                    piece.resize(PIECE, 0);
-                    let (stream, detour) = &mut **both;
-                    let input = &self.input[self.used..self.filled];
-                    let step = stream.process(input, &mut piece, self.ended).map_err(inflate::error)?;
-                    self.used += step.consumed;
-                    detour.worked_on(step.consumed);
-                    self.output.push(piece, step.produced);
-                    match step.state {
-                        State::End => self.stage = self.behind(),
-                        State::More if step.produced == 0 => return Ok(Next::Input),
-                        _ => {}
+                Stage::Inside => {
+                    if !self.go_on()? {
+                        return Ok(Next::Input);
                     }
                 }
             }
@@ -175,17 +172,55 @@ impl Decoder {
         Ok(Next::Fetch)
     }
 
-    /// At the start of a stream: one job if all of it is there, else over to the CPU. `false` if there is too little to decide.
+    /// In a stream. `false` if it needs more input.
+    fn go_on(&mut self) -> Result<bool, Error> {
+        let Some(passage) = &mut self.passage else {
+            self.stage = Stage::Start;
+            return Ok(true);
+        };
+        let input = &self.input[self.used..self.filled];
+        // Where more is not to be had at once it is asked again, with nothing: some devices keep what they could give.
+        if self.dry && input.is_empty() && self.plenty && !self.ended {
+            return Ok(false);
+        }
+        let mut piece = self.output.spare();
+        piece.resize(passage.room(input.len()), 0);
+        let step = passage.process(input, &mut piece, self.ended)?;
+        self.used += step.consumed;
+        self.output.push(piece, step.produced);
+        self.dry = step.state == State::More;
+        match step.state {
+            State::End => {
+                if !passage.restart() {
+                    self.passage = None;
+                }
+                self.stage = self.behind();
+            }
+            // Nothing was used of all that is ever kept.
+            State::More if step.produced == 0 && self.filled - self.used == self.most_kept => {
+                let (operation, len) = (Operation::Decompress, (self.most_kept as u64).saturating_add(1));
+                return Err(Error::TooLarge { operation, len, limit: self.most_kept as u64 });
+            }
+            State::More if step.produced == 0 => return Ok(false),
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    /// At the start of a stream: piece by piece if the device has that, one job if all of it is there, else over to the CPU. `false` if there is too little to decide.
     fn start(&mut self) -> Result<bool, Error> {
         let have = self.filled - self.used;
         let full = have == self.most_kept;
-        let may_leave = detour::allowed(&self.runtime);
+        let may_leave = passage::possible(&self.runtime, self.session.spec());
         if !self.ended && !full {
             // A source that has always had more is asked before a job that could end for want of it.
             let wait = self.plenty || !may_leave && have < self.not_enough.saturating_mul(2);
             if have == 0 || wait {
                 return Ok(false);
             }
+        }
+        if have != 0 && passage::on_device(&self.runtime, self.session.spec(), have as u64) {
+            return self.enter(have as u64);
         }
         match self.try_job() {
             Ok(()) => return Ok(true),
@@ -198,9 +233,15 @@ impl Decoder {
             Err(error) => return Err(error),
         }
         // As packed bytes or as text, it is more than fits.
-        let len = (self.most_kept as u64).saturating_add(1);
-        let detour = Detour::begin(&self.runtime, Operation::Decompress, len)?;
-        self.stage = Stage::Inflating(Box::new((inflate::stream(self.session.spec())?, detour)));
+        self.enter((self.most_kept as u64).saturating_add(1))
+    }
+
+    /// Goes on piece by piece with a stream of at least `len` bytes.
+    fn enter(&mut self, len: u64) -> Result<bool, Error> {
+        if self.passage.is_none() {
+            self.passage = Some(Passage::begin(&self.runtime, self.session.spec(), len)?);
+        }
+        self.stage = Stage::Inside;
         Ok(true)
     }
 

@@ -40,6 +40,17 @@ impl Encoder {
         Self { kind, output: Output::default(), finished: false }
     }
 
+    /// Keeps to a window from here on.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] if it is too late for that.
+    pub(crate) fn keep_to(&mut self, window: u32) -> Result<(), Error> {
+        match &mut self.kind {
+            Kind::Members(members) => members.keep_to(window),
+            Kind::OneStream(stream) => stream.keep_to(window),
+        }
+    }
+
     /// What is packed and was not fetched.
     pub(crate) fn output(&mut self) -> &mut Output {
         &mut self.output

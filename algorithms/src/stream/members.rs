@@ -42,6 +42,12 @@ impl Members {
         })
     }
 
+    /// Keeps to a window, in members that follow.
+    pub(super) fn keep_to(&mut self, window: u32) -> Result<(), Error> {
+        self.session = self.runtime.session(self.session.spec().clone().with_window(window)?)?;
+        Ok(())
+    }
+
     /// The buffer for text, and how much more it takes.
     pub(super) fn kept(&mut self) -> (&mut Vec<u8>, usize) {
         let room = self.chunk - self.filling.len();

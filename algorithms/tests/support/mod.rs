@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use uaccel_runtime::{Builder, Runtime, SIMULATOR, SimulatorBus};
-use uaccel_sim::{Plan, PlanHandle, Simulator, ThreadHostConfig, WarpConfig};
+use uaccel_drivers::hisi::HisiZipDriver;
+use uaccel_queue::{Capabilities, Cells, DeviceInfo, Driver, OpenError, OpenQueue, QueueRequest, Transport};
+use uaccel_runtime::{Builder, HISI_ZIP_SIMULATOR, Runtime, SIMULATOR, SimulatorBus};
+use uaccel_sim::{HisiZipConfig, Plan, PlanHandle, Simulator, ThreadHostConfig, WarpConfig};
 
 /// What a job of the small engine may read, or write.
 pub(crate) const SMALL: usize = 64 << 10;
@@ -40,9 +42,54 @@ pub(crate) fn failing() -> (Builder, PlanHandle) {
     (builder().bus(host).device("fragile").queues(1), plan)
 }
 
+/// HiSilicon's engine, simulated: it has streams. Its driver says that it takes little at a time.
+pub(crate) fn with_streams() -> (Builder, PlanHandle) {
+    let bus = SimulatorBus::hisi_zip(HisiZipConfig::default(), ThreadHostConfig::default(), Plan::default());
+    let plan = bus.engine().unwrap().plan();
+    (builder().bus(Arc::new(bus)).driver(Arc::new(Little)).device(HISI_ZIP_SIMULATOR), plan)
+}
+
+/// The driver of HiSilicon's engine, with jobs of at most [`SMALL`] bytes.
+#[derive(Debug)]
+struct Little;
+
+impl Driver for Little {
+    fn name(&self) -> &str {
+        HisiZipDriver.name()
+    }
+
+    fn drives(&self, device: &DeviceInfo) -> bool {
+        HisiZipDriver.drives(device)
+    }
+
+    fn advertised(&self, device: &DeviceInfo) -> Capabilities {
+        let mut offers = HisiZipDriver.advertised(device);
+        offers.max_transfer = SMALL as u64;
+        offers
+    }
+
+    fn open(
+        &self,
+        transport: Arc<dyn Transport>,
+        cells: Arc<Cells>,
+        request: &QueueRequest,
+    ) -> Result<OpenQueue, OpenError> {
+        let mut open = HisiZipDriver.open(transport, cells, request)?;
+        open.granted.max_transfer = SMALL as u64;
+        Ok(open)
+    }
+}
+
 /// A runtime on every kind of device there is.
 pub(crate) fn runtimes() -> Vec<Runtime> {
     [software(), simulator(), small()].map(|builder| builder.build().unwrap()).into()
+}
+
+/// The same with one that compresses only, and has streams.
+pub(crate) fn compressing() -> Vec<Runtime> {
+    let mut runtimes = runtimes();
+    runtimes.push(with_streams().0.build().unwrap());
+    runtimes
 }
 
 /// Machines that run tests may be busy.

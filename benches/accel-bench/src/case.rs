@@ -142,6 +142,21 @@ impl Case {
         Ok(Self { workload, size, inputs, room, spec, level })
     }
 
+    /// The same with a window, if one is given, where the workload compresses to a format that has windows to choose from.
+    ///
+    /// # Errors
+    /// [`CaseError::Spec`] if it has not this one.
+    pub fn with_window(self, window: Option<ByteSize>) -> Result<Self, CaseError> {
+        let Some(window) = window else { return Ok(self) };
+        let compresses = self.workload.compresses();
+        let has_windows = |spec: &SessionSpec| compresses && spec.algorithm().windows().is_some();
+        let spec = match self.spec {
+            Some(spec) if has_windows(&spec) => Some(spec.with_window(u32::try_from(window.0).unwrap_or(u32::MAX))?),
+            spec => spec,
+        };
+        Ok(Self { spec, ..self })
+    }
+
     /// The input of the job with this number.
     #[must_use]
     pub fn input(&self, job: usize) -> &Input {

@@ -15,7 +15,7 @@ use uaccel_runtime::Runtime;
 
 use crate::exit::{self, Failure};
 use crate::report::Report;
-use crate::size::ByteSize;
+use crate::size::{ByteSize, NoSize};
 use crate::verify::Verify;
 use crate::workload::{Directions, Workload};
 use crate::{Interrupt, demo, own_daemon, processes, promises, published, raw, run};
@@ -160,6 +160,10 @@ pub struct RunArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=22))]
     pub level: Option<u8>,
 
+    /// How far back deflate, zlib and gzip may refer when they compress, from 512 to 32k.
+    #[arg(long, value_name = "SIZE", value_parser = window)]
+    pub window: Option<ByteSize>,
+
     /// Files to work on instead of generated data; may be given several times.
     #[arg(short, long, value_name = "PATH", num_args = 1..)]
     pub file: Vec<PathBuf>,
@@ -263,6 +267,11 @@ fn seconds(text: &str) -> Result<f64, String> {
         .parse::<f64>()
         .map_err(|_| "not a number of seconds, such as 0.5 or 2s".to_owned())?;
     if (0.001..=3600.0).contains(&number) { Ok(number) } else { Err("from 0.001 to 3600 seconds".to_owned()) }
+}
+
+fn window(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse().map_err(|error: NoSize| error.to_string())?;
+    if (512..=32 << 10).contains(&size.0) { Ok(size) } else { Err("windows are from 512 to 32k".to_owned()) }
 }
 
 /// Does what the command line says, and returns the exit code.

@@ -86,7 +86,9 @@ pub fn run(
                 break 'all;
             }
             progress.begin(format!("{workload} {size}: inputs"));
-            let case = match Case::new(workload, *size, arguments.level, &corpus, arguments.seed) {
+            let case = Case::new(workload, *size, arguments.level, &corpus, arguments.seed);
+            let case = case.and_then(|case| case.with_window(arguments.window));
+            let case = match case {
                 Ok(case) => Ok(case),
                 Err(error @ CaseError::TextLength { .. }) => Err(error.to_string()),
                 Err(CaseError::Spec(error)) => return Err(Failure::Usage(error.to_string())),
@@ -152,9 +154,11 @@ impl Line {
         };
         match found {
             Ok(found) => row(&found),
-            Err(error @ (Error::UnsupportedAlgorithm { .. } | Error::UnsupportedOperation { .. })) => {
-                Self::skipped(case.workload, case.size, device, error.to_string())
-            }
+            Err(
+                error @ (Error::UnsupportedAlgorithm { .. }
+                | Error::UnsupportedWindow { .. }
+                | Error::UnsupportedOperation { .. }),
+            ) => Self::skipped(case.workload, case.size, device, error.to_string()),
             Err(error) => row(&Measurement::failed(with_sources(&error))),
         }
     }
@@ -208,6 +212,7 @@ pub(crate) fn described(arguments: &RunArguments, profile: Option<&Profile>) -> 
         "jobs": arguments.jobs,
         "verify": arguments.verify,
         "level": arguments.level,
+        "window": arguments.window,
         "files": arguments.file,
         "seed": arguments.seed,
         "profile": profile.map(|profile| serde_json::json!({ "name": profile.name, "source": profile.source })),

@@ -87,6 +87,32 @@ fn a_size_that_a_cipher_does_not_take_is_skipped_with_the_reason() {
 }
 
 #[test]
+fn a_window_is_for_those_that_compress_and_skipped_where_the_device_has_no_such() {
+    let run = |window: &[&str]| {
+        let arguments = ["run", "-s", "64k", "-a", "zlib,zstd", "--jobs", "4", "--devices", "sim,software"];
+        json(&[&arguments[..], &["--seconds", "0.005", "--json"], window].concat(), 0)
+    };
+    let (all, small) = (run(&[]), run(&["--window", "512"]));
+    let ratio = |report: &serde_json::Value, algorithm: &str, device: &str| {
+        let rows = report["rows"].as_array().expect("rows");
+        let is_it = |row: &&serde_json::Value| {
+            row["algorithm"] == algorithm && row["operation"] == "compress" && row["device"] == device
+        };
+        rows.iter().find(is_it).map(|row| row["ratio"].as_f64().expect("a ratio"))
+    };
+    assert!(ratio(&small, "zlib", "software") < ratio(&all, "zlib", "software"));
+    assert_eq!(ratio(&small, "zstd", "software"), ratio(&all, "zstd", "software"));
+    assert!(ratio(&all, "zlib", "sim").is_some());
+    assert_eq!(ratio(&small, "zlib", "sim"), None);
+    let skipped = small["skipped"].as_array().expect("a list");
+    assert!(
+        matches!(&skipped[..], [one] if one["reason"].as_str().is_some_and(|why| why.contains("window"))),
+        "{skipped:?}"
+    );
+    assert_eq!(small["options"]["window"], 512);
+}
+
+#[test]
 fn threads_and_depth_lose_no_job() {
     let report = json(&short(&["--threads", "3", "--depth", "16", "--devices", "sim", "--json"]), 0);
     let rows = report["rows"].as_array().expect("rows");
@@ -183,6 +209,7 @@ fn wrong_use_is_explained() {
         (&["rum"], "'run'"),
         (&["run", "--dept", "4"], "'--depth'"),
         (&["run", "--sizes", "4x"], "sizes look like"),
+        (&["run", "-a", "zlib", "--window", "100"], "from 512 to 32k"),
         (&["raw", "--fail-if-missed"], "--beside"),
     ] {
         let output = run(arguments);

@@ -293,8 +293,11 @@ fn what_a_stream_carries_stands_where_the_host_put_it() {
     for (at, word) in carried.encode(20) {
         assert_eq!(words[at], word, "word {at}");
     }
+    assert_eq!(Carried::decode(Carried::WORDS.map(|at| words[at])), carried);
     let progress = stream::Progress { halt: stream::Halt::Block, last_block: true, bits: 13 };
     assert_eq!(progress.encode(), 2 | 1 << 7 | 13 << 10);
+    assert_eq!(stream::Halt::decode(progress.encode()), Some(stream::Halt::Block));
+    assert_eq!((stream::Halt::decode(0), stream::Halt::decode(4)), (Some(stream::Halt::Input), None));
     // The CRC-32 of "123456789", and of nothing.
     assert_eq!(stream::gzip_crc(stream::gzip_register(0xcbf4_3926)), 0xcbf4_3926);
     assert_eq!(stream::gzip_register(0), u32::MAX);

@@ -8,7 +8,8 @@ use uaccel_warp_abi::{Answer, Completion};
 #[inline(always)]
 pub(super) fn outcome(completion: &Completion, job: &Job) -> Result<Outcome, DeviceError> {
     let token = Token::from_raw(completion.token);
-    let Some(status) = Status::from_raw(completion.status) else {
+    // The engine has no streams, so none of its statuses says that there is more.
+    let Some(status) = Status::from_raw(completion.status).filter(|status| *status != Status::More) else {
         return Err(DeviceError::UnknownStatus { token, status: completion.status });
     };
     match (status, completion.answer) {

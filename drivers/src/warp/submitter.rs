@@ -230,7 +230,8 @@ unsafe impl Submitter for WarpSubmitter {
 
     fn open_session(&mut self, id: SessionId, spec: &SessionSpec) -> Result<(), SessionError> {
         let (algorithm, direction) = (spec.algorithm(), spec.direction());
-        if !self.granted.algorithms.contains(algorithm, direction) {
+        // An entry cannot tell of a window, either.
+        if !self.granted.offers(spec) {
             return Err(SessionError::Unsupported { algorithm, direction });
         }
         if id.0 >= self.granted.sessions {

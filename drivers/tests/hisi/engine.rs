@@ -3,7 +3,7 @@
 use std::{ptr, slice};
 
 use uaccel_hisi_abi::zip::{
-    Buffers, COMPRESS, Ended, Entry, Flow, ListEntry, ListHead, Request, Results, Status as Engine,
+    Buffers, COMPRESS, Ended, Entry, Flow, ListEntry, ListHead, Request, Results, Status as Engine, WINDOWS,
 };
 use uaccel_queue::{Algorithm, Direction, Outcome, SessionSpec, Status};
 use uaccel_units::{Input, Scratch, Unit};
@@ -36,7 +36,10 @@ pub(crate) fn work(kind: u16, entry: &Entry) -> Results {
     let source = &source[..];
     let (algorithm, header) = header(entry.request);
     let direction = if kind == COMPRESS { Direction::Forward } else { Direction::Inverse };
-    let spec = SessionSpec::compression(algorithm, direction, None).expect("the default level");
+    let mut spec = SessionSpec::compression(algorithm, direction, None).expect("the default level");
+    if kind == COMPRESS && algorithm.windows().is_some() {
+        spec = spec.with_window(WINDOWS[usize::from(entry.window)]).expect("a window");
+    }
     let unit = Unit::new(&spec).expect("a unit");
     let room = entry.destination_len as usize;
     let (outcome, made, consumed) = if kind == COMPRESS {

@@ -7,12 +7,12 @@ use crate::device::Device;
 use crate::part::Part;
 use crate::queue::{LZ4, Queue, forward, inverse};
 
-fn bytes(part: &Part, place: u16) -> Vec<u8> {
+pub(crate) fn bytes(part: &Part, place: u16) -> Vec<u8> {
     part.words(place).iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
 /// An entry as it is in memory, from `struct hisi_zip_sqe`.
-fn expected(kind: u8, source: (u64, u32), destination: (u64, u32), tag: u32) -> Vec<u8> {
+pub(crate) fn expected(kind: u8, source: (u64, u32), destination: (u64, u32), tag: u32) -> Vec<u8> {
     let mut bytes = vec![0; 128];
     bytes[0x10..0x14].copy_from_slice(&source.1.to_le_bytes());
     // Type 3, new stream, finish.

@@ -10,7 +10,7 @@ use uaccel_queue::{Algorithm, Outcome, Status};
 use crate::device::Device;
 use crate::queue::{FORMATS, LZ4, Queue, forward, inverse};
 
-fn compress(format: Algorithm, text: &[u8]) -> Vec<u8> {
+pub(crate) fn compress(format: Algorithm, text: &[u8]) -> Vec<u8> {
     let level = Compression::default();
     match format {
         Algorithm::Deflate => {
@@ -29,7 +29,7 @@ fn compress(format: Algorithm, text: &[u8]) -> Vec<u8> {
     .expect("memory takes all")
 }
 
-fn decompress(format: Algorithm, stream: &[u8]) -> Vec<u8> {
+pub(crate) fn decompress(format: Algorithm, stream: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
     match format {
         Algorithm::Deflate => DeflateDecoder::new(stream).read_to_end(&mut text),

@@ -49,7 +49,7 @@ fn every_beginning_of_a_zlib_stream() {
 }
 
 /// A gzip header by hand: RFC 1952, 2.3.
-fn by_hand(flags: u8, extra: &[u8], name: &[u8], comment: &[u8]) -> Vec<u8> {
+pub(crate) fn by_hand(flags: u8, extra: &[u8], name: &[u8], comment: &[u8]) -> Vec<u8> {
     let mut header = vec![0x1f, 0x8b, 8, flags, 1, 2, 3, 4, 2, 255];
     if flags & 4 != 0 {
         header.extend((extra.len() as u16).to_le_bytes());

@@ -7,11 +7,11 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use uaccel_hisi_abi::zip::{Ended, Entry, Results, Status};
+use uaccel_hisi_abi::zip::{Carried, Ended, Entry, Results, Status};
 use uaccel_hisi_abi::{Description, Doorbell, DoorbellCommand, Dus, QueueCompletion, StopWords};
 use uaccel_queue::{AddressMode, Quiet, Region, RegionKind, RingMemory, Transport, TransportError, Wake};
 
-use crate::engine;
+use crate::{engine, stream_engine};
 
 const PAGE: usize = 4096;
 
@@ -132,6 +132,15 @@ impl Part {
         self.state().memory.write(self.nature.dus.submission(place) + 8 * word, value);
     }
 
+    /// What the next answer carries on in the stream of its entry.
+    pub(crate) fn carry(&self, carried: Carried) {
+        let (place, room) = {
+            let state = self.state();
+            (state.head, state.memory.read(self.nature.dus.submission(state.head) + 8 * 7) as u32)
+        };
+        carried.encode(room).into_iter().for_each(|(word, value)| self.write(place, word, value));
+    }
+
     /// How many entries were submitted and not answered.
     pub(crate) fn waiting(&self) -> usize {
         let (state, places) = (self.state(), self.nature.dus.submissions);
@@ -244,7 +253,15 @@ impl Part {
         while works && state.head != state.tail {
             let words = std::array::from_fn(|word| state.memory.read(dus.submission(state.head) + 8 * word));
             let entry = Entry::decode(&words).expect("a sound entry");
-            let results = engine::work(self.nature.kind, &entry);
+            let results = if entry.flow.stateful {
+                let (results, carried) = stream_engine::work(self.nature.kind, &entry);
+                for (word, value) in carried.encode(entry.destination_len) {
+                    state.memory.write(dus.submission(state.head) + 8 * word, value);
+                }
+                results
+            } else {
+                engine::work(self.nature.kind, &entry)
+            };
             self.complete(&mut state, results);
         }
     }

@@ -64,6 +64,17 @@ fn what_an_entry_cannot_hold_is_refused() {
 }
 
 #[test]
+fn a_window_that_the_engine_does_not_keep_to_is_refused() {
+    let mut queue = Queue::new(16);
+    let spec = SessionSpec::compression(Algorithm::Zlib, Direction::Forward, None).expect("valid");
+    let small = spec.clone().with_window(16 << 10).expect("valid");
+    let refused = queue.submitter.open_session(SessionId(0), &small);
+    assert!(matches!(refused, Err(SessionError::Unsupported { algorithm: Algorithm::Zlib, .. })));
+    let all = spec.with_window(Algorithm::LARGEST_WINDOW).expect("valid");
+    queue.submitter.open_session(SessionId(0), &all).expect("the one that deflate has");
+}
+
+#[test]
 fn jobs_wait_behind_commands_that_wait() {
     let mut queue = Queue::new(16);
     for id in 0..10 {

@@ -6,7 +6,7 @@ use crate::aead::TAG_LEN;
 
 /// The room, in bytes, that is always enough for one forward job of `algorithm` over `source_len` bytes.
 ///
-/// - Compression: the worst case of either engine at any level, so that a host and a simulated device which are built with
+/// - Compression: the worst case of either engine at any level and window, so that a host and a simulated device which are built with
 ///   different features agree. The result saturates at `u64::MAX`.
 /// - Seal: `source_len` and the 16 bytes of the tag.
 /// - Encrypt: `source_len`.
@@ -31,8 +31,8 @@ pub fn bound(algorithm: Algorithm, source_len: u64) -> Option<u64> {
     }
 }
 
-/// libdeflate falls back to stored blocks of at least 5000 bytes, five bytes of header each. zlib-rs does not at level 1, where
-/// fixed Huffman codes spend nine bits on half of all literals; the small constants are its end-of-block and rounding.
+/// libdeflate falls back to stored blocks of at least 5000 bytes, five bytes of header each. zlib-rs does not at level 1, nor for a block that is longer than
+/// its window, where fixed Huffman codes spend nine bits on half of all literals; the small constants are its end-of-block and rounding.
 fn deflate(len: u64) -> u64 {
     let stored = 5_u64.saturating_mul(len.div_ceil(5000).max(1));
     let fixed = len.div_ceil(8).saturating_add(5);

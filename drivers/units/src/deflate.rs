@@ -7,7 +7,7 @@ mod portable;
 
 pub(crate) use portable::{PIECE, WINDOW_BITS, clamp, deflate_engine};
 
-use uaccel_queue::{Algorithm, Outcome};
+use uaccel_queue::{Algorithm, Outcome, SessionSpec};
 
 /// What stands around the deflate blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,29 @@ impl Format {
     }
 }
 
+/// What a compressor is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) format: Format,
+    /// 0 (stored) to 9.
+    pub(crate) level: u8,
+    /// No distance is above two to this power; 9 to [`WINDOW_BITS`].
+    pub(crate) window_bits: u8,
+}
+
+impl Settings {
+    /// What a session asks for; `None` if it is none of these formats.
+    pub(crate) fn of(spec: &SessionSpec) -> Option<Self> {
+        let window_bits = spec.window().map_or(WINDOW_BITS, window_bits);
+        Some(Self { format: Format::of(spec.algorithm())?, level: spec.level(), window_bits })
+    }
+}
+
+/// The largest window that zlib-rs has and that is not above `window` bytes, which are at least 512.
+pub(crate) fn window_bits(window: u32) -> u8 {
+    window.checked_ilog2().and_then(|bits| u8::try_from(bits).ok()).unwrap_or(0).clamp(9, WINDOW_BITS)
+}
+
 /// A worker's compressors and decompressors.
 #[derive(Default)]
 pub(crate) struct Engines {
@@ -47,18 +70,14 @@ pub(crate) struct Engines {
     portable: portable::Engine,
 }
 
-/// Levels 0 (stored) to 9.
-pub(crate) fn compress(
-    engines: &mut Engines,
-    format: Format,
-    level: u8,
-    source: &[u8],
-    destination: &mut [u8],
-) -> Outcome {
+/// One whole stream of all of `source`.
+pub(crate) fn compress(engines: &mut Engines, settings: Settings, source: &[u8], destination: &mut [u8]) -> Outcome {
+    // libdeflate knows of one window.
     #[cfg(feature = "fast")]
-    return engines.fast.compress(format, level, source, destination);
-    #[cfg(not(feature = "fast"))]
-    engines.portable.compress(format, level, source, destination)
+    if settings.window_bits == WINDOW_BITS {
+        return engines.fast.compress(settings.format, settings.level, source, destination);
+    }
+    engines.portable.compress(settings, source, destination)
 }
 
 /// One stream from the start of `source`.

@@ -6,7 +6,7 @@
 //!
 //! | algorithm | with feature `fast` (default) | without |
 //! | --- | --- | --- |
-//! | deflate, zlib, gzip; streams | libdeflate; zlib-rs | zlib-rs |
+//! | deflate, zlib, gzip; streams, or a window below 32 KiB | libdeflate; zlib-rs | zlib-rs |
 //! | LZ4 block | lz4_flex | same |
 //! | Zstandard (feature `zstd`, default) | zstd | same |
 //! | AES-GCM, ChaCha20-Poly1305 | AWS-LC | RustCrypto |

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::stream::pieces::Compressor;
+use crate::stream::pieces::Compressors;
 use crate::{deflate, lz4};
 
 /// The mutable state of one worker: compressors, decompressors and a staging buffer.
@@ -16,7 +16,7 @@ pub struct Scratch {
     #[cfg(feature = "zstd")]
     pub(crate) zstd: crate::zstd::Contexts,
     pub(crate) stage: Stage,
-    pub(crate) pieces: Compressor,
+    pub(crate) pieces: Compressors,
 }
 
 impl Scratch {

@@ -6,7 +6,7 @@ use uaccel_queue::{Algorithm, Direction, Family, Operation, Outcome, SessionSpec
 
 use crate::aead::AeadKey;
 use crate::cipher::CipherKey;
-use crate::deflate::{self, Format};
+use crate::deflate::{self, Format, Settings};
 use crate::digest::Hasher;
 use crate::{Input, Scratch, UnitError, lz4};
 
@@ -21,10 +21,7 @@ pub struct Unit {
 }
 
 enum Kind {
-    Compress {
-        format: Format,
-        level: u8,
-    },
+    Compress(Settings),
     Decompress {
         format: Format,
     },
@@ -82,10 +79,10 @@ impl Unit {
             (Algorithm::Lz4Block, Direction::Inverse) => Kind::Lz4Decompress,
             _ => match (algorithm.family(), direction) {
                 (Family::Compression, _) => {
-                    let format = Format::of(algorithm).ok_or(UnitError::Unsupported(algorithm))?;
+                    let settings = Settings::of(spec).ok_or(UnitError::Unsupported(algorithm))?;
                     match direction {
-                        Direction::Forward => Kind::Compress { format, level: spec.level() },
-                        Direction::Inverse => Kind::Decompress { format },
+                        Direction::Forward => Kind::Compress(settings),
+                        Direction::Inverse => Kind::Decompress { format: settings.format },
                     }
                 }
                 (Family::Aead, Direction::Forward) => Kind::Seal(Box::new(AeadKey::new(algorithm, spec.key())?)),
@@ -141,15 +138,15 @@ impl Unit {
     /// The content of the destination after a failure is unspecified unless said otherwise. A failed decompression of the deflate family
     /// may take a few times as long as a good one: the fast engine's refusal is looked into by the other.
     ///
-    /// Compressed bytes depend on the source, the level and the build; not on the room, nor on what ran before. Zstandard frames state
+    /// Of the deflate family's windows it takes the largest power of two that is not above the session's [window](SessionSpec::window).
+    ///
+    /// Compressed bytes depend on the source, the level, the window and the build; not on the room, nor on what ran before. Zstandard frames state
     /// their content's size and carry no checksum; a skippable frame (RFC 8878 section 3.1.2) decodes to nothing.
     #[must_use]
     pub fn run(&self, scratch: &mut Scratch, input: &Input<'_>, destination: &mut [u8]) -> Outcome {
         let source = input.source;
         match &self.kind {
-            Kind::Compress { format, level } => {
-                deflate::compress(&mut scratch.deflate, *format, *level, source, destination)
-            }
+            Kind::Compress(settings) => deflate::compress(&mut scratch.deflate, *settings, source, destination),
             Kind::Decompress { format } => deflate::decompress(&mut scratch.deflate, *format, source, destination),
             Kind::Lz4Compress => lz4::compress(scratch, source, destination),
             Kind::Lz4Decompress => lz4::decompress(source, destination),

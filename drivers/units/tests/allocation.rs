@@ -57,6 +57,11 @@ fn compression_allocates_nothing_once_warm() {
             assert_warm_run_is_free(&unit, &Input::new(&text), room, Status::Ok);
             assert_warm_run_is_free(&unit, &Input::new(&text), stream.len(), Status::Ok);
             assert_warm_run_is_free(&unit, &Input::new(&text), 10, Status::OutputTooSmall);
+            if algorithm.windows().is_some() {
+                let spec = SessionSpec::compression(algorithm, Direction::Forward, level).expect("valid");
+                let unit = Unit::new(&spec.with_window(4_096).expect("valid")).expect("supported");
+                assert_warm_run_is_free(&unit, &Input::new(&text), room, Status::Ok);
+            }
             let unit = support::decompressor(algorithm);
             assert_warm_run_is_free(&unit, &Input::new(&stream), text.len(), Status::Ok);
             assert_warm_run_is_free(&unit, &Input::new(&stream), text.len() - 1, Status::OutputTooSmall);

@@ -96,7 +96,8 @@ fn pieces_that_were_compressed_apart_are_one_stream() {
             let next = (done + size).min(text.len());
             let mut room = vec![0; 2 * size + 100];
             let window = &text[done.saturating_sub(WINDOW)..done];
-            let made = deflate(&mut scratch, window, &text[done..next], &mut room, next == text.len()).unwrap();
+            let made =
+                deflate(&mut scratch, 1 << 15, window, &text[done..next], &mut room, next == text.len()).unwrap();
             stream.extend_from_slice(&room[..made]);
             done = next;
         }
@@ -106,10 +107,10 @@ fn pieces_that_were_compressed_apart_are_one_stream() {
     }
     // What came before is of use, as far back as it is told.
     let before = &theirs(&text, 9)[..20_000];
-    let again = deflate(&mut scratch, before, before, &mut [0; 100_000], false).unwrap();
+    let again = deflate(&mut scratch, 1 << 15, before, before, &mut [0; 100_000], false).unwrap();
     assert!(again < before.len() / 50, "{again} of {}", before.len());
-    assert_eq!(deflate(&mut scratch, &[], &text, &mut [0; 1000], true), None);
-    assert_eq!(deflate(&mut scratch, &[], &text, &mut [0; 1000], false), None);
+    assert_eq!(deflate(&mut scratch, 1 << 15, &[], &text, &mut [0; 1000], true), None);
+    assert_eq!(deflate(&mut scratch, 1 << 15, &[], &text, &mut [0; 1000], false), None);
 }
 
 proptest! {

@@ -28,6 +28,9 @@ macro_rules! conformance {
                 waiting { signals_wake_sleepers, signals_before_sleep_are_kept, descriptors_wake_pollers,
                     descriptors_wake_pollers_after_sleeps, empty_sleeps_end }
                 scatter { compresses_pieces, decompresses_pieces, reports_small_rooms_in_pieces }
+                streams { compresses_streams, decompresses_streams, streams_end_in_little_room, empty_streams, streams_keep_apart,
+                    rewound_streams_repeat, broken_streams_are_told, what_is_behind_a_stream_is_left,
+                    states_count_for_nothing_at_the_beginning, impossible_jobs_of_streams_are_refused }
                 faults { missing_sources, missing_destinations, protected_destinations, faults_half_way, neighbours_of_faults }
                 stopping { canceled_jobs_complete, stop_is_quiet, reset_starts_afresh, dropped_halves_do_no_harm }
             }

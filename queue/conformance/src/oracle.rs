@@ -4,9 +4,9 @@ pub(crate) mod aes;
 
 use std::io::{Read, Write};
 
-use flate2::Compression;
 use flate2::read::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+use flate2::{Compression, bufread};
 use uaccel_queue::Algorithm;
 
 /// A reflected CRC-32, bit by bit.
@@ -39,6 +39,20 @@ pub(crate) fn decompress(algorithm: Algorithm, stream: &[u8]) -> Vec<u8> {
         _ => panic!("{algorithm} does not compress"),
     }
     .unwrap_or_else(|error| panic!("{algorithm}: {error}"));
+    text
+}
+
+/// The text in a stream that has nothing behind its end, according to another library.
+pub(crate) fn decompress_all(algorithm: Algorithm, stream: &[u8]) -> Vec<u8> {
+    let (mut text, mut rest) = (Vec::new(), stream);
+    match algorithm {
+        Algorithm::Deflate => bufread::DeflateDecoder::new(&mut rest).read_to_end(&mut text),
+        Algorithm::Zlib => bufread::ZlibDecoder::new(&mut rest).read_to_end(&mut text),
+        Algorithm::Gzip => bufread::GzDecoder::new(&mut rest).read_to_end(&mut text),
+        _ => return decompress(algorithm, stream),
+    }
+    .unwrap_or_else(|error| panic!("{algorithm}: {error}"));
+    assert!(rest.is_empty(), "{algorithm}: {} bytes behind the end", rest.len());
     text
 }
 

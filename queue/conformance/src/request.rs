@@ -2,6 +2,8 @@
 
 use uaccel_queue::{Fault, JobFlags, Operation, Outcome, SessionId, Status};
 
+use crate::rig::State;
+
 /// A job to be: bytes instead of addresses.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
@@ -9,6 +11,8 @@ pub(crate) struct Request {
     pub(crate) session: SessionId,
     pub(crate) source: Vec<u8>,
     pub(crate) aux: Vec<u8>,
+    /// The state of the stream that the job is one of, in the place of `aux`.
+    pub(crate) state: Option<State>,
     pub(crate) room: usize,
     pub(crate) immediate: [u8; 16],
     pub(crate) flags: JobFlags,
@@ -24,6 +28,7 @@ impl Request {
             session: SessionId(0),
             source: Vec::new(),
             aux: Vec::new(),
+            state: None,
             room: 0,
             immediate: [0; 16],
             flags: JobFlags::VOUCHED,
@@ -68,6 +73,11 @@ impl Request {
     pub(crate) fn in_place(mut self) -> Self {
         self.in_place = true;
         self
+    }
+
+    pub(crate) fn stream(mut self, state: State) -> Self {
+        self.state = Some(state);
+        self.flag(JobFlags::STREAM)
     }
 
     pub(crate) fn flag(mut self, flag: JobFlags) -> Self {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use uaccel_queue::{
     Algorithm, Batch, Capabilities, Cells, Completer, DeviceError, Direction, Done, Family, Job, OpenQueue, Operation,
-    Outcome, QueueRequest, Quiet, SessionId, SessionSpec, Submitter, Token, Transport,
+    Outcome, QueueRequest, Quiet, SessionId, SessionSpec, Submitter, Token, Transport, stream::STATE_ALIGN,
 };
 
 use crate::Backend;
@@ -33,8 +33,18 @@ pub(crate) struct Rig {
     free: Vec<u32>,
     flights: Vec<Option<Flight>>,
     next_session: u16,
+    /// States of streams, each with a margin that nobody may touch.
+    states: Vec<Buffer>,
     /// Polls in a row that found nothing.
     idle: u32,
+}
+
+/// The state of a stream, in memory of the rig.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct State {
+    number: usize,
+    start: *mut u8,
+    len: usize,
 }
 
 /// The buffers of a job in flight.
@@ -61,7 +71,11 @@ struct Buffer {
 
 impl Buffer {
     fn new(bytes: &[u8]) -> Self {
-        let layout = Layout::array::<u8>(bytes.len().max(1)).expect("a buffer that fits into memory");
+        Self::aligned(bytes, 1)
+    }
+
+    fn aligned(bytes: &[u8], align: usize) -> Self {
+        let layout = Layout::from_size_align(bytes.len().max(1), align).expect("a buffer that fits into memory");
         // SAFETY: not of size 0.
         let start = unsafe { alloc(layout) };
         assert!(!start.is_null(), "memory");
@@ -121,6 +135,7 @@ impl Rig {
             free: (0..u32::try_from(depth).expect("a depth")).rev().collect(),
             flights: (0..depth).map(|_| None).collect(),
             next_session: 0,
+            states: Vec::new(),
             idle: 0,
         }
     }
@@ -153,6 +168,33 @@ impl Rig {
         }
         self.submitter.open_session(id, spec).unwrap_or_else(|error| panic!("{spec:?}: {error}"));
         id
+    }
+
+    /// Memory for the state of a stream, filled with something.
+    pub(crate) fn state(&mut self, filling: u8) -> State {
+        let mut bytes = vec![CANARY; self.granted.stream_state + 2 * MARGIN];
+        bytes[MARGIN..MARGIN + self.granted.stream_state].fill(filling);
+        const { assert!(MARGIN.is_multiple_of(STATE_ALIGN)) };
+        let buffer = Buffer::aligned(&bytes, STATE_ALIGN);
+        let start = buffer.start.wrapping_add(MARGIN);
+        self.states.push(buffer);
+        State { number: self.states.len() - 1, start, len: self.granted.stream_state }
+    }
+
+    /// What stands in a state that no job in flight names. What is around it must be as it was.
+    pub(crate) fn read_state(&self, state: State) -> Vec<u8> {
+        let all = self.states[state.number].read(0, state.len + 2 * MARGIN);
+        let (before, rest) = all.split_at(MARGIN);
+        let (bytes, behind) = rest.split_at(state.len);
+        assert!(before.iter().chain(behind).all(|byte| *byte == CANARY), "bytes outside of the state were written");
+        bytes.to_vec()
+    }
+
+    /// Puts back what stood in a state that no job in flight names.
+    pub(crate) fn write_state(&mut self, state: State, bytes: &[u8]) {
+        assert_eq!(bytes.len(), state.len);
+        // SAFETY: so many bytes at `start`, which is in a buffer of the rig; no job that uses it is in flight.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), state.start, state.len) };
     }
 
     /// How many jobs are in flight.
@@ -317,7 +359,7 @@ impl Rig {
     }
 
     /// Does a job at once.
-    fn perform(&mut self, request: &Request) -> Reply {
+    pub(crate) fn perform(&mut self, request: &Request) -> Reply {
         let buffers = Buffers::new(request);
         let mut job = Job::nop(Token::first(0));
         buffers.fill(&mut job, request);
@@ -333,7 +375,9 @@ impl Rig {
         match quiet {
             Quiet::Proven => {}
             // The device may still write: the buffers are never freed.
-            Quiet::Unproven => std::mem::forget(std::mem::take(&mut self.flights)),
+            Quiet::Unproven => {
+                std::mem::forget((std::mem::take(&mut self.flights), std::mem::take(&mut self.states)));
+            }
         }
         quiet
     }
@@ -372,8 +416,10 @@ impl Buffers {
         job.flags = request.flags;
         job.source = if request.in_place { self.destination.start.wrapping_add(MARGIN) } else { self.source.start };
         job.source_len = request.source.len();
-        job.aux = self.aux.start;
-        job.aux_len = request.aux.len();
+        (job.aux, job.aux_len) = match request.state {
+            Some(state) => (state.start.cast_const(), state.len),
+            None => (self.aux.start.cast_const(), request.aux.len()),
+        };
         job.destination = self.destination.start.wrapping_add(MARGIN);
         job.destination_len = request.room;
         job.immediate = request.immediate;

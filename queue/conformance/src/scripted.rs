@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use uaccel_queue::{AddressMode, Quiet, Region, RegionKind, RingMemory, Transport, TransportError, Wake};
+use uaccel_queue::{AddressMode, DeviceMemory, Quiet, Region, RegionKind, RingMemory, Transport, TransportError, Wake};
 
 const PAGE: usize = 4096;
 
@@ -32,6 +32,8 @@ pub struct ScriptedTransport {
     memory: Mutex<Option<RingMemory>>,
     doorbells: Mutex<Vec<(usize, u64)>>,
     sleeps: bool,
+    address_mode: AddressMode,
+    reach: Option<Arc<dyn DeviceMemory>>,
 }
 
 impl ScriptedTransport {
@@ -47,13 +49,20 @@ impl ScriptedTransport {
         // SAFETY: a page of atomics, kept by the keeper, and only accessed through this region.
         let registers = unsafe { Region::new(RegionKind::User, base, PAGE, Arc::new(page)) };
         let (memory, doorbells) = (Mutex::default(), Mutex::default());
-        Self { registers, script: Box::new(script), memory, doorbells, sleeps: true }
+        let (address_mode, reach) = (AddressMode::Shared, None);
+        Self { registers, script: Box::new(script), memory, doorbells, sleeps: true, address_mode, reach }
     }
 
     /// The same where time does not pass: a sleep fails, since what it waits for was not scripted. For fuzz targets.
     #[must_use]
     pub fn without_time(self) -> Self {
         Self { sleeps: false, ..self }
+    }
+
+    /// The same to a device that reaches memory in this way, and no more of it than it is told of, if there is somebody to tell.
+    #[must_use]
+    pub fn reaching(self, address_mode: AddressMode, reach: Option<Arc<dyn DeviceMemory>>) -> Self {
+        Self { address_mode, reach, ..self }
     }
 
     /// The registers.
@@ -128,7 +137,11 @@ impl Transport for ScriptedTransport {
     }
 
     fn address_mode(&self) -> AddressMode {
-        AddressMode::Shared
+        self.address_mode
+    }
+
+    fn memory(&self) -> Option<Arc<dyn DeviceMemory>> {
+        self.reach.clone()
     }
 }
 

@@ -83,7 +83,9 @@ impl Bay {
         let fits = |(area, extent): (usize, &Option<Extent>)| {
             extent.as_ref().is_none_or(|extent| extent.len <= AREA && area < areas)
         };
-        if job.flags.intersects(JobFlags::CHAINED.union(JobFlags::SCATTER)) || !extents.iter().enumerate().all(fits) {
+        if job.flags.intersects(JobFlags::CHAINED.union(JobFlags::SCATTER).union(JobFlags::STREAM))
+            || !extents.iter().enumerate().all(fits)
+        {
             return Err(Outcome::failed(Status::InvalidJob));
         }
         Ok(extents.into_iter().enumerate().filter_map(|(area, extent)| Some((area, extent?))))

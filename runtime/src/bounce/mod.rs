@@ -21,7 +21,8 @@ mod submitter;
 use std::sync::{Arc, Mutex};
 
 use uaccel_queue::{
-    Cells, Driver, FaultHandling, OpenError, OpenQueue, Operation, Order, QueueRequest, Transport, TransportError,
+    AlgorithmSet, Cells, Driver, FaultHandling, OpenError, OpenQueue, Operation, Order, QueueRequest, Transport,
+    TransportError,
 };
 
 use crate::alarm::Alarm;
@@ -63,6 +64,9 @@ pub(crate) fn open(
     granted.order = Order::Any;
     granted.faults = FaultHandling::Reported;
     (granted.chains, granted.scatter, granted.immediate) = (false, false, false);
+    granted.pieces = 0;
+    // A state would have to go both ways.
+    (granted.streams, granted.stream_state) = (AlgorithmSet::default(), 0);
     let desk = Arc::new(Mutex::new(Desk::new(submitter, inner_cells.clone(), cells.clone(), bays)));
     let alarm = Arc::new(Alarm::new(transport.clone()));
     Ok(OpenQueue {

@@ -7,7 +7,7 @@ use uaccel_runtime::{Algorithm, Direction, Runtime, Session, SessionSpec, Work};
 
 use crate::bench::{noise, runtime};
 
-const FORMATS: [Algorithm; 3] = [Algorithm::Deflate, Algorithm::Zlib, Algorithm::Gzip];
+pub(crate) const FORMATS: [Algorithm; 3] = [Algorithm::Deflate, Algorithm::Zlib, Algorithm::Gzip];
 
 pub(crate) fn session(runtime: &Runtime, format: Algorithm, direction: Direction) -> Session {
     leveled(runtime, format, direction, None)
@@ -67,7 +67,7 @@ pub(crate) fn packed(format: Algorithm, text: &[u8], level: u32) -> Vec<u8> {
 }
 
 /// Files that are there: the program itself, what the kernel says of itself, and data that is not to be compressed.
-fn texts() -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn texts() -> Vec<(&'static str, Vec<u8>)> {
     let mut program = std::fs::read("/proc/self/exe").expect("this program");
     program.truncate(300_000);
     let symbols = std::fs::read("/proc/kallsyms").expect("the kernel's symbols");

@@ -16,6 +16,7 @@ mod formats;
 mod guest;
 mod node;
 mod opening;
+mod pieces;
 mod pointers;
 mod probe;
 mod processes;
@@ -23,5 +24,8 @@ mod queues;
 mod removal;
 mod resets;
 mod round;
+#[path = "../small_history/mod.rs"]
+mod small_history;
+mod streams;
 
 use guest::{child, pages};

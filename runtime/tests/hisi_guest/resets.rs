@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use uaccel_queue::Bus;
 use uaccel_runtime::uacce::UacceBus;
-use uaccel_runtime::{Algorithm, Direction, Error, OwnedWork, Runtime, Verdict};
+use uaccel_runtime::{Algorithm, Direction, Error, Fallback, OwnedWork, Runtime, SessionSpec, Verdict};
 
 use crate::bench::{DEVICE, builder, eventually, folder, number};
 use crate::formats::{session, unpacked};
@@ -103,4 +103,26 @@ fn a_device_whose_reset_fails_isolates_itself_and_is_refused_with_the_reason() {
     let entry = report.entries().iter().find(|entry| entry.info.name == DEVICE).expect("it is listed");
     assert!(matches!(&entry.verdict, Verdict::Unusable { reason, .. } if reason.contains("isolated")), "{report}");
     assert_eq!(Runtime::new().unwrap().device(), "software");
+}
+
+#[test]
+#[ignore = "needs a device that fails after some jobs"]
+fn a_stream_goes_on_where_it_stood_when_the_device_was_reset() {
+    let runtime = builder().queues(1).fallback(Fallback::OnError).build().unwrap();
+    let text = text(11).repeat(40);
+    let mut stream =
+        runtime.stream(SessionSpec::compression(Algorithm::Gzip, Direction::Forward, None).unwrap()).unwrap();
+    let (mut made, mut room, mut used) = (Vec::new(), vec![0; 4000], 0);
+    loop {
+        let piece = &text[used..text.len().min(used + 1000)];
+        let step = stream.run(piece, &mut room, used + piece.len() == text.len()).unwrap();
+        made.extend_from_slice(&room[..step.produced]);
+        used += step.consumed;
+        if step.ended {
+            break;
+        }
+    }
+    assert!(unpacked(Algorithm::Gzip, &made) == text);
+    let counters = runtime.counters();
+    assert!(counters.repeats > 0 && counters.resets > 0 && counters.lost == 0, "{counters:?}");
 }

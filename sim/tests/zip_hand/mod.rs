@@ -1,6 +1,8 @@
 //! A driver of HiSilicon's queues by hand: just enough to put entries into a ring and to read what became of them.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+mod stream;
+
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,6 +12,8 @@ use uaccel_hisi_abi::zip::{COMPRESS, DECOMPRESS, Entry, ListEntry, ListHead, Req
 use uaccel_hisi_abi::{Description, Doorbell, DoorbellCommand, QueueCompletion, StopWords};
 use uaccel_queue::{Bus as _, RegionKind, RingMemory, Transport};
 use uaccel_sim::{HisiZip, HisiZipConfig, Plan, Simulator, ThreadHost, ThreadHostConfig};
+
+pub use stream::Stream;
 
 /// Long enough for anything but a hang.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -54,6 +54,7 @@ pub(crate) struct CaseOrder {
     pub(crate) workload: String,
     pub(crate) size: ByteSize,
     pub(crate) level: Option<u8>,
+    pub(crate) window: Option<ByteSize>,
     pub(crate) verify: Verify,
     pub(crate) jobs: Option<u64>,
 }

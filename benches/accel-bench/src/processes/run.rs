@@ -69,6 +69,7 @@ pub(crate) fn run(
                     workload: workload.key(),
                     size: *size,
                     level: arguments.level,
+                    window: arguments.window,
                     verify: arguments.verify,
                     jobs: arguments.jobs.map(|jobs| jobs.get() as u64),
                 };

@@ -122,7 +122,9 @@ impl Worker {
             Ok(workload) => workload,
             Err(error) => return Reply::Failed(format!("{error}")),
         };
-        let case = match Case::new(workload, order.size, order.level, corpus, self.open.seed) {
+        let case = Case::new(workload, order.size, order.level, corpus, self.open.seed);
+        let case = case.and_then(|case| case.with_window(order.window));
+        let case = match case {
             Ok(case) => case,
             Err(error @ CaseError::TextLength { .. }) => return Reply::Unsupported(error.to_string()),
             Err(error) => return Reply::Failed(error.to_string()),
@@ -141,9 +143,11 @@ impl Worker {
         };
         match measure(&self.device, &case, &method) {
             Ok(found) => Reply::Found(Box::new(found)),
-            Err(error @ (Error::UnsupportedAlgorithm { .. } | Error::UnsupportedOperation { .. })) => {
-                Reply::Unsupported(error.to_string())
-            }
+            Err(
+                error @ (Error::UnsupportedAlgorithm { .. }
+                | Error::UnsupportedWindow { .. }
+                | Error::UnsupportedOperation { .. }),
+            ) => Reply::Unsupported(error.to_string()),
             Err(error) => Reply::Failed(with_sources(&error)),
         }
     }

@@ -63,7 +63,7 @@ pub struct Entry {
     pub request: Request,
     /// What the addresses point to.
     pub buffers: Buffers,
-    /// The window, 0 to 4: 4, 8, 16, 24 or 32 KiB.
+    /// The code of the window, 0 to 4: its place in [`WINDOWS`](super::WINDOWS).
     pub window: u8,
     /// Where the job stands in its stream.
     pub flow: Flow,
@@ -239,6 +239,21 @@ pub struct Carried {
 }
 
 impl Carried {
+    /// The entry's words that have what is carried.
+    pub const WORDS: [usize; 3] = [7, 14, 15];
+
+    /// Reads [these](Self::WORDS) words of an entry.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "fields are cut out of words by design")]
+    pub const fn decode(words: [u64; 3]) -> Self {
+        let [first, others, sums] = words;
+        Self {
+            context_words: [high(first), others as u32, high(others)],
+            running_len: sums as u32,
+            checksum: high(sums),
+        }
+    }
+
     /// The entry's words that have them, and which ones they are. The room of the destination shares a word with them.
     #[must_use]
     pub const fn encode(self, destination_len: u32) -> [(usize, u64); 3] {
@@ -288,4 +303,6 @@ const fn high(word: u64) -> u32 {
 const _: () = {
     assert!(Entry::WORDS * 8 == Entry::SIZE);
     assert!(Entry::TAG * 8 == 0x68);
+    let [first, others, sums] = Carried::WORDS;
+    assert!(first * 8 == 0x38 && others * 8 == 0x70 && sums * 8 == 0x78);
 };

@@ -38,6 +38,20 @@ pub enum Halt {
     Between = 3,
 }
 
+impl Halt {
+    /// Why, by word 0 of the context; `None` if it says something else.
+    #[must_use]
+    pub const fn decode(word: u32) -> Option<Self> {
+        Some(match word & 0xf {
+            0 => Self::Input,
+            1 => Self::LastBlock,
+            2 => Self::Block,
+            3 => Self::Between,
+            _ => return None,
+        })
+    }
+}
+
 impl Progress {
     /// The word.
     #[must_use]

@@ -3,7 +3,7 @@
 use uaccel_hisi_abi::zip::{Ended, Results, Status as Engine};
 use uaccel_queue::{Direction, Job, Outcome, Status};
 
-/// What the results say about a job that has a header of so many bytes. [`InFlight::complete`](uaccel_queue::InFlight::complete) checks the lengths against the job's.
+/// What the results say about a job that is none of a stream and has a header of so many bytes. [`InFlight::complete`](uaccel_queue::InFlight::complete) checks the lengths against the job's.
 ///
 /// # Safety
 /// The job was handed to `submit` and is not answered.
@@ -31,7 +31,7 @@ pub(super) unsafe fn outcome(results: Results, direction: Direction, job: &Job, 
 
 /// What a failure is called. Its counts mean nothing: how much room would have done is not told, nor which address it was.
 #[cold]
-fn failure(status: Option<Engine>) -> Status {
+pub(super) fn failure(status: Option<Engine>) -> Status {
     match status {
         Some(Engine::NoSpace) => Status::OutputTooSmall,
         Some(Engine::Corrupt) => Status::Corrupt,

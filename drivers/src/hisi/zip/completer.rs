@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use uaccel_hisi_abi::zip::{Entry, Results};
-use uaccel_queue::{Completer, DeviceError, Direction, Done, Token};
+use uaccel_hisi_abi::zip::{Carried, Entry, Results};
+use uaccel_queue::{Completer, DeviceError, Direction, Done, JobFlags, Token};
 
 use super::alarm::Alarm;
 use super::answer::outcome;
+use super::stream;
 use crate::handoff::Taker;
 use crate::hisi::qm::Head;
 
@@ -52,8 +53,16 @@ fn take(direction: Direction, head: &mut Head, done: &mut Done<'_>) -> Result<()
         }
         let results = Results::decode([answered.word(0), answered.word(1)]);
         let found = done.find(token)?;
+        let (job, header) = (found.job(), answered.record.note);
         // SAFETY: it is in flight.
-        let outcome = unsafe { outcome(results, direction, found.job(), answered.record.note) };
+        let outcome = unsafe {
+            if job.flags.contains(JobFlags::STREAM) {
+                let carried = Carried::decode(Carried::WORDS.map(|word| answered.word(word)));
+                stream::answer(results, carried, direction, job, header)?
+            } else {
+                outcome(results, direction, job, header)
+            }
+        };
         found.complete(outcome)?;
     }
     Ok(())

@@ -14,7 +14,9 @@ use super::alarm::Alarm;
 use super::completer::ZipCompleter;
 use super::format::Format;
 use super::lists::Lists;
+use super::stream::STATE_LEN;
 use super::submitter::ZipSubmitter;
+use super::window::Window;
 use crate::handoff;
 use crate::hisi::qm::{Lookout, Queue};
 
@@ -50,12 +52,16 @@ impl HisiZipDriver {
         // Not `Nop`, which the engine has not: such a job ends in the driver.
         let operation = |way| if way == Direction::Forward { Operation::Compress } else { Operation::Decompress };
         capabilities.operations = algorithms.iter().map(|(_, way)| operation(way)).collect();
+        let streams = |algorithm| Format::of(algorithm).is_some_and(Format::has_streams);
+        capabilities.streams = algorithms.iter().filter(|(algorithm, _)| streams(*algorithm)).collect();
+        capabilities.stream_state = if capabilities.streams == AlgorithmSet::default() { 0 } else { STATE_LEN };
+        capabilities.smallest_window = Window::SMALLEST;
         capabilities.sessions = if algorithms == AlgorithmSet::default() { 0 } else { SESSIONS };
         // Each hardware queue keeps the order, the two do not wait for each other.
         capabilities.order = Order::Any;
         capabilities.address_mode = AddressMode::Shared;
         capabilities.faults = FaultHandling::Resolved;
-        capabilities.scatter = true;
+        (capabilities.scatter, capabilities.pieces) = (true, Lists::MOST);
         capabilities.wakes = true;
         capabilities
     }

@@ -3,6 +3,8 @@
 use uaccel_hisi_abi::zip::Request;
 use uaccel_queue::{Algorithm, Direction};
 
+use super::window::Window;
+
 /// A format that the engine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
@@ -64,25 +66,41 @@ impl Format {
         }
     }
 
-    /// The header in front of what the engine writes.
+    /// Whether the engine has streams with state of it (UADK: `check_lz4_msg`).
+    pub(super) const fn has_streams(self) -> bool {
+        !matches!(self, Self::Lz4)
+    }
+
+    /// The header in front of what the engine writes, with this window.
     #[inline]
-    pub(super) const fn header(self) -> &'static [u8] {
+    pub(super) fn header(self, window: Window) -> &'static [u8] {
+        const ZLIB: [[u8; 2]; Window::ALL.len()] = headers();
         match self {
             Self::Deflate | Self::Lz4 => &[],
-            // A window of 32 KiB, the default level (2.2).
-            Self::Zlib => &[0x78, 0x9c],
+            Self::Zlib => &ZLIB[usize::from(window.code())],
             // No flags, no time, no word on the level, made on Unix (2.3.1).
             Self::Gzip => &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3],
         }
     }
 
-    /// The stream of an empty text: header, a last block without anything (RFC 1951, 3.2.6), trailer; or a sequence without literals.
+    /// What stands behind the header in the stream of an empty text: a last block without anything (RFC 1951, 3.2.6), trailer; or a sequence without literals.
     pub(super) const fn empty(self) -> &'static [u8] {
         match self {
             Self::Deflate => &[3, 0],
-            Self::Zlib => &[0x78, 0x9c, 3, 0, 0, 0, 0, 1],
-            Self::Gzip => &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            Self::Zlib => &[3, 0, 0, 0, 0, 1],
+            Self::Gzip => &[3, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             Self::Lz4 => &[0],
         }
     }
+}
+
+/// The headers of zlib, by window.
+const fn headers() -> [[u8; 2]; Window::ALL.len()] {
+    let mut headers = [[0; 2]; Window::ALL.len()];
+    let mut at = 0;
+    while at < headers.len() {
+        headers[at] = Window::ALL[at].zlib_header();
+        at += 1;
+    }
+    headers
 }

@@ -28,11 +28,18 @@ pub(super) fn gzip(memory: JobMemory<'_>) -> Result<usize, Outcome> {
     const NAME: u8 = 1 << 3;
     const COMMENT: u8 = 1 << 4;
     const RESERVED: u8 = 0xe0;
+    /// Two bytes that say gzip, and deflate.
+    const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
+    /// What every header has.
+    const HEAD: usize = 10;
 
     let mut walk = Walk::new(memory);
+    if memory.source_len() < HEAD {
+        return Err(cut_short(memory, &MAGIC));
+    }
     // Magic, method, flags, and time (4), extra flags, system, which are not looked at.
-    let [first, second, method, flags, ..] = walk.next::<10>()?;
-    if [first, second, method] != [0x1f, 0x8b, 8] || flags & RESERVED != 0 {
+    let [first, second, method, flags, ..] = walk.next::<HEAD>()?;
+    if [first, second, method] != MAGIC || flags & RESERVED != 0 {
         return corrupt();
     }
     if flags & EXTRA != 0 {
@@ -51,6 +58,17 @@ pub(super) fn gzip(memory: JobMemory<'_>) -> Result<usize, Outcome> {
         }
     }
     Ok(walk.at)
+}
+
+/// How a job ends whose source is shorter than any header that begins with `magic`: more of it does not help if it begins otherwise.
+#[cold]
+fn cut_short(memory: JobMemory<'_>, magic: &[u8; 3]) -> Outcome {
+    let mut bytes = *magic;
+    let len = memory.source_len().min(bytes.len());
+    if let Err(outcome) = memory.read(0, &mut bytes[..len]).map_err(uncopied) {
+        return outcome;
+    }
+    Outcome::failed(if bytes == *magic { Status::Truncated } else { Status::Corrupt })
 }
 
 fn corrupt<T>() -> Result<T, Outcome> {

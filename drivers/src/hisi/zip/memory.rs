@@ -69,13 +69,13 @@ impl<'a> JobMemory<'a> {
         }
     }
 
-    /// Writes the first bytes of the destination, which has room for them.
+    /// Writes bytes of the destination, which there are.
     #[inline]
-    pub(super) fn write(&self, bytes: &[u8]) -> Result<(), CopyError> {
-        debug_assert!(bytes.len() <= self.destination.len(), "within the destination");
+    pub(super) fn write(&self, at: usize, bytes: &[u8]) -> Result<(), CopyError> {
+        debug_assert!(at + bytes.len() <= self.destination.len(), "within the destination");
         match self.destination {
-            Side::Whole { address, .. } => self.write_at(address, bytes),
-            Side::Pieces { list, .. } => self.write_pieces(list, bytes),
+            Side::Whole { address, .. } => self.write_at(address.wrapping_add(at), bytes),
+            Side::Pieces { list, .. } => self.write_pieces(list, at, bytes),
         }
     }
 
@@ -90,9 +90,9 @@ impl<'a> JobMemory<'a> {
     }
 
     #[cold]
-    fn write_pieces(&self, list: &[Segment], bytes: &[u8]) -> Result<(), CopyError> {
+    fn write_pieces(&self, list: &[Segment], at: usize, bytes: &[u8]) -> Result<(), CopyError> {
         let mut done = 0;
-        for (address, len) in stretches(list, 0, bytes.len()) {
+        for (address, len) in stretches(list, at, bytes.len()) {
             self.write_at(address, &bytes[done..done + len])?;
             done += len;
         }

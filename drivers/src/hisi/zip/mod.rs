@@ -14,6 +14,14 @@
 //!
 //! A job in pieces is one with lists of the engine's, kept by slot, and the header left out of the first of them. Empty pieces are not listed.
 //!
+//! # Streams
+//!
+//! See [`stream`]. Nothing of them is known to a queue. What is left to write when nothing is left to compress, the driver writes.
+//!
+//! # Windows
+//!
+//! The engine has five. A session gets the next smaller one, and zlib's header tells of it.
+//!
 //! # Levels
 //!
 //! A session may name one. The engine has none, and compresses all alike.
@@ -30,8 +38,10 @@ mod format;
 mod header;
 mod lists;
 mod memory;
+mod stream;
 mod submitter;
 mod task;
+mod window;
 
 pub use driver::HisiZipDriver;
 

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use uaccel_hisi_abi::zip::Entry;
 use uaccel_queue::{
-    Batch, Capabilities, DeviceError, Direction, JobFlags, SessionError, SessionId, SessionSpec, Submitter, Token,
-    Transport,
+    Batch, Capabilities, DeviceError, Direction, JobFlags, Outcome, SessionError, SessionId, SessionSpec, Status,
+    Submitter, Transport,
 };
 
 use super::alarm::Alarm;
 use super::format::Format;
 use super::lists::Lists;
-use super::task::{Session, Task, task};
+use super::stream;
+use super::task::{SPECIAL, Session, task, task_in_pieces};
+use super::window::Window;
 use crate::handoff::Giver;
 use crate::hisi::qm::{Lookout, Record, Tail};
 
@@ -32,14 +33,37 @@ pub(super) struct ZipSubmitter {
 }
 
 impl ZipSubmitter {
-    /// Writes an entry with lists. By itself, so that those without need not be made in memory first.
+    /// Writes the entry of a job with something [special](SPECIAL), or says how it ends without the engine.
+    ///
+    /// # Safety
+    /// As for [`submit`](Submitter::submit); the job is one of the batch and was not seen by the device.
     #[cold]
-    fn put_listed(&mut self, task: Task, entry: &Entry, token: Token) {
-        let tail = match task.direction {
+    unsafe fn put_special(&mut self, batch: &Batch<'_>, index: usize) -> Result<(), Outcome> {
+        let job = batch.job(index);
+        let session = Session::of(&self.sessions, job)?;
+        // SAFETY: the caller's promise.
+        let (entry, header) = unsafe {
+            if job.flags.contains(JobFlags::STREAM) {
+                stream::task(session, &*self.transport, job)?
+            } else if job.flags.contains(JobFlags::CHAINED) {
+                // It was not granted.
+                return Err(Outcome::failed(Status::InvalidJob));
+            } else {
+                let task = task_in_pieces(session, &*self.transport, job)?;
+                (task.listed_entry(job, self.lists.put(job)), task.header)
+            }
+        };
+        let record = Record { token: batch.launch(index), note: header };
+        self.tail(session.direction).put(&entry.encode(), record);
+        Ok(())
+    }
+
+    #[inline]
+    fn tail(&mut self, direction: Direction) -> &mut Tail {
+        match direction {
             Direction::Forward => &mut self.compress,
             Direction::Inverse => &mut self.decompress,
-        };
-        tail.put(&entry.encode(), Record { token, note: task.header });
+        }
     }
 }
 
@@ -56,30 +80,29 @@ unsafe impl Submitter for ZipSubmitter {
         let mut ended = false;
         for index in 0..batch.len() {
             let job = batch.job(index);
-            // SAFETY: the caller's promise for the jobs of the batch; this one is answered by what follows.
-            match unsafe { task(&self.sessions, &*self.transport, job) } {
-                Ok(task) => {
-                    if job.flags.contains(JobFlags::SCATTER) {
-                        // SAFETY: the caller's promise; the task was found for no more pieces than that.
-                        let entry = unsafe { task.listed_entry(job, self.lists.put(job)) };
-                        self.put_listed(task, &entry, batch.launch(index));
+            let outcome = if job.flags.intersects(SPECIAL) {
+                // SAFETY: the caller's promise for the jobs of the batch; this one is answered by what follows.
+                match unsafe { self.put_special(batch, index) } {
+                    Ok(()) => continue,
+                    Err(outcome) => outcome,
+                }
+            } else {
+                let session = Session::of(&self.sessions, job);
+                // SAFETY: the same.
+                match session.and_then(|session| unsafe { task(session, &*self.transport, job) }) {
+                    Ok(task) => {
+                        let entry = task.entry(job).encode();
+                        let record = Record { token: batch.launch(index), note: task.header };
+                        self.tail(task.direction).put(&entry, record);
                         continue;
                     }
-                    let entry = task.entry(job).encode();
-                    let record = Record { token: batch.launch(index), note: task.header };
-                    let tail = match task.direction {
-                        Direction::Forward => &mut self.compress,
-                        Direction::Inverse => &mut self.decompress,
-                    };
-                    tail.put(&entry, record);
+                    Err(outcome) => outcome,
                 }
-                Err(outcome) => {
-                    // SAFETY: it says no more than what was written to the destination.
-                    let token = unsafe { batch.launch_answered(index, outcome) };
-                    self.ended.give([token].into_iter());
-                    ended = true;
-                }
-            }
+            };
+            // SAFETY: it says no more than what was written to the destination.
+            let token = unsafe { batch.launch_answered(index, outcome) };
+            self.ended.give([token].into_iter());
+            ended = true;
         }
         self.compress.show();
         self.decompress.show();
@@ -91,10 +114,10 @@ unsafe impl Submitter for ZipSubmitter {
 
     fn open_session(&mut self, id: SessionId, spec: &SessionSpec) -> Result<(), SessionError> {
         let (algorithm, direction) = (spec.algorithm(), spec.direction());
-        let format = Format::of(algorithm).filter(|_| self.granted.algorithms.contains(algorithm, direction));
-        let format = format.ok_or(SessionError::Unsupported { algorithm, direction })?;
+        let offered = Format::of(algorithm).filter(|_| self.granted.offers(spec)).zip(Window::within(spec.window()));
+        let (format, window) = offered.ok_or(SessionError::Unsupported { algorithm, direction })?;
         let place = self.sessions.get_mut(usize::from(id.0)).ok_or(SessionError::OutOfRange(id))?;
-        *place = Some(Session { format, direction });
+        *place = Some(Session { format, direction, window });
         Ok(())
     }
 

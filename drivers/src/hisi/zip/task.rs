@@ -7,15 +7,35 @@ use super::format::Format;
 use super::header;
 use super::lists::Lists;
 use super::memory::{JobMemory, uncopied};
+use super::window::Window;
 
 /// The most bytes a job reads, or writes.
-const LONGEST: usize = MAX_TRANSFER as usize;
+pub(super) const LONGEST: usize = MAX_TRANSFER as usize;
 
 /// What jobs of a session have in common.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Session {
     pub(super) format: Format,
     pub(super) direction: Direction,
+    pub(super) window: Window,
+}
+
+/// What jobs have of which most have nothing.
+pub(super) const SPECIAL: JobFlags = JobFlags::SCATTER.union(JobFlags::CHAINED).union(JobFlags::STREAM);
+
+impl Session {
+    /// That of a job.
+    #[inline]
+    pub(super) fn of(sessions: &[Option<Self>], job: &Job) -> Result<Self, Outcome> {
+        let direction = match job.operation {
+            Operation::Compress => Direction::Forward,
+            Operation::Decompress => Direction::Inverse,
+            Operation::Nop => return Err(Outcome::ok(0, 0)),
+            _ => return Err(Outcome::failed(Status::Unsupported)),
+        };
+        let session = sessions.get(usize::from(job.session.0)).copied().flatten();
+        session.filter(|session| session.direction == direction).ok_or(Outcome::failed(Status::BadSession))
+    }
 }
 
 /// What the engine is to do for a job.
@@ -23,6 +43,7 @@ pub(super) struct Session {
 pub(super) struct Task {
     pub(super) direction: Direction,
     request: Request,
+    window: Window,
     /// Bytes of the header in front of what the engine reads or writes.
     pub(super) header: u32,
 }
@@ -38,7 +59,7 @@ impl Task {
             Direction::Forward => Entry::whole(self.request, source, source_len, behind(destination), room - header),
             Direction::Inverse => Entry::whole(self.request, behind(source), source_len - header, destination, room),
         };
-        Entry { tag: job.token.raw(), ..entry }
+        Entry { tag: job.token.raw(), window: self.window.code(), ..entry }
     }
 
     /// The entry of a job in pieces that was found to be this, of which the engine has lists at these addresses.
@@ -55,59 +76,37 @@ impl Task {
         };
         let (source_len, room) = (length(source_len) - source_skip, length(room) - destination_skip);
         let entry = Entry::whole(self.request, source, source_len, destination, room);
-        Entry { tag: job.token.raw(), buffers: Buffers::Listed { source_skip, destination_skip }, ..entry }
+        let buffers = Buffers::Listed { source_skip, destination_skip };
+        Entry { tag: job.token.raw(), window: self.window.code(), buffers, ..entry }
     }
 }
 
 /// What the engine is to do for a job, behind the header, which is written, or was read, by then; or how the job ends without it.
 ///
 /// # Safety
-/// The job was handed to `submit` and is not answered before this returns.
+/// The job was handed to `submit`, has nothing [special](SPECIAL), and is not answered before this returns.
 #[inline]
-pub(super) unsafe fn task(sessions: &[Option<Session>], transport: &dyn Transport, job: &Job) -> Result<Task, Outcome> {
-    let direction = match job.operation {
-        Operation::Compress => Direction::Forward,
-        Operation::Decompress => Direction::Inverse,
-        Operation::Nop => return Err(Outcome::ok(0, 0)),
-        _ => return Err(Outcome::failed(Status::Unsupported)),
-    };
-    // It was not granted.
-    if job.flags.contains(JobFlags::CHAINED) {
+pub(super) unsafe fn task(session: Session, transport: &dyn Transport, job: &Job) -> Result<Task, Outcome> {
+    if job.source_len > LONGEST || job.destination_len > LONGEST {
         return Err(Outcome::failed(Status::InvalidJob));
     }
-    let session = sessions.get(usize::from(job.session.0)).copied().flatten();
-    let Some(Session { format, .. }) = session.filter(|session| session.direction == direction) else {
-        return Err(Outcome::failed(Status::BadSession));
+    let (is_empty, has_room) = (job.source_len == 0, job.destination_len != 0);
+    let Session { format, direction, window } = session;
+    let header = match (direction, format) {
+        (Direction::Forward, Format::Deflate | Format::Lz4) if !is_empty && has_room => 0,
+        (Direction::Inverse, Format::Deflate) if !is_empty => 0,
+        // SAFETY: the caller's promise, and the device has not seen it.
+        _ => pass(session, unsafe { JobMemory::new(job, transport) })?,
     };
-    let header = if job.flags.contains(JobFlags::SCATTER) {
-        // SAFETY: the caller's promise.
-        unsafe { header_in_pieces(direction, format, transport, job) }?
-    } else {
-        if job.source_len > LONGEST || job.destination_len > LONGEST {
-            return Err(Outcome::failed(Status::InvalidJob));
-        }
-        let (is_empty, has_room) = (job.source_len == 0, job.destination_len != 0);
-        match (direction, format) {
-            (Direction::Forward, Format::Deflate | Format::Lz4) if !is_empty && has_room => 0,
-            (Direction::Inverse, Format::Deflate) if !is_empty => 0,
-            // SAFETY: the caller's promise, and the device has not seen it.
-            _ => pass(direction, format, unsafe { JobMemory::new(job, transport) })?,
-        }
-    };
-    Ok(Task { direction, request: format.request(), header })
+    Ok(Task { direction, request: format.request(), window, header })
 }
 
-/// The header of a job in pieces.
+/// The same for a job in pieces.
 ///
 /// # Safety
-/// As for [`task`].
+/// As for [`task`], but that the job has [`JobFlags::SCATTER`].
 #[cold]
-unsafe fn header_in_pieces(
-    direction: Direction,
-    format: Format,
-    transport: &dyn Transport,
-    job: &Job,
-) -> Result<u32, Outcome> {
+pub(super) unsafe fn task_in_pieces(session: Session, transport: &dyn Transport, job: &Job) -> Result<Task, Outcome> {
     if job.source_len > Lists::MOST || job.destination_len > Lists::MOST {
         return Err(Outcome::failed(Status::InvalidJob));
     }
@@ -117,41 +116,49 @@ unsafe fn header_in_pieces(
         return Err(Outcome::failed(Status::InvalidJob));
     }
     // SAFETY: the caller's promise, and the device has not seen it.
-    pass(direction, format, unsafe { JobMemory::in_pieces(job, (source_len, room), transport) })
+    let header = pass(session, unsafe { JobMemory::in_pieces(job, (source_len, room), transport) })?;
+    Ok(Task { direction: session.direction, request: session.format.request(), window: session.window, header })
 }
 
 /// Gets over the header, and says how long it is.
 #[inline(always)]
-fn pass(direction: Direction, format: Format, memory: JobMemory<'_>) -> Result<u32, Outcome> {
-    match direction {
-        Direction::Forward => begin(memory, format),
-        Direction::Inverse => enter(memory, format),
-    }
+fn pass(session: Session, memory: JobMemory<'_>) -> Result<u32, Outcome> {
+    let header = match session.direction {
+        Direction::Forward => begin(memory, session),
+        Direction::Inverse => enter(memory, session.format),
+    };
+    header.map(length)
 }
 
 /// Writes the header of a stream, behind which there is room then; or the whole stream, if it is one without a text.
 #[inline(always)]
-fn begin(memory: JobMemory<'_>, format: Format) -> Result<u32, Outcome> {
-    let small = |produced: usize| Outcome { produced: produced as u64, ..Outcome::failed(Status::OutputTooSmall) };
+fn begin(memory: JobMemory<'_>, Session { format, window, .. }: Session) -> Result<usize, Outcome> {
+    let header = format.header(window);
     if memory.source_len() == 0 {
-        let stream = format.empty();
-        if memory.room() < stream.len() {
-            return Err(small(stream.len()));
-        }
-        memory.write(stream).map_err(uncopied)?;
-        return Err(Outcome::ok(0, stream.len() as u64));
+        return Err(nothing(memory, header, format.empty()));
     }
-    let header = format.header();
     if memory.room() <= header.len() {
-        return Err(small(0));
+        return Err(Outcome::failed(Status::OutputTooSmall));
     }
-    memory.write(header).map_err(uncopied)?;
-    Ok(length(header.len()))
+    memory.write(0, header).map_err(uncopied)?;
+    Ok(header.len())
+}
+
+/// Writes the stream of an empty text: its header, and what is behind that.
+pub(super) fn nothing(memory: JobMemory<'_>, header: &[u8], rest: &[u8]) -> Outcome {
+    let len = (header.len() + rest.len()) as u64;
+    if (memory.room() as u64) < len {
+        return Outcome { produced: len, ..Outcome::failed(Status::OutputTooSmall) };
+    }
+    match memory.write(0, header).and_then(|()| memory.write(header.len(), rest)) {
+        Ok(()) => Outcome::ok(0, len),
+        Err(error) => uncopied(error),
+    }
 }
 
 /// Reads the header of a stream, behind which there is something then.
 #[inline]
-fn enter(memory: JobMemory<'_>, format: Format) -> Result<u32, Outcome> {
+pub(super) fn enter(memory: JobMemory<'_>, format: Format) -> Result<usize, Outcome> {
     let header = match format {
         Format::Deflate | Format::Lz4 => 0,
         Format::Zlib => header::zlib(memory)?,
@@ -160,12 +167,12 @@ fn enter(memory: JobMemory<'_>, format: Format) -> Result<u32, Outcome> {
     if header == memory.source_len() {
         return Err(Outcome::failed(Status::Truncated));
     }
-    Ok(length(header))
+    Ok(header)
 }
 
 #[inline]
 #[allow(clippy::cast_possible_truncation, reason = "no longer than a job's memory, which is within the limit")]
-fn length(bytes: usize) -> u32 {
+pub(super) fn length(bytes: usize) -> u32 {
     bytes as u32
 }
 

@@ -1,12 +1,9 @@
 //! The engine in Rust: zlib-rs.
 
 use uaccel_queue::{Outcome, Status};
-#[cfg(not(feature = "fast"))]
-use zlib_rs::{Deflate, DeflateError, DeflateFlush};
-use zlib_rs::{Inflate, InflateError, InflateFlush, Status as Progress};
+use zlib_rs::{Deflate, DeflateError, DeflateFlush, Inflate, InflateError, InflateFlush, Status as Progress};
 
-use super::Format;
-#[cfg(not(feature = "fast"))]
+use super::{Format, Settings};
 use crate::unit::too_small_for;
 
 /// The largest window the format has, 32 KiB.
@@ -15,9 +12,30 @@ pub(crate) const WINDOW_BITS: u8 = 15;
 #[derive(Default)]
 pub(super) struct Engine {
     inflate: Option<Box<Inflate>>,
-    /// One per format and level: zlib-rs can change neither without making a stream anew.
-    #[cfg(not(feature = "fast"))]
-    deflate: [[Option<Box<Deflate>>; 10]; 3],
+    deflate: Compressors,
+}
+
+/// Compressors, one for each settings that came up: zlib-rs can change nothing of them without making a stream anew. The one that was used last comes first.
+#[derive(Default)]
+struct Compressors(Vec<(Settings, Box<Deflate>)>);
+
+impl Compressors {
+    /// So many are kept; each has some 300 KiB. All formats and levels of one window.
+    const MOST: usize = 30;
+
+    /// The one for these settings, at the beginning of a stream.
+    fn ready(&mut self, settings: Settings) -> Option<&mut Deflate> {
+        match self.0.iter().position(|(of, _)| *of == settings) {
+            Some(at) => self.0[..=at].rotate_right(1),
+            None => {
+                self.0.truncate(Self::MOST - 1);
+                self.0.insert(0, (settings, Box::new(deflate_engine(settings))));
+            }
+        }
+        let (_, engine) = self.0.first_mut()?;
+        engine.reset();
+        Some(engine)
+    }
 }
 
 impl Engine {
@@ -36,13 +54,10 @@ impl Engine {
         }
     }
 
-    #[cfg(not(feature = "fast"))]
-    pub(super) fn compress(&mut self, format: Format, level: u8, source: &[u8], destination: &mut [u8]) -> Outcome {
-        let Some(slot) = self.deflate[format as usize].get_mut(usize::from(level)) else {
-            return Outcome::failed(Status::InvalidJob);
+    pub(super) fn compress(&mut self, settings: Settings, source: &[u8], destination: &mut [u8]) -> Outcome {
+        let Some(engine) = self.deflate.ready(settings) else {
+            return Outcome::failed(Status::DeviceError);
         };
-        let engine = slot.get_or_insert_with(|| Box::new(deflate_engine(format, level)));
-        engine.reset();
         let (mut consumed, mut produced) = (0, 0);
         loop {
             // zlib-rs takes 4 GiB at a time; only the last piece may be told that it is the last.
@@ -67,7 +82,7 @@ impl Engine {
                         {
                             Outcome::ok(consumed as u64, produced as u64)
                         }
-                        _ => too_small_for(format.algorithm(), source),
+                        _ => too_small_for(settings.format.algorithm(), source),
                     };
                 }
                 Err(DeflateError::MemError) => return Outcome::failed(Status::DeviceError),
@@ -77,15 +92,16 @@ impl Engine {
     }
 }
 
-/// A new compressor. `level` is at most 9.
-pub(crate) fn deflate_engine(format: Format, level: u8) -> zlib_rs::Deflate {
+/// A new compressor.
+pub(crate) fn deflate_engine(settings: Settings) -> Deflate {
+    let Settings { format, level, window_bits } = settings;
     // zlib's way to ask for a gzip wrapper is a window sixteen bits larger than there is.
     let (wrapped, bits) = match format {
-        Format::Raw => (false, WINDOW_BITS),
-        Format::Zlib => (true, WINDOW_BITS),
-        Format::Gzip => (true, WINDOW_BITS + 16),
+        Format::Raw => (false, window_bits),
+        Format::Zlib => (true, window_bits),
+        Format::Gzip => (true, window_bits + 16),
     };
-    zlib_rs::Deflate::new(i32::from(level), wrapped, bits)
+    Deflate::new(i32::from(level), wrapped, bits)
 }
 
 /// The most one call of zlib-rs is handed.

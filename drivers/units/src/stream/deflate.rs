@@ -7,9 +7,10 @@ use zlib_rs::{Deflate, DeflateError, DeflateFlush, Status as Progress};
 
 use super::{State, Step, StreamError};
 use crate::UnitError;
-use crate::deflate::{Format, PIECE, clamp, deflate_engine};
+use crate::deflate::{PIECE, Settings, clamp, deflate_engine};
 
-/// Compresses an input that comes in pieces: raw deflate (RFC 1951), zlib (RFC 1950), or one gzip member (RFC 1952).
+/// Compresses an input that comes in pieces: raw deflate (RFC 1951), zlib (RFC 1950), or one gzip member (RFC 1952). It keeps to the session's
+/// [window](SessionSpec::window).
 ///
 /// ```
 /// use uaccel_queue::{Algorithm, Direction, SessionSpec};
@@ -35,10 +36,10 @@ impl DeflateStream {
     /// # Errors
     /// [`UnitError::Unsupported`] unless the session compresses, to one of the three formats.
     pub fn new(spec: &SessionSpec) -> Result<Self, UnitError> {
-        let format = Format::of(spec.algorithm())
+        let settings = Settings::of(spec)
             .filter(|_| spec.operation() == Operation::Compress)
             .ok_or(UnitError::Unsupported(spec.algorithm()))?;
-        Ok(Self { engine: Box::new(deflate_engine(format, spec.level())), ended: false, failed: None })
+        Ok(Self { engine: Box::new(deflate_engine(settings)), ended: false, failed: None })
     }
 
     /// Takes the next piece of the input, and writes what is ready of the output.
@@ -81,7 +82,7 @@ impl DeflateStream {
         Ok(Step { consumed, produced, state })
     }
 
-    /// Back to the beginning, with the same format and level. Does not allocate.
+    /// Back to the beginning, with the same format, level and window. Does not allocate.
     pub fn reset(&mut self) {
         self.engine.reset();
         self.ended = false;

@@ -8,29 +8,30 @@ pub use state::InflateState;
 use zlib_rs::{Deflate, DeflateFlush, Status as Progress};
 
 use crate::Scratch;
-use crate::deflate::{Format, clamp, deflate_engine};
+use crate::deflate::{Format, Settings, WINDOW_BITS, clamp, deflate_engine, window_bits};
 
-/// The level of pieces.
-const LEVEL: u8 = 6;
+/// What pieces are made with, but for the window.
+const SETTINGS: Settings = Settings { format: Format::Raw, level: 6, window_bits: WINDOW_BITS };
 
 /// Bytes that a distance can go back (RFC 1951, 3.2.5).
 pub const WINDOW: usize = 1 << 15;
 
-/// Compresses one piece of a text, which follows on `window`: the last bytes of what came before, at most [`WINDOW`] of them.
+/// Compresses one piece of a text, which follows on `before`: the last bytes of what came before, at most [`WINDOW`] of them. No distance is above `limit`, of which the next smaller power of two
+/// is taken, at least 512.
 ///
 /// The output is raw deflate, ends at a byte, and needs no more than itself and what came before for being decoded; with `finish` it ends the stream.
 /// `None` if it does not fit; what was written is then unspecified.
 pub fn deflate(
     scratch: &mut Scratch,
-    window: &[u8],
+    limit: u32,
+    before: &[u8],
     piece: &[u8],
     destination: &mut [u8],
     finish: bool,
 ) -> Option<usize> {
-    let engine = scratch.pieces.0.get_or_insert_with(|| Box::new(deflate_engine(Format::Raw, LEVEL)));
-    engine.reset();
-    if !window.is_empty() {
-        engine.set_dictionary(window).ok()?;
+    let engine = scratch.pieces.ready(window_bits(limit))?;
+    if !before.is_empty() {
+        engine.set_dictionary(before).ok()?;
     }
     let flush = if finish { DeflateFlush::Finish } else { DeflateFlush::SyncFlush };
     let (mut consumed, mut produced) = (0, 0);
@@ -50,6 +51,16 @@ pub fn deflate(
     }
 }
 
-/// A worker's compressor of pieces.
+/// A worker's compressors of pieces, by window: zlib-rs cannot change it.
 #[derive(Default)]
-pub(crate) struct Compressor(Option<Box<Deflate>>);
+pub(crate) struct Compressors([Option<Box<Deflate>>; WINDOW_BITS as usize + 1]);
+
+impl Compressors {
+    /// The one with this window, at the beginning of a stream.
+    fn ready(&mut self, window_bits: u8) -> Option<&mut Deflate> {
+        let place = self.0.get_mut(usize::from(window_bits))?;
+        let engine = place.get_or_insert_with(|| Box::new(deflate_engine(Settings { window_bits, ..SETTINGS })));
+        engine.reset();
+        Some(engine)
+    }
+}

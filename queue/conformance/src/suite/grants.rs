@@ -16,6 +16,9 @@ pub fn grants_what_was_asked(backend: &dyn Backend) {
         assert!(rig.granted.operations.iter().next().is_some(), "some operation is granted");
         assert_eq!(rig.granted.address_mode, rig.transport.address_mode());
         assert!(rig.granted.sessions > 0 || rig.granted.algorithms.iter().next().is_none(), "algorithms need sessions");
+        for (algorithm, direction) in rig.granted.streams.iter() {
+            assert!(rig.granted.algorithms.contains(algorithm, direction), "streams of {algorithm}, but no sessions");
+        }
         assert!(
             !rig.granted.wakes || rig.transport.wake_fd().is_some(),
             "a queue that wakes has a descriptor to wait on"

@@ -13,5 +13,6 @@ pub mod plain;
 pub mod scatter;
 pub mod sessions;
 pub mod stopping;
+pub mod streams;
 pub mod threads;
 pub mod waiting;

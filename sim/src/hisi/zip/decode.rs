@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use uaccel_hisi_abi::zip::{Buffers, Entry, KINDS, MAX_TRANSFER, Request, stream};
+use uaccel_hisi_abi::zip::{Buffers, Entry, KINDS, MAX_TRANSFER, Request, WINDOWS, stream};
 use uaccel_queue::{Outcome, Status};
 
 use super::engine::Engine;
@@ -13,19 +13,20 @@ use crate::{AddressSpace, Extra, PieceList, Span, Work, WorkItem};
 /// Requests that there is an engine for.
 const REQUESTS: [Request; 4] = [Request::Deflate, Request::Zlib, Request::Gzip, Request::Lz4];
 
-/// The engines, by kind of queue and request.
+/// The engines, by kind of queue, request and window.
 #[derive(Debug)]
-pub(super) struct Engines([[Option<Arc<Engine>>; REQUESTS.len()]; KINDS.len()]);
+pub(super) struct Engines([[[Option<Arc<Engine>>; WINDOWS.len()]; REQUESTS.len()]; KINDS.len()]);
 
 impl Engines {
     pub(super) fn new() -> Self {
-        Self(KINDS.map(|kind| REQUESTS.map(|request| Engine::new(request, kind).map(Arc::new))))
+        let engine = |kind, request, window| Engine::new(request, kind, window).map(Arc::new);
+        Self(KINDS.map(|kind| REQUESTS.map(|request| WINDOWS.map(|window| engine(kind, request, window)))))
     }
 
-    fn get(&self, request: Request, kind: u16) -> Option<&Arc<Engine>> {
+    fn get(&self, entry: &Entry, kind: u16) -> Option<&Arc<Engine>> {
         let kind = KINDS.iter().position(|other| *other == kind)?;
-        let request = REQUESTS.iter().position(|other| *other == request)?;
-        self.0[kind][request].as_ref()
+        let request = REQUESTS.iter().position(|other| *other == entry.request)?;
+        self.0[kind][request].get(usize::from(entry.window))?.as_ref()
     }
 
     /// Appends the job that an entry asks for, or the answer that there can be no such job.
@@ -52,7 +53,7 @@ impl Engines {
 
     fn job(&self, words: &[u64; Entry::WORDS], kind: u16) -> Result<Job, Status> {
         let entry = Entry::decode(words).map_err(|_| Status::InvalidJob)?;
-        let engine = self.get(entry.request, kind).ok_or(Status::InvalidJob)?;
+        let engine = self.get(&entry, kind).ok_or(Status::InvalidJob)?;
         let work = Work::Own(engine.clone());
         match entry.buffers {
             Buffers::Flat => {

@@ -16,6 +16,8 @@ pub(super) struct Engine {
     unit: Unit,
     trailer: Trailer,
     direction: Direction,
+    /// No reference of what is compressed points farther back, in bytes.
+    window: u32,
 }
 
 /// What stands behind the blocks. The header before them is the host's business.
@@ -93,8 +95,9 @@ impl Checksum {
 }
 
 impl Engine {
-    /// The engine for a request in queues of a kind; `None` if there is no such work.
-    pub(super) fn new(request: Request, kind: u16) -> Option<Self> {
+    /// The engine for a request in queues of a kind, with a window of so many bytes; `None` if there is no such work. Whether the engine's own decompressor keeps to the window is not known; here
+    /// it does not.
+    pub(super) fn new(request: Request, kind: u16, window: u32) -> Option<Self> {
         let direction = match kind {
             COMPRESS => Direction::Forward,
             DECOMPRESS => Direction::Inverse,
@@ -107,9 +110,12 @@ impl Engine {
             Request::Lz4 if direction == Direction::Forward => (Algorithm::Lz4Block, Trailer::None),
             _ => return None,
         };
-        let level = (direction == Direction::Forward && algorithm == Algorithm::Deflate).then_some(LEVEL);
-        let spec = SessionSpec::compression(algorithm, direction, level).ok()?;
-        Some(Self { unit: Unit::new(&spec).ok()?, trailer, direction })
+        let deflates = direction == Direction::Forward && algorithm == Algorithm::Deflate;
+        let mut spec = SessionSpec::compression(algorithm, direction, deflates.then_some(LEVEL)).ok()?;
+        if deflates {
+            spec = spec.with_window(window).ok()?;
+        }
+        Some(Self { unit: Unit::new(&spec).ok()?, trailer, direction, window })
     }
 
     pub(super) const fn trailer(&self) -> Trailer {
@@ -118,6 +124,10 @@ impl Engine {
 
     pub(super) const fn direction(&self) -> Direction {
         self.direction
+    }
+
+    pub(super) const fn window(&self) -> u32 {
+        self.window
     }
 
     fn compress(&self, source: &[u8], scratch: &mut Scratch, destination: &mut [u8]) -> Outcome {

@@ -103,20 +103,18 @@ impl StreamJob {
             self.leave(stream, Progress::default(), Ended::new(Code::Ok, stream.over));
             return Outcome::ok(0, 0);
         }
-        // All of it and the end; all of it; or as much of it as there is room for.
-        let mut tries = vec![(source.len(), true)];
-        let mut len = source.len();
+        // All of it, and the end if it is to be finished; or as much of it as there is room for. Without the end not all of what is to be finished: all of it means the end.
+        let mut tries = vec![(source.len(), finish)];
+        let mut len = source.len() / 2;
         while len != 0 {
             tries.push((len, false));
             len /= 2;
         }
         for (len, ends) in tries {
-            if ends && !finish {
-                continue;
-            }
             let Some(room) = destination.len().checked_sub(if ends { trailer.len() } else { 0 }) else { continue };
             let (window, piece) = (&stream.window, &source[..len]);
-            let Some(made) = pieces::deflate(scratch, window, piece, &mut destination[..room], ends) else { continue };
+            let made = pieces::deflate(scratch, self.engine.window(), window, piece, &mut destination[..room], ends);
+            let Some(made) = made else { continue };
             stream.took(piece);
             let mut produced = made;
             if ends {
