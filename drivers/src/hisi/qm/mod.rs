@@ -5,7 +5,7 @@ mod lookout;
 mod queue;
 mod tail;
 
-pub(super) use head::Head;
+pub(super) use head::{Answered, Head};
 pub(super) use lookout::Lookout;
 pub(super) use queue::{Queue, Record};
 pub(super) use tail::Tail;

@@ -1,17 +1,12 @@
 //! From what the engine wrote into an entry to an outcome.
 
 use uaccel_hisi_abi::zip::{Ended, Results, Status as Engine};
-use uaccel_queue::{Direction, Job, Outcome, Status};
+use uaccel_queue::{Direction, Outcome, Status};
 
-/// What the results say about a job that is none of a stream and has a header of so many bytes. [`InFlight::complete`](uaccel_queue::InFlight::complete) checks the lengths against the job's.
-///
-/// # Safety
-/// The job was handed to `submit` and is not answered.
+/// What the results say about a job that is none of a stream, that has so many bytes to read and so much room, and a header. [`InFlight::complete`](uaccel_queue::InFlight::complete) checks the lengths against the job's.
 #[inline]
-pub(super) unsafe fn outcome(results: Results, direction: Direction, job: &Job, header: u32) -> Outcome {
+pub(super) fn outcome(results: Results, direction: Direction, (source_len, room): (u64, u64), header: u32) -> Outcome {
     let Results { consumed, produced, ended: Ended { status, last_block } } = results;
-    // SAFETY: the caller's promise.
-    let (source_len, room) = unsafe { job.extents() };
     let (consumed, produced, header) = (u64::from(consumed), u64::from(produced), u64::from(header));
     let (good, ends) = match Engine::from_raw(status) {
         Some(Engine::Ok | Engine::Grown) => (true, false),

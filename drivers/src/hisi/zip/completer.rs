@@ -8,8 +8,9 @@ use uaccel_queue::{Completer, DeviceError, Direction, Done, JobFlags, Token};
 use super::alarm::Alarm;
 use super::answer::outcome;
 use super::stream;
+use super::task::SPECIAL;
 use crate::handoff::Taker;
-use crate::hisi::qm::Head;
+use crate::hisi::qm::{Answered, Head, Record};
 
 #[derive(Debug)]
 pub(super) struct ZipCompleter {
@@ -53,19 +54,40 @@ fn take(direction: Direction, head: &mut Head, done: &mut Done<'_>) -> Result<()
         }
         let results = Results::decode([answered.word(0), answered.word(1)]);
         let found = done.find(token)?;
-        let (job, header) = (found.job(), answered.record.note);
-        // SAFETY: it is in flight.
-        let outcome = unsafe {
-            if job.flags.contains(JobFlags::STREAM) {
-                let carried = Carried::decode(Carried::WORDS.map(|word| answered.word(word)));
-                stream::answer(results, carried, direction, job, header)?
-            } else {
-                outcome(results, direction, job, header)
-            }
-        };
+        let job = found.job();
+        if job.flags.intersects(SPECIAL) {
+            complete_special(done, answered, direction)?;
+            continue;
+        }
+        let extents = (job.source_len as u64, job.destination_len as u64);
+        let outcome = outcome(results, direction, extents, answered.record.note);
         found.complete(outcome)?;
     }
     Ok(())
+}
+
+/// Answers a job with something [special](SPECIAL). It is looked for again, so that nothing of the others is kept in memory for this.
+#[cold]
+#[inline(never)]
+fn complete_special(
+    done: &mut Done<'_>,
+    answered: Answered<'_, { Entry::WORDS }>,
+    direction: Direction,
+) -> Result<(), Box<DeviceError>> {
+    let results = Results::decode([answered.word(0), answered.word(1)]);
+    let Record { token, note: header } = answered.record;
+    let found = done.find(token)?;
+    let job = found.job();
+    // SAFETY: it is in flight, and the device has done with it.
+    let outcome = unsafe {
+        if job.flags.contains(JobFlags::STREAM) {
+            let carried = Carried::decode(Carried::WORDS.map(|word| answered.word(word)));
+            stream::answer(results, carried, direction, job, header)?
+        } else {
+            outcome(results, direction, job.extents(), header)
+        }
+    };
+    Ok(found.complete(outcome)?)
 }
 
 // SAFETY: a job is answered when its completion was seen, which the device writes after all else, or when it never came to the device.

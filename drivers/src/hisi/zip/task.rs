@@ -13,7 +13,9 @@ use super::window::Window;
 pub(super) const LONGEST: usize = MAX_TRANSFER as usize;
 
 /// What jobs of a session have in common.
+// Aligned so that it is read as one word.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(4))]
 pub(super) struct Session {
     pub(super) format: Format,
     pub(super) direction: Direction,
