@@ -218,7 +218,7 @@ impl Compressor {
     fn is_for_a_stream(&self, len: usize) -> bool {
         self.format != Format::Gzip
             && self.bound(len).is_none_or(|most| most > max_transfer(&self.runtime))
-            && passage::on_device(&self.runtime, self.spec())
+            && passage::on_device(&self.runtime, self.spec(), len as u64)
     }
 
     /// Compresses on the device, as a stream. `false` if the device has failed, and the policy says that the CPU may take its place.

@@ -227,7 +227,7 @@ impl Decompressor {
     /// Whether the device does as a stream what it does not take as a job.
     fn is_for_a_stream(&self, source: &[u8], destination: &[u8]) -> bool {
         source.len().max(destination.len()) > max_transfer(&self.runtime)
-            && passage::on_device(&self.runtime, self.session.spec())
+            && passage::on_device(&self.runtime, self.session.spec(), source.len() as u64)
     }
 }
 

@@ -1,6 +1,6 @@
 //! One stream in pieces: by the device where it has streams, else on the CPU.
 
-use uaccel_runtime::{Error, Operation, Runtime, SessionSpec, Stream};
+use uaccel_runtime::{Error, Fallback, Operation, Runtime, SessionSpec, Stream};
 use uaccel_units::stream::{DeflateStream, InflateStream, State, Step};
 
 use crate::detour::{self, Detour};
@@ -30,15 +30,16 @@ enum Way {
     Inflate(Box<InflateStream>, Detour),
 }
 
-/// Whether the device in use does streams like this.
-pub(crate) fn on_device(runtime: &Runtime, spec: &SessionSpec) -> bool {
+/// Whether the device in use does streams like this, and the policy does not prefer the CPU for one of which so many bytes are known.
+pub(crate) fn on_device(runtime: &Runtime, spec: &SessionSpec, len: u64) -> bool {
     let granted = runtime.granted();
-    granted.offers(spec) && granted.streams.contains(spec.algorithm(), spec.direction())
+    let is_short = matches!(runtime.fallback(), Fallback::Auto { below } if len < below);
+    !is_short && granted.offers(spec) && granted.streams.contains(spec.algorithm(), spec.direction())
 }
 
 /// Whether a stream like this can be done in pieces by anybody.
 pub(crate) fn possible(runtime: &Runtime, spec: &SessionSpec) -> bool {
-    on_device(runtime, spec) || detour::allowed(runtime)
+    on_device(runtime, spec, u64::MAX) || detour::allowed(runtime)
 }
 
 impl Passage {
@@ -47,7 +48,7 @@ impl Passage {
     /// # Errors
     /// [`Error::TooLarge`] if the device has no streams, and the policy says never.
     pub(crate) fn begin(runtime: &Runtime, spec: &SessionSpec, len: u64) -> Result<Self, Error> {
-        if !on_device(runtime, spec) {
+        if !on_device(runtime, spec, len) {
             return Self::on_cpu(runtime, spec, len);
         }
         let way = Way::Device(Box::new(runtime.stream(spec.clone())?));

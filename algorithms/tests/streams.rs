@@ -354,4 +354,15 @@ fn short_streams_are_the_cpus_if_the_policy_prefers_it() {
     let text = long_text();
     assert!(all(read::ZlibDecoder::new(&runtime, &encode(Format::Zlib, &text)[..]).unwrap()).unwrap() == text);
     assert_eq!(runtime.counters().fallbacks, 1);
+
+    // So are all, if all are short to it.
+    let runtime = with_streams().0.fallback(Fallback::Auto { below: u64::MAX }).build().unwrap();
+    assert!(all(read::ZlibDecoder::new(&runtime, &encode(Format::Zlib, &text)[..]).unwrap()).unwrap() == text);
+    let packed = Compressor::new(&runtime, Format::Zlib, Level::Default).unwrap().compress(&text).unwrap();
+    assert!(decode(Format::Zlib, &packed) == text);
+    let packed = all(read::ZlibEncoder::new(&runtime, &text[..], 6).unwrap()).unwrap();
+    assert!(decode(Format::Zlib, &packed) == text);
+    let back = Decompressor::new(&runtime, Format::Zlib).unwrap().decompress(&packed, text.len()).unwrap();
+    assert!(back == text);
+    assert!(runtime.counters().jobs == 0 && runtime.counters().fallbacks >= 4, "{:?}", runtime.counters());
 }

@@ -14,6 +14,7 @@ mod error;
 mod job;
 mod operation;
 mod outcome;
+pub mod prefetch;
 pub mod queue;
 mod region;
 mod ring_memory;

@@ -96,6 +96,21 @@ impl RingMemory {
         unsafe { self.host.add(offset / 8).cast().as_ref() }
     }
 
+    /// Tells the processor that the line at `offset` is about to be written: it is fetched, and taken from the other side, while other things are done. A hint, which
+    /// changes nothing that could be read; what is outside is not asked for.
+    ///
+    /// Stores wait in order until each has its line, and there are only so many that can wait.
+    #[inline]
+    pub fn expect_write(&self, offset: usize) {
+        crate::prefetch::for_write(self.host.as_ptr().cast::<u8>().wrapping_add(offset));
+    }
+
+    /// Tells the processor that the line at `offset` is about to be read. A hint, as [`expect_write`](Self::expect_write); asked for too early, the line has to be taken from the other side again.
+    #[inline]
+    pub fn expect_read(&self, offset: usize) {
+        crate::prefetch::for_read(self.host.as_ptr().cast::<u8>().wrapping_add(offset));
+    }
+
     /// Stores a word that a later [`publish`](Self::publish) makes visible.
     #[inline]
     pub fn write(&self, offset: usize, value: u64) {

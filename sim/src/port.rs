@@ -142,6 +142,12 @@ pub trait MemoryPort {
         self.publish(space, address + last_of::<N>(), words[N - 1])
     }
 
+    /// Says that the word at `address` will be written soon: a hint for a port whose stores wait for the line that a host's processor has.
+    #[inline]
+    fn expect_write(&self, space: AddressSpace, address: u64) {
+        let _ = (space, address);
+    }
+
     /// Whether rings may lie at `span`. A port that knows what was set aside for rings says no to anything else.
     fn ring(&self, space: AddressSpace, span: Span) -> bool {
         let _ = space;

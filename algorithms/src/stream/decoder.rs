@@ -1,6 +1,6 @@
 //! Decoding of what comes in pieces: as a stream of the device, if it has such. Else a stream that is all there is one job, and the others are done by the CPU.
 
-use uaccel_runtime::{Direction, Error, Fallback, Operation, Runtime, Session, SessionSpec, Work};
+use uaccel_runtime::{Direction, Error, Operation, Runtime, Session, SessionSpec, Work};
 use uaccel_units::stream::State;
 
 use super::output::Output;
@@ -207,12 +207,6 @@ impl Decoder {
         Ok(true)
     }
 
-    /// Whether a stream of which so much is there goes piece by piece from its first byte on: on a device that has streams, unless it is so short that the policy prefers the CPU.
-    fn is_for_a_stream(&self, have: usize) -> bool {
-        let is_short = matches!(self.runtime.fallback(), Fallback::Auto { below } if (have as u64) < below);
-        !is_short && passage::on_device(&self.runtime, self.session.spec())
-    }
-
     /// At the start of a stream: piece by piece if the device has that, one job if all of it is there, else over to the CPU. `false` if there is too little to decide.
     fn start(&mut self) -> Result<bool, Error> {
         let have = self.filled - self.used;
@@ -225,7 +219,7 @@ impl Decoder {
                 return Ok(false);
             }
         }
-        if have != 0 && self.is_for_a_stream(have) {
+        if have != 0 && passage::on_device(&self.runtime, self.session.spec(), have as u64) {
             return self.enter(have as u64);
         }
         match self.try_job() {

@@ -10,6 +10,11 @@ use super::commands::{Commands, Purpose};
 use super::driver::Shared;
 use super::{answer, sessions};
 
+/// How many completions stand in one cache line.
+const LINE: u64 = 4;
+/// How far ahead of the completion that is read lines are asked for: where there is one there are more, as devices publish them in groups of eight.
+const AHEAD: u64 = 8;
+
 #[derive(Debug)]
 pub(super) struct WarpCompleter {
     shared: Arc<Shared>,
@@ -45,6 +50,9 @@ impl WarpCompleter {
             let control = control.load(Ordering::Acquire);
             if (control & Descriptor::PHASE != 0) != geometry.phase(self.next) {
                 break;
+            }
+            if self.next.is_multiple_of(LINE) {
+                memory.expect_read(geometry.completion(self.next + AHEAD));
             }
             self.next += 1;
             // Relaxed: ordered by the acquire above.

@@ -3,74 +3,102 @@
 use uaccel_queue::{Job, JobFlags, Operation};
 use uaccel_warp_abi::{Descriptor, DescriptorFlags};
 
-/// The descriptor of a job; one that the device must refuse ([`Descriptor::refused`]) if the job cannot be said in a
+/// What a descriptor can say of a job's flags. Both sides have these, under the same bits.
+const FLAGS: JobFlags = JobFlags::VOUCHED.union(JobFlags::UNINIT_DESTINATION).union(JobFlags::CHAINED);
+
+const _: () = {
+    assert!(JobFlags::VOUCHED.bits() == DescriptorFlags::VOUCHED.bits());
+    assert!(JobFlags::UNINIT_DESTINATION.bits() == DescriptorFlags::UNINIT_DESTINATION.bits());
+    assert!(JobFlags::CHAINED.bits() == DescriptorFlags::CHAINED.bits());
+    assert!(FLAGS.bits() == DescriptorFlags::all().bits());
+};
+
+/// Which of a job's fields an operation uses, each as the bits that are kept of it. What is masked needs no branches, and no values that wait on the
+/// stack for their turn: stores, of which a processor has so many under way at a time, and the lines of the ring are to be among them.
+#[derive(Clone, Copy)]
+struct Uses {
+    source: u64,
+    destination: u64,
+    aux: u64,
+    /// Bytes 0 to 7 of the small operand.
+    operand: u64,
+    /// Bytes 8 to 11 in the high half, 12 to 15 in the low one, as word 4 has them.
+    operand_end: u64,
+    session: u64,
+    /// Whether it is an operation that this driver knows.
+    known: bool,
+}
+
+impl Uses {
+    const NOTHING: Self =
+        Self { source: 0, destination: 0, aux: 0, operand: 0, operand_end: 0, session: 0, known: false };
+
+    const fn of(operation: Operation) -> Self {
+        const ALL: u64 = u64::MAX;
+        const LOW: u64 = u32::MAX as u64;
+        let none = Self { known: true, session: if operation.needs_session() { ALL } else { 0 }, ..Self::NOTHING };
+        let both = Self { source: ALL, destination: ALL, ..none };
+        match operation {
+            Operation::Nop => none,
+            Operation::Fill => Self { destination: ALL, operand: ALL, ..none },
+            Operation::Compare => Self { source: ALL, aux: ALL, ..none },
+            Operation::Crc32 | Operation::Crc32c => Self { source: ALL, operand: LOW, ..none },
+            Operation::Copy | Operation::Compress | Operation::Decompress | Operation::Digest => both,
+            Operation::Encrypt | Operation::Decrypt => Self { operand: ALL, operand_end: ALL, ..both },
+            Operation::Seal | Operation::Open => Self { aux: ALL, operand: ALL, operand_end: !LOW, ..both },
+            // An operation that a later version of the contract names: this driver was not granted it.
+            _ => Self::NOTHING,
+        }
+    }
+}
+
+/// By the number of the operation.
+const USES: [Uses; 32] = {
+    let mut uses = [Uses::NOTHING; 32];
+    let mut at = 0;
+    while at < Operation::ALL.len() {
+        let operation = Operation::ALL[at];
+        uses[operation as usize] = Uses::of(operation);
+        at += 1;
+    }
+    uses
+};
+
+/// The words of a job's descriptor, without a phase; of one that the device must refuse ([`Descriptor::refused`]) if the job cannot be said in a
 /// descriptor.
 ///
 /// Fields that the operation does not use are zero: a job's slot keeps what an earlier job left there, and that is no
 /// business of the device's.
 #[inline]
-pub(super) fn descriptor(job: &Job, max_transfer: u32) -> Descriptor {
-    express(job, max_transfer).unwrap_or_else(|| Descriptor::refused(job.token.raw()))
+pub(super) fn words(job: &Job, max_transfer: u32) -> [u64; 8] {
+    let uses = &USES[job.operation as usize % USES.len()];
+    let source_len = job.source_len as u64 & uses.source;
+    let destination_len = job.destination_len as u64 & uses.destination;
+    let aux_len = job.aux_len as u64 & uses.aux;
+    let limit = u64::from(max_transfer);
+    let sayable = uses.known & FLAGS.contains(job.flags);
+    if !(sayable & (source_len <= limit) & (destination_len <= limit) & (aux_len <= limit)) {
+        return refused(job);
+    }
+    let [a, b, c, d, e, f, g, h, end @ ..] = job.immediate;
+    let operand = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    [
+        job.source.expose_provenance() as u64 & uses.source,
+        job.destination.expose_provenance() as u64 & uses.destination,
+        source_len | destination_len << 32,
+        job.aux.expose_provenance() as u64 & uses.aux,
+        // Where there is a second source, the end of the operand is no wider than the other half.
+        u64::from_le_bytes(end).rotate_left(32) & uses.operand_end | aux_len,
+        0,
+        operand & uses.operand,
+        u64::from(job.token.raw())
+            | u64::from(job.operation as u8) << 32
+            | u64::from(job.flags.bits()) << 40
+            | (u64::from(job.session.0 & (Descriptor::MAX_SESSIONS - 1)) & uses.session) << 48,
+    ]
 }
 
-#[inline]
-fn express(job: &Job, max_transfer: u32) -> Option<Descriptor> {
-    if job.flags.contains(JobFlags::SCATTER) {
-        return None;
-    }
-    let length = |bytes: usize| u32::try_from(bytes).ok().filter(|bytes| *bytes <= max_transfer);
-    let mut descriptor = Descriptor {
-        token: job.token.raw(),
-        opcode: job.operation as u8,
-        flags: flags(job.flags),
-        ..Descriptor::default()
-    };
-    let (source, destination, aux) = match job.operation {
-        Operation::Nop => (false, false, false),
-        Operation::Fill => (false, true, false),
-        Operation::Compare => (true, false, true),
-        Operation::Crc32 | Operation::Crc32c => (true, false, false),
-        Operation::Copy
-        | Operation::Compress
-        | Operation::Decompress
-        | Operation::Digest
-        | Operation::Encrypt
-        | Operation::Decrypt => (true, true, false),
-        Operation::Seal | Operation::Open => (true, true, true),
-        // An operation that a later version of the contract names: this driver was not granted it.
-        _ => return None,
-    };
-    if source {
-        descriptor.source = job.source.expose_provenance() as u64;
-        descriptor.source_len = length(job.source_len)?;
-    }
-    if destination {
-        descriptor.destination = job.destination.expose_provenance() as u64;
-        descriptor.destination_len = length(job.destination_len)?;
-    }
-    if aux {
-        descriptor.aux = job.aux.expose_provenance() as u64;
-        descriptor.aux_len = length(job.aux_len)?;
-    }
-    match job.operation {
-        Operation::Fill => descriptor.operand[..8].copy_from_slice(&job.pattern().to_le_bytes()),
-        Operation::Crc32 | Operation::Crc32c => descriptor.operand[..4].copy_from_slice(&job.seed().to_le_bytes()),
-        Operation::Seal | Operation::Open => descriptor.operand = job.nonce(),
-        Operation::Encrypt | Operation::Decrypt => descriptor.set_wide_operand(job.iv()),
-        _ => {}
-    }
-    if job.operation.needs_session() {
-        descriptor.session = job.session.0;
-    }
-    Some(descriptor)
-}
-
-/// Flags mean the same on both sides, but each side numbers its own.
-#[inline]
-fn flags(job: JobFlags) -> DescriptorFlags {
-    let mut flags = DescriptorFlags::empty();
-    flags.set(DescriptorFlags::VOUCHED, job.contains(JobFlags::VOUCHED));
-    flags.set(DescriptorFlags::UNINIT_DESTINATION, job.contains(JobFlags::UNINIT_DESTINATION));
-    flags.set(DescriptorFlags::CHAINED, job.contains(JobFlags::CHAINED));
-    flags
+#[cold]
+fn refused(job: &Job) -> [u64; 8] {
+    Descriptor::refused(job.token.raw()).encode(false)
 }

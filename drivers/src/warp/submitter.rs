@@ -13,6 +13,9 @@ use super::commands::Purpose;
 use super::driver::Shared;
 use super::{request, sessions};
 
+/// How many lines are asked for before they are written. The device was the last to have each of them, and a processor that writes one after the other waits for them one by one.
+const AHEAD: u64 = 32;
+
 #[derive(Debug)]
 pub(super) struct WarpSubmitter {
     transport: Arc<dyn Transport>,
@@ -63,26 +66,56 @@ impl WarpSubmitter {
         }
     }
 
-    /// Writes one descriptor into the next line and makes it valid. `launch` runs between.
-    #[inline]
-    fn publish(&mut self, descriptor: &Descriptor, launch: impl FnOnce()) {
-        let Shared { memory, geometry, lines, .. } = &*self.shared;
+    /// Publishes the descriptor of a command in the next line.
+    fn publish_command(&mut self, descriptor: &Descriptor) {
         let index = self.submitted;
-        let offset = geometry.submission(index);
-        let [words @ .., control] = descriptor.encode(geometry.phase(index));
-        let [places @ .., valid] = memory.record::<8>(offset);
-        for (place, word) in places.iter().zip(words) {
-            // Relaxed: ordered by the release below.
-            place.store(word, Ordering::Relaxed);
-        }
-        launch();
-        if geometry.mode() == Mode::Mailbox {
-            lines.put(index, descriptor.token);
-        }
-        // Release: pairs with the device's acquire load of the control word (§4.1), which then sees the words above,
-        // the job's source, and, for a device in this process, that the job is in flight.
-        valid.store(control, Ordering::Release);
+        let recorded = || {
+            if self.shared.geometry.mode() == Mode::Mailbox {
+                self.shared.lines.put(index, descriptor.token);
+            }
+        };
+        publish(&self.shared, index, descriptor.encode(false), recorded);
         self.submitted = index + 1;
+    }
+
+    /// Publishes jobs from the first on, in ring mode, and says how many.
+    #[inline]
+    fn publish_in_ring(&mut self, batch: &Batch<'_>) -> usize {
+        let Self { shared, max_transfer, submitted, .. } = self;
+        let Shared { memory, geometry, .. } = &**shared;
+        let first = *submitted;
+        let last = first + batch.len() as u64;
+        for index in first..last.min(first + AHEAD) {
+            memory.expect_write(geometry.submission(index));
+        }
+        for at in 0..batch.len() {
+            let index = first + at as u64;
+            if index + AHEAD < last {
+                memory.expect_write(geometry.submission(index + AHEAD));
+            }
+            publish(shared, index, request::words(batch.job(at), *max_transfer), || {
+                batch.launch(at);
+            });
+        }
+        *submitted = last;
+        batch.len()
+    }
+
+    /// Publishes jobs from the first on, in mailbox mode, as far as there are free lines, and says how many.
+    #[inline]
+    fn publish_in_lines(&mut self, batch: &Batch<'_>) -> usize {
+        for at in 0..batch.len() {
+            if !self.has_line() {
+                return at;
+            }
+            let index = self.submitted;
+            publish(&self.shared, index, request::words(batch.job(at), self.max_transfer), || {
+                let token = batch.launch(at);
+                self.shared.lines.put(index, token.raw());
+            });
+            self.submitted = index + 1;
+        }
+        batch.len()
     }
 
     /// Rings the doorbell if the device sleeps. Once per batch.
@@ -151,10 +184,27 @@ impl WarpSubmitter {
                 }
                 None => break,
             }
-            self.publish(&descriptor, || {});
+            self.publish_command(&descriptor);
         }
         self.submitted != before
     }
+}
+
+/// Writes a descriptor into the line of submission `index` and makes it valid. `launch` runs between.
+#[inline]
+fn publish(shared: &Shared, index: u64, words: [u64; 8], launch: impl FnOnce()) {
+    let Shared { memory, geometry, .. } = shared;
+    let [words @ .., control] = words;
+    let [places @ .., valid] = memory.record::<8>(geometry.submission(index));
+    for (place, word) in places.iter().zip(words) {
+        // Relaxed: ordered by the release below.
+        place.store(word, Ordering::Relaxed);
+    }
+    launch();
+    let phase = if geometry.phase(index) { Descriptor::PHASE } else { 0 };
+    // Release: pairs with the device's acquire load of the control word (§4.1), which then sees the words above,
+    // the job's source, and, for a device in this process, that the job is in flight.
+    valid.store(control | phase, Ordering::Release);
 }
 
 // SAFETY: only jobs of the batch are published, each is launched before, and each published job is counted.
@@ -166,13 +216,11 @@ unsafe impl Submitter for WarpSubmitter {
             self.flush();
         }
         if self.backlog.is_empty() {
-            while accepted < batch.len() && self.has_line() {
-                let descriptor = request::descriptor(batch.job(accepted), self.max_transfer);
-                self.publish(&descriptor, || {
-                    batch.launch(accepted);
-                });
-                accepted += 1;
-            }
+            accepted = match self.shared.geometry.mode() {
+                // The count of jobs and commands sees to it that there are lines, see the module's page.
+                Mode::Ring => self.publish_in_ring(batch),
+                Mode::Mailbox => self.publish_in_lines(batch),
+            };
         }
         if self.submitted != before {
             self.notify();

@@ -121,6 +121,13 @@ impl<J: JobMemory> MemoryPort for PoolPort<J> {
         Access::Ready(())
     }
 
+    #[inline]
+    fn expect_write(&self, _: AddressSpace, address: u64) {
+        if let Some(word) = self.rings.at(address).and_then(|(ring, offset)| ring.word(offset)) {
+            uaccel_queue::prefetch::for_write(word);
+        }
+    }
+
     fn ring(&self, _: AddressSpace, span: Span) -> bool {
         self.rings.at(span.address).is_some_and(|(ring, offset)| ring.len() as u64 - offset >= span.len as u64)
     }

@@ -8,6 +8,8 @@ use crate::{Access, AddressSpace, Blemish, Flush, MemoryPort, Nop, Work, WorkIte
 
 /// How many completions are written in one go: two cache lines of the completion ring.
 const GROUP: usize = 8;
+/// How many stand in one cache line.
+const LINE: usize = 4;
 
 /// A completion that is not published yet.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +64,12 @@ impl Completions {
     #[inline]
     pub(super) fn pass<P: MemoryPort>(&mut self, port: &P, nops: &[Nop]) {
         let Some(ring) = self.ring else { return };
+        if ring.geometry.mode() == Mode::Ring {
+            // All at once: the host was the last to have each of these lines, and stores wait for them one by one.
+            for next in (self.next..self.next + nops.len() as u64).step_by(LINE) {
+                port.expect_write(self.space, ring.at(ring.geometry.completion(next)));
+            }
+        }
         for nop in nops {
             #[allow(clippy::cast_possible_truncation, reason = "the low half of the cookie is the token")]
             let token = nop.cookie as u32;
