@@ -72,8 +72,11 @@ fn failures() {
 
 #[test]
 fn contradictions_end_the_queue() {
-    assert!(matches!(outcome(Operation::Copy, 14, counts(0, 0)), Err(DeviceError::UnknownStatus { status: 14, .. })));
-    assert!(matches!(outcome(Operation::Compress, 13, counts(0, 0)), Err(DeviceError::Malformed { .. })));
+    // 13 is that of streams, which the engine has none of.
+    for status in [13, 14] {
+        let found = outcome(Operation::Compress, status, counts(0, 0));
+        assert!(matches!(found, Err(DeviceError::UnknownStatus { status: s, .. }) if s == status), "{found:?}");
+    }
     assert!(matches!(outcome(Operation::Copy, 255, counts(0, 0)), Err(DeviceError::UnknownStatus { status: 255, .. })));
     assert!(matches!(outcome(Operation::Compress, 0, counts(101, 1)), Err(DeviceError::Overrun { consumed: 101, .. })));
     assert!(matches!(outcome(Operation::Compress, 0, counts(1, 101)), Err(DeviceError::Overrun { produced: 101, .. })));
