@@ -72,9 +72,11 @@ fn failures() {
 
 #[test]
 fn contradictions_end_the_queue() {
-    assert!(matches!(outcome(Operation::Copy, 14, counts(0, 0)), Err(DeviceError::UnknownStatus { status: 14, .. })));
-    assert!(matches!(outcome(Operation::Compress, 13, counts(0, 0)), Err(DeviceError::Malformed { .. })));
-    assert!(matches!(outcome(Operation::Copy, 255, counts(0, 0)), Err(DeviceError::UnknownStatus { status: 255, .. })));
+    // That there is more to come of a stream (13) is nothing that an engine without streams can say.
+    for unknown in [13, 14, 255] {
+        let found = outcome(Operation::Compress, unknown, counts(0, 0));
+        assert!(matches!(found, Err(DeviceError::UnknownStatus { status, .. }) if status == unknown), "{found:?}");
+    }
     assert!(matches!(outcome(Operation::Compress, 0, counts(101, 1)), Err(DeviceError::Overrun { consumed: 101, .. })));
     assert!(matches!(outcome(Operation::Compress, 0, counts(1, 101)), Err(DeviceError::Overrun { produced: 101, .. })));
     assert!(matches!(outcome(Operation::Crc32c, 0, counts(u32::MAX, 1)), Err(DeviceError::Overrun { .. })));
