@@ -111,7 +111,11 @@ fn a_full_room_is_no_failure_if_the_stream_can_go_on_from_there() {
             "{word}"
         );
     }
-    assert_eq!(decompressed((400, 300, true), 0x0e, false, 1, (0, 0)).expect("sound"), failed(Status::DeviceError));
+    // It had room, and has used none of it: that is not the end of what there is to read, either.
+    for (source, last) in [(400, true), (8, true), (8, false), (0, true)] {
+        let stuck = decompressed((source, 300, last), 0x0e, false, 1, (0, 0)).expect("sound");
+        assert_eq!(stuck, failed(Status::DeviceError), "{source} {last}");
+    }
 }
 
 #[test]

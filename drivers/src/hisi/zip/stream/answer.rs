@@ -81,16 +81,17 @@ fn decompressed(
     job: &Job,
     header: usize,
 ) -> Result<Stage, Status> {
+    let got_on = consumed > 0 || produced > 0;
     match Engine::from_raw(ended.status) {
         Some(Engine::StreamEnd) if ended.last_block => return Ok(Stage::Over),
         Some(Engine::Ok | Engine::Grown | Engine::StreamEnd) => {}
         // The room is full, and it goes on from there (UADK: `HZ_DECOMP_NO_SPACE`, `HZ_DECOMPING_NO_SPACE`).
         Some(Engine::NoSpace)
-            if matches!(Halt::decode(carried.context_words[0]), Some(Halt::LastBlock | Halt::Block)) => {}
+            if got_on && matches!(Halt::decode(carried.context_words[0]), Some(Halt::LastBlock | Halt::Block)) => {}
         Some(Engine::NoSpace) => return Err(Status::DeviceError),
         other => return Err(failure(other)),
     }
-    if consumed > 0 || produced > 0 {
+    if got_on {
         return Ok(Stage::Going);
     }
     // There was room, so it wants more of the stream; but so long a piece it can do something with.
