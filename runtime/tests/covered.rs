@@ -185,7 +185,7 @@ unsafe impl Submitter for FailingSubmitter {
 struct Listing;
 
 /// The most bytes that it says a job may have.
-const LITTLE: u64 = 1000;
+const LITTLE: usize = 1000;
 
 impl Driver for Listing {
     fn name(&self) -> &str {
@@ -208,7 +208,7 @@ impl Driver for Listing {
     ) -> Result<OpenQueue, OpenError> {
         let mut queue = WarpDriver.open(transport, cells, request)?;
         (queue.granted.scatter, queue.granted.pieces) = (true, 100);
-        queue.granted.max_transfer = LITTLE;
+        queue.granted.max_transfer = LITTLE as u64;
         Ok(queue)
     }
 }
@@ -333,7 +333,7 @@ fn the_state_of_a_stream_is_covered_though_it_is_longer_than_what_a_job_may_move
     let cells = Arc::new(Cells::new(1));
     let OpenQueue { mut submitter, mut completer, .. } =
         Reaching(Listing).open(transport, cells.clone(), &QueueRequest::new(1)).unwrap();
-    let (text, mut room, mut state) = ([0_u8; 8], [0_u8; 300], [0_u8; LITTLE as usize + 1]);
+    let (text, mut room, mut state) = ([0_u8; 8], [0_u8; 300], [0_u8; LITTLE + 1]);
     // SAFETY: the slot was never used.
     unsafe {
         cells.build(0, |job| {
