@@ -97,7 +97,7 @@ impl RingMemory {
     }
 
     /// Tells the processor that the line at `offset` is about to be written: it is fetched, and taken from the other side, while other things are done. A hint, which
-    /// changes nothing that could be read; what is outside is not asked for.
+    /// changes nothing that could be read, and does no harm with an offset outside.
     ///
     /// Stores wait in order until each has its line, and there are only so many that can wait.
     #[inline]

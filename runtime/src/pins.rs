@@ -81,11 +81,14 @@ impl Pins {
         if job.flags.contains(JobFlags::SCATTER) {
             return Ok(false);
         }
+        let extents = extent::of(job);
+        // The state of a stream is as long as the device wants it.
+        let limited = if job.flags.contains(JobFlags::STREAM) { 2 } else { extents.len() };
         // Refused by the driver, or by the device, whatever is there.
-        if extent::of(job).into_iter().flatten().any(|extent| extent.len as u64 > self.limit) {
+        if extents.iter().take(limited).flatten().any(|extent| extent.len as u64 > self.limit) {
             return Ok(true);
         }
-        for (place, Extent { start, len, access }) in extent::of(job).into_iter().flatten().enumerate() {
+        for (place, Extent { start, len, access }) in extents.into_iter().flatten().enumerate() {
             if let Err(refusal) = self.memory.cover(start, len, access) {
                 self.release_all(&mut slot);
                 if refusal == Uncovered::Gone {

@@ -103,7 +103,7 @@ impl Stream {
     ///
     /// # A device that fails
     /// After every error but [`Error::Corrupt`] and [`Error::Truncated`] the stream stands where it stood before the call, which can be made again; only the destination may have been written. If the device was to blame,
-    /// the call itself does so once, as soon as the device is back, and [`Counters::repeats`](crate::Counters::repeats) counts it; unless the policy is [`Fallback::Never`]. The device is waited for no longer than the
+    /// the call itself does so once, as soon as the device is back, and [`Counters::repeats`](crate::Counters::repeats) counts it; unless the policy is [`Fallback::Never`], or its answer cannot be true. The device is waited for no longer than the
     /// runtime's deadline, and not at all by the first call of a stream. Nothing of a stream is ever done by the CPU.
     ///
     /// # Errors

@@ -180,9 +180,12 @@ unsafe impl Submitter for FailingSubmitter {
     }
 }
 
-/// The Warp driver of a device that takes lists, as far as the driver goes.
+/// The Warp driver of a device that takes lists, and little in one job, as far as the driver goes.
 #[derive(Debug)]
 struct Listing;
+
+/// The most bytes that it says a job may have.
+const LITTLE: usize = 1000;
 
 impl Driver for Listing {
     fn name(&self) -> &str {
@@ -205,6 +208,7 @@ impl Driver for Listing {
     ) -> Result<OpenQueue, OpenError> {
         let mut queue = WarpDriver.open(transport, cells, request)?;
         (queue.granted.scatter, queue.granted.pieces) = (true, 100);
+        queue.granted.max_transfer = LITTLE as u64;
         Ok(queue)
     }
 }
@@ -317,6 +321,48 @@ fn lists_are_not_granted_where_what_they_name_would_not_be_covered() {
     assert_eq!(done.slots(), [0]);
     // SAFETY: just answered.
     assert_eq!(unsafe { cells.outcome(0) }.status, Status::Fault);
+    assert_eq!(seen.memory.ranges(), 0);
+}
+
+#[test]
+fn the_state_of_a_stream_is_covered_though_it_is_longer_than_what_a_job_may_move() {
+    let seen = Arc::new(Seen::default());
+    let engine = Simulator::warp(WarpConfig::default(), ThreadHostConfig::default(), Plan::default()).unwrap();
+    let bus = Told(engine, seen.clone());
+    let transport = bus.open(&bus.devices()[0].name).unwrap();
+    let cells = Arc::new(Cells::new(1));
+    let OpenQueue { mut submitter, mut completer, .. } =
+        Reaching(Listing).open(transport, cells.clone(), &QueueRequest::new(1)).unwrap();
+    let (text, mut room, mut state) = ([0_u8; 8], [0_u8; 300], [0_u8; LITTLE + 1]);
+    // SAFETY: the slot was never used.
+    unsafe {
+        cells.build(0, |job| {
+            (job.operation, job.flags) = (Operation::Compress, JobFlags::VOUCHED | JobFlags::STREAM | JobFlags::FIRST);
+            (job.source, job.source_len) = (text.as_ptr(), text.len());
+            (job.destination, job.destination_len) = (room.as_mut_ptr(), room.len());
+            (job.aux, job.aux_len) = (state.as_mut_ptr(), state.len());
+        });
+    }
+    // SAFETY: one slot, just built, not in flight.
+    let batch = unsafe { Batch::new(&cells, &[0]) };
+    // SAFETY: all of it outlives the queue.
+    assert_eq!(unsafe { submitter.submit(&batch) }.unwrap(), 1);
+    assert_eq!(seen.memory.ranges(), 3);
+    let begun = Instant::now();
+    let mut places = [0];
+    loop {
+        // SAFETY: the only completer of this table.
+        let mut done = unsafe { Done::new(&cells, &mut places) };
+        completer.poll(&mut done).unwrap();
+        if done.slots() == [0] {
+            break;
+        }
+        assert!(begun.elapsed() < device::PATIENCE, "it is answered");
+        std::thread::yield_now();
+    }
+    // The engine has no streams, and says so.
+    // SAFETY: just answered.
+    assert_eq!(unsafe { cells.outcome(0) }.status, Status::InvalidJob);
     assert_eq!(seen.memory.ranges(), 0);
 }
 

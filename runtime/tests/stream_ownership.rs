@@ -14,6 +14,8 @@ use uaccel_sim::{HisiZip, HisiZipConfig, Mishap, Plan, ThreadHost, ThreadHostCon
 
 /// Long enough for the engine to do what it must not do.
 const GRACE: Duration = Duration::from_millis(50);
+/// A deadline for tests that let it pass once, and not for jobs that go well on a busy machine.
+const LENIENT: Duration = Duration::from_secs(1);
 
 fn zip() -> (Builder, Arc<ThreadHost<HisiZip>>) {
     let threads = ThreadHostConfig { workers: Some(2), ..ThreadHostConfig::default() };
@@ -50,7 +52,7 @@ fn unpack(packed: &[u8]) -> Vec<u8> {
 #[test]
 fn a_call_on_a_stalled_engine_ends_at_its_deadline_and_the_stream_stands_where_it_stood() {
     let (builder, engine) = zip();
-    let runtime = builder.fallback(Fallback::Never).build().unwrap();
+    let runtime = builder.fallback(Fallback::Never).deadline(LENIENT).build().unwrap();
     let (text, mut packed) = (text(), Vec::new());
     let mut rest = &text[..];
     let mut stream = stream(&runtime, Direction::Forward);
@@ -59,7 +61,7 @@ fn a_call_on_a_stalled_engine_ends_at_its_deadline_and_the_stream_stands_where_i
     }
     engine.plan().hold();
     let error = step(&mut stream, &mut rest, &mut packed).unwrap_err();
-    assert!(matches!(error, Error::Deadline(DEADLINE)), "{error:?}");
+    assert!(matches!(error, Error::Deadline(LENIENT)), "{error:?}");
     engine.plan().release();
     // What the engine still had to do it must not do now, with the state.
     std::thread::sleep(GRACE);
@@ -97,7 +99,7 @@ fn whatever_becomes_of_an_answer_in_the_middle_the_text_comes_out_right() {
     ] {
         for number in [1, 2, 7] {
             let (builder, engine) = zip();
-            let deadline = if mishap == Mishap::LostCompletion { DEADLINE } else { PATIENCE };
+            let deadline = if mishap == Mishap::LostCompletion { LENIENT } else { PATIENCE };
             let runtime = builder.deadline(deadline).build().unwrap();
             let (text, mut packed) = (text(), Vec::new());
             let mut forward = stream(&runtime, Direction::Forward);
@@ -146,9 +148,12 @@ fn streams_under_load_survive_an_engine_that_fails_as_a_whole() {
                 })
             })
             .collect();
+        // Ever more seldom, so that a slow machine gets on in between.
+        let mut pause = Duration::from_millis(5);
         while workers.iter().any(|worker| !worker.is_finished()) {
             engine.fail(1);
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(pause);
+            pause += pause / 50;
         }
     });
     let counters = runtime.counters();

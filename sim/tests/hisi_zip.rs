@@ -656,6 +656,13 @@ fn a_piece_that_fails_leaves_its_stream_where_it_was() {
     stream.run(&mut decompress, &body[..100], 20_000, false);
     stream.buffer.fill(u64::MAX);
     assert_eq!(stream.run(&mut decompress, &body[100..], 20_000, false).0, failed(Status::Malformed));
+    // More of the trailer than there is of it: the count is the byte behind the engine's 376 and the trailer's 8, and the buffer begins 64 bytes in.
+    let mut stream = Stream::new(Request::Zlib);
+    stream.run(&mut decompress, &body[..body.len() - 4], 20_000, false);
+    let word = &mut stream.buffer[(64 + 376 + 8) / 8];
+    assert_eq!(*word & 0xff, 0, "nothing of it so far");
+    *word |= 5;
+    assert_eq!(stream.run(&mut decompress, &body[body.len() - 4..], 20_000, false).0, failed(Status::Malformed));
 }
 
 #[test]

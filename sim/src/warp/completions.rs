@@ -66,7 +66,8 @@ impl Completions {
         let Some(ring) = self.ring else { return };
         if ring.geometry.mode() == Mode::Ring {
             // All at once: the host was the last to have each of these lines, and stores wait for them one by one.
-            for next in (self.next..self.next + nops.len() as u64).step_by(LINE) {
+            let begun = self.next - self.next % LINE as u64;
+            for next in (begun..self.next + nops.len() as u64).step_by(LINE) {
                 port.expect_write(self.space, ring.at(ring.geometry.completion(next)));
             }
         }

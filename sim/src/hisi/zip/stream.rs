@@ -67,6 +67,10 @@ impl StreamJob {
         let word = |at: usize| Some(u32::from_le_bytes(*context.get(at..)?.first_chunk()?));
         let window_len = usize::try_from(word(WINDOW_LEN)?).ok()?;
         let read = usize::from(*context.get(TRAILER + 8)?);
+        // The host can write here.
+        if read > trailer.len() {
+            return None;
+        }
         Some(Stream {
             window: context.get(WINDOW..)?.get(..window_len)?.to_vec(),
             inflate: InflateState::decode(context.get(STATE..)?.first_chunk()?)?,
