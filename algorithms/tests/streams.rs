@@ -366,3 +366,35 @@ fn short_streams_are_the_cpus_if_the_policy_prefers_it() {
     assert!(back == text);
     assert!(runtime.counters().jobs == 0 && runtime.counters().fallbacks >= 4, "{:?}", runtime.counters());
 }
+
+#[test]
+fn nothing_is_taken_once_the_end_was_asked_for() {
+    let (builder, plan) = with_streams();
+    let runtime = builder.queues(1).build().unwrap();
+    let text = [long_text(), noise(1 << 20, 1)].concat();
+    let mut encoder = write::ZlibEncoder::new(&runtime, Vec::new(), 6).unwrap();
+    encoder.write_all(&text).unwrap();
+    plan.set(all_from(1));
+    encoder.try_finish().unwrap_err();
+    plan.set(Plan::default());
+    assert_eq!(encoder.write(b"more").unwrap(), 0);
+    assert!(decode(Format::Zlib, &encoder.finish().unwrap()) == text);
+
+    // Nor is a reader asked again that has been at its end.
+    struct Ending<'a>(&'a [u8], bool);
+    impl Read for Ending<'_> {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            assert!(!self.1, "read behind its end");
+            self.1 = self.0.is_empty();
+            self.0.read(room)
+        }
+    }
+    let mut encoder = read::ZlibEncoder::new(&runtime, Ending(&text, false), 6).unwrap();
+    let mut packed = vec![0; 1];
+    encoder.read_exact(&mut packed).unwrap();
+    plan.set(all_from(1));
+    encoder.read_to_end(&mut packed).unwrap_err();
+    plan.set(Plan::default());
+    encoder.read_to_end(&mut packed).unwrap();
+    assert!(decode(Format::Zlib, &packed) == text);
+}
