@@ -112,10 +112,10 @@ impl Passage {
     /// Takes the next piece, and writes what is ready, as streams of the CPU do; the room is at least [`Stream::ROOM`]. `last` says that nothing comes after it, in this call and all
     /// that follow.
     ///
-    /// A device that fails before it has done anything is left for the CPU, if the policy allows that.
+    /// A device that fails, or has no room, before it has done anything is left for the CPU, if the policy allows that.
     ///
     /// # Errors
-    /// [`Error::Corrupt`], [`Error::Truncated`]. A device that has failed for good in the middle of the stream; the call can be made again.
+    /// [`Error::Corrupt`], [`Error::Truncated`]. A device that has failed for good in the middle of the stream, or [`Error::QueueFull`]; the call can be made again.
     pub(crate) fn process(&mut self, input: &[u8], output: &mut [u8], last: bool) -> Result<Step, Error> {
         let stream = match &mut self.way {
             Way::Device(stream) => stream,
@@ -142,7 +142,7 @@ impl Passage {
                 };
                 Ok(Step { consumed, produced, state })
             }
-            Err(error) if self.untouched && error.is_device_failure() && detour::allowed(&self.runtime) => {
+            Err(error) if self.untouched && detour::helps(&self.runtime, &error) => {
                 *self = Self::on_cpu(&self.runtime, &self.spec, input.len() as u64)?;
                 self.process(input, output, last)
             }

@@ -368,6 +368,29 @@ fn short_streams_are_the_cpus_if_the_policy_prefers_it() {
 }
 
 #[test]
+fn a_device_whose_queue_is_full_is_left_for_the_cpu_as_with_jobs() {
+    let runtime = with_streams().0.queues(1).depth(4).build().unwrap();
+    let text = long_text();
+    let compressor = Compressor::new(&runtime, Format::Zlib, Level::Default).unwrap();
+    let mut unfetched = Vec::new();
+    while let Ok(job) = compressor.submit(b"short".to_vec(), Vec::with_capacity(100)) {
+        unfetched.push(job);
+    }
+    let packed = compressor.compress(&text).unwrap();
+    assert!(decode(Format::Zlib, &packed) == text);
+    let decompressor = Decompressor::new(&runtime, Format::Zlib).unwrap();
+    assert!(decompressor.decompress(&packed, text.len()).unwrap() == text);
+    let mut room = vec![0; text.len()];
+    assert_eq!(decompressor.decompress_into(&packed, &mut room).unwrap().produced, text.len());
+    assert!(all(read::ZlibDecoder::new(&runtime, &packed[..]).unwrap()).unwrap() == text);
+    // Some try one job before.
+    assert!(runtime.counters().fallbacks >= 4);
+    for job in unfetched {
+        job.wait().into_output().unwrap();
+    }
+}
+
+#[test]
 fn nothing_is_taken_once_the_end_was_asked_for() {
     let (builder, plan) = with_streams();
     let runtime = builder.queues(1).build().unwrap();
