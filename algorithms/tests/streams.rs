@@ -4,7 +4,7 @@ mod support;
 
 use std::io::{self, ErrorKind, Read, Write};
 
-use support::{SMALL, noise, prose, with_streams};
+use support::{SMALL, noise, prose, with_endless_streams, with_streams};
 use uaccel_algorithms::{Compressor, Decompressor, Error, Format, Level, read, write};
 use uaccel_runtime::{Fallback, Runtime};
 use uaccel_sim::{Mishap, Plan, When};
@@ -388,6 +388,22 @@ fn a_device_whose_queue_is_full_is_left_for_the_cpu_as_with_jobs() {
     for job in unfetched {
         job.wait().into_output().unwrap();
     }
+}
+
+#[test]
+fn a_device_that_writes_for_ever_is_stopped() {
+    let text = long_text();
+    let runtime = with_endless_streams().fallback(Fallback::Never).build().unwrap();
+    let compressor = Compressor::new(&runtime, Format::Zlib, Level::Default).unwrap();
+    let error = compressor.compress(&text).unwrap_err();
+    assert!(matches!(error, Error::DeviceFailed { .. }), "{error}");
+    let mut encoder = write::ZlibEncoder::new(&runtime, Vec::new(), 6).unwrap();
+    let long = noise(3 << 20, 1);
+    encoder.write_all(&long).unwrap_err();
+    encoder.try_finish().unwrap_err();
+    let runtime = with_endless_streams().build().unwrap();
+    let compressor = Compressor::new(&runtime, Format::Zlib, Level::Default).unwrap();
+    assert!(decode(Format::Zlib, &compressor.compress(&text).unwrap()) == text);
 }
 
 #[test]
