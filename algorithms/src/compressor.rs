@@ -221,12 +221,12 @@ impl Compressor {
             && passage::on_device(&self.runtime, self.spec(), len as u64)
     }
 
-    /// Compresses on the device, as a stream. `false` if the device has failed, and the policy says that the CPU may take its place.
+    /// Compresses on the device, as a stream. `false` if the device has failed, or has no room, and the policy says that the CPU may take its place.
     fn compress_in_pieces(&self, text: &[u8], sink: &mut impl Sink) -> Result<bool, Error> {
         let mut passage = Passage::begin(&self.runtime, self.spec(), text.len() as u64)?;
         match passage.all(text, sink) {
             Ok(_) => Ok(true),
-            Err(error) if error.is_device_failure() && detour::allowed(&self.runtime) => Ok(false),
+            Err(error) if detour::helps(&self.runtime, &error) => Ok(false),
             Err(error) => Err(error),
         }
     }

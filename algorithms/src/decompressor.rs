@@ -211,12 +211,12 @@ impl Decompressor {
         matches!(self.format, Format::Deflate | Format::Zlib | Format::Gzip)
     }
 
-    /// One pass over a stream that is larger than a job may be, with the room growing on the way. If the device fails for good on the way, the CPU begins anew, as the policy says.
+    /// One pass over a stream that is larger than a job may be, with the room growing on the way. If the device fails for good on the way, or has no room, the CPU begins anew, as the policy says.
     fn decompress_in_pieces(&self, source: &[u8], sink: &mut impl Sink) -> Result<usize, Error> {
         let (spec, len, before) = (self.session.spec(), source.len() as u64, sink.len());
         let mut passage = Passage::begin(&self.runtime, spec, len)?;
         match passage.all(source, sink) {
-            Err(error) if passage.is_on_device() && error.is_device_failure() && detour::allowed(&self.runtime) => {
+            Err(error) if passage.is_on_device() && detour::helps(&self.runtime, &error) => {
                 sink.rewind(before);
                 Passage::on_cpu(&self.runtime, spec, len)?.all(source, sink)
             }

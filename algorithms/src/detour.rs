@@ -44,6 +44,11 @@ pub(crate) fn allowed(runtime: &Runtime) -> bool {
     is_cpu(runtime) || runtime.fallback() != Fallback::Never
 }
 
+/// Whether the CPU may do what has ended so on the device, as [`Runtime::run`] has it.
+pub(crate) fn helps(runtime: &Runtime, error: &Error) -> bool {
+    (error.is_device_failure() || matches!(error, Error::QueueFull)) && allowed(runtime)
+}
+
 /// Whether the device in use is the CPU itself: no other has the faults of a function call.
 pub(crate) fn is_cpu(runtime: &Runtime) -> bool {
     let granted = runtime.granted();

@@ -19,8 +19,9 @@ pub(crate) struct Passage {
     runtime: Runtime,
     spec: SessionSpec,
     way: Way,
-    /// Nothing was used and nothing written: another way can still be taken.
-    untouched: bool,
+    /// Bytes that the device has used, and has written. As long as there are none of either another way can still be taken.
+    used: u64,
+    written: u64,
 }
 
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl Passage {
             return Self::on_cpu(runtime, spec, len);
         }
         let way = Way::Device(Box::new(runtime.stream(spec.clone())?));
-        Ok(Self { runtime: runtime.clone(), spec: spec.clone(), way, untouched: true })
+        Ok(Self { runtime: runtime.clone(), spec: spec.clone(), way, used: 0, written: 0 })
     }
 
     /// The same on the CPU, counted as a fallback.
@@ -69,7 +70,7 @@ impl Passage {
             }
             _ => Way::Inflate(Box::new(inflate::stream(spec)?), detour),
         };
-        Ok(Self { runtime: runtime.clone(), spec: spec.clone(), way, untouched: true })
+        Ok(Self { runtime: runtime.clone(), spec: spec.clone(), way, used: 0, written: 0 })
     }
 
     /// Whether the device does it.
@@ -79,7 +80,7 @@ impl Passage {
 
     /// Back to the beginning, for another stream. `false` if that is to be made anew.
     pub(crate) fn restart(&mut self) -> bool {
-        self.untouched = true;
+        (self.used, self.written) = (0, 0);
         match &mut self.way {
             Way::Device(stream) => {
                 stream.restart();
@@ -112,10 +113,10 @@ impl Passage {
     /// Takes the next piece, and writes what is ready, as streams of the CPU do; the room is at least [`Stream::ROOM`]. `last` says that nothing comes after it, in this call and all
     /// that follow.
     ///
-    /// A device that fails before it has done anything is left for the CPU, if the policy allows that.
+    /// A device that fails, or has no room, before it has done anything is left for the CPU, if the policy allows that.
     ///
     /// # Errors
-    /// [`Error::Corrupt`], [`Error::Truncated`]. A device that has failed for good in the middle of the stream; the call can be made again.
+    /// [`Error::Corrupt`], [`Error::Truncated`]. A device that has failed for good in the middle of the stream, or [`Error::QueueFull`]; the call can be made again.
     pub(crate) fn process(&mut self, input: &[u8], output: &mut [u8], last: bool) -> Result<Step, Error> {
         let stream = match &mut self.way {
             Way::Device(stream) => stream,
@@ -130,11 +131,16 @@ impl Passage {
                 return Ok(step);
             }
         };
+        if self.written > most_written(&self.spec, self.used) {
+            let cause = "writes and writes, whatever there is to compress".into();
+            return Err(Error::DeviceFailed { device: self.runtime.device().into(), cause });
+        }
         match stream.run(input, output, last) {
             Ok(step) => {
                 let (consumed, produced) = (step.consumed, step.produced);
                 let stands = consumed == 0 && produced == 0;
-                self.untouched &= stands;
+                self.used += consumed as u64;
+                self.written += produced as u64;
                 let state = match step.ended {
                     true => State::End,
                     false if stands || consumed == input.len() && produced < output.len() => State::More,
@@ -142,7 +148,7 @@ impl Passage {
                 };
                 Ok(Step { consumed, produced, state })
             }
-            Err(error) if self.untouched && error.is_device_failure() && detour::allowed(&self.runtime) => {
+            Err(error) if self.used == 0 && self.written == 0 && detour::helps(&self.runtime, &error) => {
                 *self = Self::on_cpu(&self.runtime, &self.spec, input.len() as u64)?;
                 self.process(input, output, last)
             }
@@ -182,5 +188,13 @@ impl Passage {
                 return Ok(used);
             }
         }
+    }
+}
+
+/// The most that a stream may have written when it has used so many bytes. A compressor that writes far more than any has reason to would never end.
+fn most_written(spec: &SessionSpec, used: u64) -> u64 {
+    match spec.operation() {
+        Operation::Compress => used.saturating_mul(4).saturating_add(2 * AT_A_TIME as u64),
+        _ => u64::MAX,
     }
 }

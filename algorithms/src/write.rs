@@ -128,11 +128,11 @@ impl<W: Write, C: Core> Drop for Writer<W, C> {
 
 impl Core for Encoder {
     fn take(&mut self, bytes: &[u8]) -> Result<usize, Error> {
-        if self.is_finished() { Ok(0) } else { Encoder::take(self, bytes) }
+        if self.is_ending() { Ok(0) } else { Encoder::take(self, bytes) }
     }
 
     fn is_done(&self) -> bool {
-        self.is_finished()
+        self.is_ending()
     }
 
     fn flush(&mut self) -> Result<bool, Error> {

@@ -4,7 +4,7 @@ mod support;
 
 use std::io::{self, ErrorKind, Read, Write};
 
-use support::{SMALL, noise, prose, with_streams};
+use support::{SMALL, noise, prose, with_endless_streams, with_streams};
 use uaccel_algorithms::{Compressor, Decompressor, Error, Format, Level, read, write};
 use uaccel_runtime::{Fallback, Runtime};
 use uaccel_sim::{Mishap, Plan, When};
@@ -365,4 +365,75 @@ fn short_streams_are_the_cpus_if_the_policy_prefers_it() {
     let back = Decompressor::new(&runtime, Format::Zlib).unwrap().decompress(&packed, text.len()).unwrap();
     assert!(back == text);
     assert!(runtime.counters().jobs == 0 && runtime.counters().fallbacks >= 4, "{:?}", runtime.counters());
+}
+
+#[test]
+fn a_device_whose_queue_is_full_is_left_for_the_cpu_as_with_jobs() {
+    let runtime = with_streams().0.queues(1).depth(4).build().unwrap();
+    let text = long_text();
+    let compressor = Compressor::new(&runtime, Format::Zlib, Level::Default).unwrap();
+    let mut unfetched = Vec::new();
+    while let Ok(job) = compressor.submit(b"short".to_vec(), Vec::with_capacity(100)) {
+        unfetched.push(job);
+    }
+    let packed = compressor.compress(&text).unwrap();
+    assert!(decode(Format::Zlib, &packed) == text);
+    let decompressor = Decompressor::new(&runtime, Format::Zlib).unwrap();
+    assert!(decompressor.decompress(&packed, text.len()).unwrap() == text);
+    let mut room = vec![0; text.len()];
+    assert_eq!(decompressor.decompress_into(&packed, &mut room).unwrap().produced, text.len());
+    assert!(all(read::ZlibDecoder::new(&runtime, &packed[..]).unwrap()).unwrap() == text);
+    // Some try one job before.
+    assert!(runtime.counters().fallbacks >= 4);
+    for job in unfetched {
+        job.wait().into_output().unwrap();
+    }
+}
+
+#[test]
+fn a_device_that_writes_for_ever_is_stopped() {
+    let text = long_text();
+    let runtime = with_endless_streams().fallback(Fallback::Never).build().unwrap();
+    let compressor = Compressor::new(&runtime, Format::Zlib, Level::Default).unwrap();
+    let error = compressor.compress(&text).unwrap_err();
+    assert!(matches!(error, Error::DeviceFailed { .. }), "{error}");
+    let mut encoder = write::ZlibEncoder::new(&runtime, Vec::new(), 6).unwrap();
+    let long = noise(3 << 20, 1);
+    encoder.write_all(&long).unwrap_err();
+    encoder.try_finish().unwrap_err();
+    let runtime = with_endless_streams().build().unwrap();
+    let compressor = Compressor::new(&runtime, Format::Zlib, Level::Default).unwrap();
+    assert!(decode(Format::Zlib, &compressor.compress(&text).unwrap()) == text);
+}
+
+#[test]
+fn nothing_is_taken_once_the_end_was_asked_for() {
+    let (builder, plan) = with_streams();
+    let runtime = builder.queues(1).build().unwrap();
+    let text = [long_text(), noise(1 << 20, 1)].concat();
+    let mut encoder = write::ZlibEncoder::new(&runtime, Vec::new(), 6).unwrap();
+    encoder.write_all(&text).unwrap();
+    plan.set(all_from(1));
+    encoder.try_finish().unwrap_err();
+    plan.set(Plan::default());
+    assert_eq!(encoder.write(b"more").unwrap(), 0);
+    assert!(decode(Format::Zlib, &encoder.finish().unwrap()) == text);
+
+    // Nor is a reader asked again that has been at its end.
+    struct Ending<'a>(&'a [u8], bool);
+    impl Read for Ending<'_> {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            assert!(!self.1, "read behind its end");
+            self.1 = self.0.is_empty();
+            self.0.read(room)
+        }
+    }
+    let mut encoder = read::ZlibEncoder::new(&runtime, Ending(&text, false), 6).unwrap();
+    let mut packed = vec![0; 1];
+    encoder.read_exact(&mut packed).unwrap();
+    plan.set(all_from(1));
+    encoder.read_to_end(&mut packed).unwrap_err();
+    plan.set(Plan::default());
+    encoder.read_to_end(&mut packed).unwrap();
+    assert!(decode(Format::Zlib, &packed) == text);
 }

@@ -122,4 +122,7 @@ fn windows_that_a_format_does_not_have_are_refused() {
     let mut encoder = write::ZlibEncoder::new(&runtime, Vec::new(), 6).unwrap();
     encoder.write_all(&vec![0; 5 << 20]).unwrap();
     assert!(matches!(encoder.with_window(4096), Err(Error::InvalidInput { .. })), "the stream has begun");
+    let mut encoder = write::GzEncoder::with_chunk(&runtime, Vec::new(), 6, 1000).unwrap();
+    encoder.write_all(&vec![0; 3000]).unwrap();
+    assert!(matches!(encoder.with_window(4096), Err(Error::InvalidInput { .. })), "members are packed already");
 }

@@ -201,7 +201,8 @@ impl Decoder {
                 let (operation, len) = (Operation::Decompress, (self.most_kept as u64).saturating_add(1));
                 return Err(Error::TooLarge { operation, len, limit: self.most_kept as u64 });
             }
-            State::More if step.produced == 0 => return Ok(false),
+            // Where there is nothing more to wait for it is asked until it has given all.
+            State::More if step.produced == 0 => return Ok(self.ended),
             _ => {}
         }
         Ok(true)

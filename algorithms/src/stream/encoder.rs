@@ -15,6 +15,8 @@ use crate::{Format, Level};
 pub(crate) struct Encoder {
     kind: Kind,
     output: Output,
+    /// Nothing is taken any more: the device may have been told that there is none.
+    ending: bool,
     /// Everything was taken, and all of it is in the output.
     finished: bool,
 }
@@ -37,7 +39,7 @@ impl Encoder {
     }
 
     fn new(kind: Kind) -> Self {
-        Self { kind, output: Output::default(), finished: false }
+        Self { kind, output: Output::default(), ending: false, finished: false }
     }
 
     /// Keeps to a window from here on.
@@ -56,8 +58,9 @@ impl Encoder {
         &mut self.output
     }
 
-    pub(crate) fn is_finished(&self) -> bool {
-        self.finished
+    /// Whether its [end](Self::finish) was asked for, whatever has come of it.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending
     }
 
     /// Takes some of `text`, and says how much: at least one byte, unless `text` is empty.
@@ -76,8 +79,9 @@ impl Encoder {
         }
     }
 
-    /// There is no more text. Further calls change nothing.
+    /// There is no more text, and none is to be given any more. After an error it can be called again; once all went well, further calls change nothing.
     pub(crate) fn finish(&mut self) -> Result<(), Error> {
+        self.ending = true;
         if !self.finished {
             match &mut self.kind {
                 Kind::Members(members) => members.finish(&mut self.output)?,
@@ -91,6 +95,11 @@ impl Encoder {
     /// Takes text from `reader` until there is output, or nothing is left.
     pub(crate) fn take_from(&mut self, reader: &mut impl Read) -> io::Result<()> {
         while self.output.front().is_empty() && !self.finished {
+            if self.ending {
+                // Of a reader that has been at its end nothing more is asked.
+                self.finish().map_err(to_io)?;
+                continue;
+            }
             let (kept, room) = match &mut self.kind {
                 Kind::Members(members) => members.kept(),
                 Kind::OneStream(stream) => stream.kept(),

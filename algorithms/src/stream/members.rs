@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use uaccel_runtime::{Error, Fallback, Finished, JobFuture, OwnedWork, Runtime, Session, Work};
+use uaccel_runtime::{Error, Fallback, Finished, JobFuture, Operation, OwnedWork, Runtime, Session, Work};
 
 use super::output::Output;
 use crate::member::{bound, member_len, written};
@@ -42,8 +42,12 @@ impl Members {
         })
     }
 
-    /// Keeps to a window, in members that follow.
+    /// Keeps to a window, if nothing is packed yet.
     pub(super) fn keep_to(&mut self, window: u32) -> Result<(), Error> {
+        if self.begun {
+            let (operation, reason) = (Operation::Compress, "the stream has begun, with another window");
+            return Err(Error::InvalidInput { operation, reason });
+        }
         self.session = self.runtime.session(self.session.spec().clone().with_window(window)?)?;
         Ok(())
     }

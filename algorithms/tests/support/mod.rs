@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use uaccel_drivers::hisi::HisiZipDriver;
-use uaccel_queue::{Capabilities, Cells, DeviceInfo, Driver, OpenError, OpenQueue, QueueRequest, Transport};
+use uaccel_queue::{
+    Batch, Capabilities, Cells, DeviceError, DeviceInfo, Driver, Job, JobFlags, OpenError, OpenQueue, Outcome,
+    QueueRequest, SessionError, SessionId, SessionSpec, Status, Submitter, Transport,
+};
 use uaccel_runtime::{Builder, HISI_ZIP_SIMULATOR, Runtime, SIMULATOR, SimulatorBus};
 use uaccel_sim::{HisiZipConfig, Plan, PlanHandle, Simulator, ThreadHostConfig, WarpConfig};
 
@@ -44,14 +47,25 @@ pub(crate) fn failing() -> (Builder, PlanHandle) {
 
 /// HiSilicon's engine, simulated: it has streams. Its driver says that it takes little at a time.
 pub(crate) fn with_streams() -> (Builder, PlanHandle) {
+    little(false)
+}
+
+/// The same, whose streams write as much as there is room for each time, and never use anything.
+pub(crate) fn with_endless_streams() -> Builder {
+    little(true).0
+}
+
+fn little(endless: bool) -> (Builder, PlanHandle) {
     let bus = SimulatorBus::hisi_zip(HisiZipConfig::default(), ThreadHostConfig::default(), Plan::default());
     let plan = bus.engine().unwrap().plan();
-    (builder().bus(Arc::new(bus)).driver(Arc::new(Little)).device(HISI_ZIP_SIMULATOR), plan)
+    (builder().bus(Arc::new(bus)).driver(Arc::new(Little { endless })).device(HISI_ZIP_SIMULATOR), plan)
 }
 
 /// The driver of HiSilicon's engine, with jobs of at most [`SMALL`] bytes.
 #[derive(Debug)]
-struct Little;
+struct Little {
+    endless: bool,
+}
 
 impl Driver for Little {
     fn name(&self) -> &str {
@@ -76,7 +90,35 @@ impl Driver for Little {
     ) -> Result<OpenQueue, OpenError> {
         let mut open = HisiZipDriver.open(transport, cells, request)?;
         open.granted.max_transfer = SMALL as u64;
+        if self.endless {
+            open.granted.immediate = true;
+            open.submitter = Box::new(Endless(open.submitter));
+        }
         Ok(open)
+    }
+}
+
+/// Does jobs of streams at once, and badly.
+struct Endless(Box<dyn Submitter>);
+
+// SAFETY: what does the others keeps to it.
+unsafe impl Submitter for Endless {
+    unsafe fn submit(&mut self, batch: &Batch<'_>) -> Result<usize, Box<DeviceError>> {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.submit(batch) }
+    }
+
+    unsafe fn perform(&mut self, job: &Job) -> Option<Outcome> {
+        let more = Outcome { produced: job.destination_len as u64, ..Outcome::failed(Status::More) };
+        job.flags.contains(JobFlags::STREAM).then_some(more)
+    }
+
+    fn open_session(&mut self, id: SessionId, spec: &SessionSpec) -> Result<(), SessionError> {
+        self.0.open_session(id, spec)
+    }
+
+    fn close_session(&mut self, id: SessionId) {
+        self.0.close_session(id);
     }
 }
 
