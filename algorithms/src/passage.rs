@@ -19,9 +19,8 @@ pub(crate) struct Passage {
     runtime: Runtime,
     spec: SessionSpec,
     way: Way,
-    /// Bytes that the device has used, and has written. As long as there are none of either another way can still be taken.
-    used: u64,
-    written: u64,
+    /// Nothing was used and nothing written: another way can still be taken.
+    untouched: bool,
 }
 
 #[derive(Debug)]
@@ -53,7 +52,7 @@ impl Passage {
             return Self::on_cpu(runtime, spec, len);
         }
         let way = Way::Device(Box::new(runtime.stream(spec.clone())?));
-        Ok(Self { runtime: runtime.clone(), spec: spec.clone(), way, used: 0, written: 0 })
+        Ok(Self { runtime: runtime.clone(), spec: spec.clone(), way, untouched: true })
     }
 
     /// The same on the CPU, counted as a fallback.
@@ -70,7 +69,7 @@ impl Passage {
             }
             _ => Way::Inflate(Box::new(inflate::stream(spec)?), detour),
         };
-        Ok(Self { runtime: runtime.clone(), spec: spec.clone(), way, used: 0, written: 0 })
+        Ok(Self { runtime: runtime.clone(), spec: spec.clone(), way, untouched: true })
     }
 
     /// Whether the device does it.
@@ -80,7 +79,7 @@ impl Passage {
 
     /// Back to the beginning, for another stream. `false` if that is to be made anew.
     pub(crate) fn restart(&mut self) -> bool {
-        (self.used, self.written) = (0, 0);
+        self.untouched = true;
         match &mut self.way {
             Way::Device(stream) => {
                 stream.restart();
@@ -131,16 +130,11 @@ impl Passage {
                 return Ok(step);
             }
         };
-        if self.written > most_written(&self.spec, self.used) {
-            let cause = "writes and writes, whatever there is to compress".into();
-            return Err(Error::DeviceFailed { device: self.runtime.device().into(), cause });
-        }
         match stream.run(input, output, last) {
             Ok(step) => {
                 let (consumed, produced) = (step.consumed, step.produced);
                 let stands = consumed == 0 && produced == 0;
-                self.used += consumed as u64;
-                self.written += produced as u64;
+                self.untouched &= stands;
                 let state = match step.ended {
                     true => State::End,
                     false if stands || consumed == input.len() && produced < output.len() => State::More,
@@ -148,7 +142,7 @@ impl Passage {
                 };
                 Ok(Step { consumed, produced, state })
             }
-            Err(error) if self.used == 0 && self.written == 0 && detour::helps(&self.runtime, &error) => {
+            Err(error) if self.untouched && detour::helps(&self.runtime, &error) => {
                 *self = Self::on_cpu(&self.runtime, &self.spec, input.len() as u64)?;
                 self.process(input, output, last)
             }
@@ -188,13 +182,5 @@ impl Passage {
                 return Ok(used);
             }
         }
-    }
-}
-
-/// The most that a stream may have written when it has used so many bytes. A compressor that writes far more than any has reason to would never end.
-fn most_written(spec: &SessionSpec, used: u64) -> u64 {
-    match spec.operation() {
-        Operation::Compress => used.saturating_mul(4).saturating_add(2 * AT_A_TIME as u64),
-        _ => u64::MAX,
     }
 }

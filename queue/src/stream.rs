@@ -25,7 +25,7 @@
 //! After `More` the rest of the source comes again, with more behind it if there is more. A compressing job that is offered at least [`ROOM`] bytes of room, and a source or `LAST`, gets
 //! on; so does a decompressing one that had all of [`ROOM`], unless its source is too short to go on with: then it may use nothing of it, and is to come again with more. A driver answers a job with less room with [`Status::InvalidJob`](crate::Status::InvalidJob).
 //! A decompressing job may be answered with `More` though it had `LAST`, all of it was used, and there is room left: some devices keep what they have read, and are to be asked once more, with nothing. Only where
-//! such a job gets no further is the stream cut short.
+//! such a job gets no further is the stream cut short, and that is the driver's to say.
 //!
 //! **What is not.** A stream is in one piece and not chained: with [`JobFlags::SCATTER`](crate::JobFlags::SCATTER) or [`JobFlags::CHAINED`](crate::JobFlags::CHAINED) a job of a stream is invalid. When what was compressed becomes decodable is not promised before the end.
 

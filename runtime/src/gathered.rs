@@ -10,7 +10,7 @@ use zeroize::Zeroize;
 use crate::pair::Pair;
 use crate::pieces::Pieces;
 use crate::queue_core::QueueCore;
-use crate::work::RawWork;
+use crate::work::{RawWork, room_needed};
 use crate::{Error, scope};
 
 /// Runs one job over a pair to its end, in one piece.
@@ -56,7 +56,9 @@ impl<'w> Gathered<'w> {
             }
         }
         if pieces.only_destination().is_none() {
-            gathered.room = Some(empty(pieces.room())?);
+            // No more than the operation can use.
+            let room = room_needed(work).map_or(pieces.room(), |needed| needed.min(pieces.room()));
+            gathered.room = Some(empty(room)?);
         }
         Ok(gathered)
     }
@@ -76,7 +78,7 @@ impl<'w> Gathered<'w> {
         }
         if let Some(room) = &mut self.room {
             one.flags.insert(JobFlags::UNINIT_DESTINATION);
-            (one.destination, one.destination_len) = (room.as_mut_ptr(), self.pieces.room());
+            (one.destination, one.destination_len) = (room.as_mut_ptr(), room.capacity().min(self.pieces.room()));
         }
         one
     }
@@ -84,7 +86,7 @@ impl<'w> Gathered<'w> {
     /// Brings what a job that ended well has written to where it belongs, and says how many bytes that are.
     fn spread(&mut self, outcome: &Outcome) -> usize {
         let Some(room) = &mut self.room else { return 0 };
-        let written = usize::try_from(outcome.produced).unwrap_or(usize::MAX).min(self.pieces.room());
+        let written = usize::try_from(outcome.produced).unwrap_or(usize::MAX).min(room.capacity());
         // SAFETY: there is room for so many bytes, and they were written.
         unsafe { room.set_len(written) };
         let mut rest = &room[..];

@@ -41,6 +41,9 @@ pub struct Stream {
     session: Session,
     state: StreamState,
     stage: Stage,
+    /// Bytes that were used, and that were written.
+    used: u64,
+    written: u64,
 }
 
 /// How far a stream has come.
@@ -83,7 +86,7 @@ impl Stream {
             return Err(Error::device_failed(device, cause));
         };
         let session = Session::new(spec, runtime.inner.dropped.clone());
-        Ok(Self { runtime: runtime.clone(), session, state, stage: Stage::Fresh })
+        Ok(Self { runtime: runtime.clone(), session, state, stage: Stage::Fresh, used: 0, written: 0 })
     }
 
     /// The parameters.
@@ -104,7 +107,7 @@ impl Stream {
     /// # A device that fails
     /// After every error but [`Error::Corrupt`] and [`Error::Truncated`] the stream stands where it stood before the call, which can be made again; only the destination may have been written. If the device was to blame,
     /// the call itself does so once, as soon as the device is back, and [`Counters::repeats`](crate::Counters::repeats) counts it; unless the policy is [`Fallback::Never`], or its answer cannot be true. The device is waited for no longer than the
-    /// runtime's deadline, and not at all by the first call of a stream. Nothing of a stream is ever done by the CPU.
+    /// runtime's deadline, and by the first call of a stream only where all queues are in use. Nothing of a stream is ever done by the CPU.
     ///
     /// # Errors
     /// [`Error::OutputTooSmall`] with less than [`ROOM`](Self::ROOM) bytes of room. [`Error::Corrupt`]; [`Error::Truncated`], only with `last`, if the stream does not end within the source; after both the
@@ -133,6 +136,7 @@ impl Stream {
     /// Back to the beginning, with the same parameters, whatever has become of the stream.
     pub fn restart(&mut self) {
         self.stage = Stage::Fresh;
+        (self.used, self.written) = (0, 0);
     }
 
     /// Does one job, and once more if the device fails.
@@ -191,11 +195,15 @@ impl Stream {
         let (ended, last) = (outcome.status == Status::Ok, flags.contains(JobFlags::LAST));
         let compresses = self.session.operation() == Operation::Compress;
         let stands = consumed == 0 && produced == 0;
+        let used = self.used.saturating_add(consumed as u64);
+        let written = self.written.saturating_add(produced as u64);
         let lie = if ended && compresses && !(last && consumed == offered) {
             Some("ended a stream that goes on")
         } else if !ended && stands && (last || is_cut || compresses && offered != 0) {
             // Whoever calls again with the same would do so for ever.
             Some("does not get on with a stream")
+        } else if compresses && written > most_written(used) {
+            Some("writes more than there can be of what it compresses")
         } else {
             None
         };
@@ -203,9 +211,16 @@ impl Stream {
             self.state.put_back();
             return Err(Error::device_failed(self.runtime.device(), lie));
         }
+        (self.used, self.written) = (used, written);
         self.stage = if ended { Stage::Ended } else { Stage::Begun };
         Ok(Step { consumed, produced, ended })
     }
+}
+
+/// The most that a compressor may have written when it has used so many bytes: far more than any has reason to. One that writes more would do so for ever.
+fn most_written(used: u64) -> u64 {
+    const SLACK: u64 = 1 << 20;
+    used.saturating_mul(4).saturating_add(SLACK)
 }
 
 /// A length that the runtime has checked against what was offered.

@@ -407,7 +407,7 @@ impl<'s> RawWork<'s> {
 
 /// The room an operation needs, where that does not depend on the data.
 #[inline]
-fn room_needed(work: &RawWork<'_>) -> Option<usize> {
+pub(crate) fn room_needed(work: &RawWork<'_>) -> Option<usize> {
     match work.operation {
         Operation::Copy | Operation::Encrypt | Operation::Decrypt => Some(work.source_len),
         Operation::Seal => work.source_len.checked_add(TAG_LEN),
