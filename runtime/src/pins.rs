@@ -125,7 +125,9 @@ impl Pins {
         match self.refusal(token.slot()) {
             Some(Uncovered::Fault(fault)) => Outcome::faulted(fault),
             // Without an address: whoever wants to know more asks for the refusal.
-            _ => Outcome::failed(Status::Fault),
+            Some(_) => Outcome::failed(Status::Fault),
+            // A list, which was not granted.
+            None => Outcome::failed(Status::InvalidJob),
         }
     }
 }

@@ -320,7 +320,7 @@ fn lists_are_not_granted_where_what_they_name_would_not_be_covered() {
     completer.poll(&mut done).unwrap();
     assert_eq!(done.slots(), [0]);
     // SAFETY: just answered.
-    assert_eq!(unsafe { cells.outcome(0) }.status, Status::Fault);
+    assert_eq!(unsafe { cells.outcome(0) }.status, Status::InvalidJob);
     assert_eq!(seen.memory.ranges(), 0);
 }
 
