@@ -4,14 +4,15 @@
 #![allow(clippy::cast_possible_truncation, reason = "small numbers of the tests themselves")]
 
 mod device;
+mod flate;
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use device::{DEADLINE, PATIENCE, eventually};
-use flate2::Compression;
+use flate::{pack, text, unpack};
 use uaccel_runtime::{
     Algorithm, Builder, Direction, Error, Fallback, HISI_ZIP_SIMULATOR, OwnedWork, RawWork, Runtime, Session,
     SessionSpec, SimulatorBus, Work,
@@ -31,40 +32,6 @@ fn zip(config: HisiZipConfig) -> (Builder, Arc<ThreadHost<HisiZip>>) {
 
 fn session(runtime: &Runtime, algorithm: Algorithm, direction: Direction) -> Session {
     runtime.session(SessionSpec::compression(algorithm, direction, None).unwrap()).unwrap()
-}
-
-fn text(len: usize) -> Vec<u8> {
-    (0_u32..)
-        .flat_map(|line| format!("{line}: {}\n", line.wrapping_mul(48_271) % 1009).into_bytes())
-        .take(len)
-        .collect()
-}
-
-/// Another library's stream.
-fn pack(algorithm: Algorithm, text: &[u8]) -> Vec<u8> {
-    macro_rules! with {
-        ($encoder:ident) => {{
-            let mut encoder = flate2::write::$encoder::new(Vec::new(), Compression::new(6));
-            encoder.write_all(text).unwrap();
-            encoder.finish().unwrap()
-        }};
-    }
-    match algorithm {
-        Algorithm::Zlib => with!(ZlibEncoder),
-        Algorithm::Gzip => with!(GzEncoder),
-        _ => with!(DeflateEncoder),
-    }
-}
-
-/// Another library's opinion of a stream.
-fn unpack(algorithm: Algorithm, stream: &[u8]) -> Vec<u8> {
-    let mut text = Vec::new();
-    match algorithm {
-        Algorithm::Zlib => flate2::read::ZlibDecoder::new(stream).read_to_end(&mut text).unwrap(),
-        Algorithm::Gzip => flate2::read::GzDecoder::new(stream).read_to_end(&mut text).unwrap(),
-        _ => flate2::read::DeflateDecoder::new(stream).read_to_end(&mut text).unwrap(),
-    };
-    text
 }
 
 /// Compresses through the runtime, and says with what length.

@@ -3,14 +3,15 @@
 #![allow(clippy::cast_possible_truncation, reason = "small numbers of the tests themselves")]
 
 mod device;
+mod flate;
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use device::{DEADLINE, PATIENCE, eventually, simulated};
-use flate2::Compression;
+use flate::{pack, text, unpack};
 use uaccel_runtime::{
     Algorithm, Builder, Direction, Error, Fallback, HISI_ZIP_SIMULATOR, Operation, Outcome, Pieces, Runtime, Session,
     SessionSpec, SimulatorBus, Work,
@@ -40,40 +41,6 @@ fn software() -> Runtime {
 
 fn session(runtime: &Runtime, algorithm: Algorithm, direction: Direction) -> Session {
     runtime.session(SessionSpec::compression(algorithm, direction, None).unwrap()).unwrap()
-}
-
-fn text(len: usize) -> Vec<u8> {
-    (0_u32..)
-        .flat_map(|line| format!("{line}: {}\n", line.wrapping_mul(48_271) % 1009).into_bytes())
-        .take(len)
-        .collect()
-}
-
-/// Another library's stream.
-fn pack(algorithm: Algorithm, text: &[u8]) -> Vec<u8> {
-    macro_rules! with {
-        ($encoder:ident) => {{
-            let mut encoder = flate2::write::$encoder::new(Vec::new(), Compression::new(6));
-            encoder.write_all(text).unwrap();
-            encoder.finish().unwrap()
-        }};
-    }
-    match algorithm {
-        Algorithm::Zlib => with!(ZlibEncoder),
-        Algorithm::Gzip => with!(GzEncoder),
-        _ => with!(DeflateEncoder),
-    }
-}
-
-/// Another library's opinion of a stream.
-fn unpack(algorithm: Algorithm, stream: &[u8]) -> Vec<u8> {
-    let mut text = Vec::new();
-    match algorithm {
-        Algorithm::Zlib => flate2::read::ZlibDecoder::new(stream).read_to_end(&mut text).unwrap(),
-        Algorithm::Gzip => flate2::read::GzDecoder::new(stream).read_to_end(&mut text).unwrap(),
-        _ => flate2::read::DeflateDecoder::new(stream).read_to_end(&mut text).unwrap(),
-    };
-    text
 }
 
 /// Cuts bytes into pieces of these lengths, again and again.

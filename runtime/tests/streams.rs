@@ -2,13 +2,13 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "small numbers of the tests themselves")]
 
+mod flate;
 mod journal;
 
-use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use flate2::Compression;
+use flate::{pack, text, unpack};
 use journal::{JOURNAL, Journal, LIMIT, Mishap, STATE};
 use uaccel_queue::{AddressMode, DeviceMemory, FaultKind, JobFlags, Uncovered};
 use uaccel_runtime::{
@@ -28,35 +28,6 @@ fn over(device: Journal) -> (Builder, Journal) {
 
 fn spec(algorithm: Algorithm, direction: Direction) -> SessionSpec {
     SessionSpec::compression(algorithm, direction, None).unwrap()
-}
-
-fn text(len: usize) -> Vec<u8> {
-    (0_u32..)
-        .flat_map(|line| format!("{line}: {}\n", line.wrapping_mul(48_271) % 1009).into_bytes())
-        .take(len)
-        .collect()
-}
-
-/// Another library's stream.
-fn pack(algorithm: Algorithm, text: &[u8]) -> Vec<u8> {
-    macro_rules! with {
-        ($encoder:ident) => {{
-            let mut encoder = flate2::write::$encoder::new(Vec::new(), Compression::new(6));
-            encoder.write_all(text).unwrap();
-            encoder.finish().unwrap()
-        }};
-    }
-    if algorithm == Algorithm::Zlib { with!(ZlibEncoder) } else { with!(DeflateEncoder) }
-}
-
-/// Another library's opinion of a stream.
-fn unpack(algorithm: Algorithm, stream: &[u8]) -> Vec<u8> {
-    let mut text = Vec::new();
-    match algorithm {
-        Algorithm::Zlib => flate2::read::ZlibDecoder::new(stream).read_to_end(&mut text).unwrap(),
-        _ => flate2::read::DeflateDecoder::new(stream).read_to_end(&mut text).unwrap(),
-    };
-    text
 }
 
 /// Takes the next step with at most so many bytes of what is left.
