@@ -15,7 +15,7 @@ use core::fmt;
 
 use crate::sync::SharedCell;
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::{DeviceError, Job, JobFlags, MAX_DEPTH, Outcome, Status, Token};
+use crate::{DeviceError, Job, JobFlags, MAX_DEPTH, Outcome, Token, bounds};
 
 /// One slot: a job and its answer, two cache lines.
 #[derive(Debug)]
@@ -338,6 +338,38 @@ impl<'a> Done<'a> {
         }
     }
 
+    /// Completes one job after the other, as long as there is [`room`](Self::room) and `next` has an answer, with what `outcome` makes of it: the loop for what
+    /// nearly all answers are. Returns the first answer that is something else, and is not completed: its token is that of no job in flight, or `outcome` makes nothing of it, or
+    /// something that the job's lengths do not plainly allow. It is for [`find`](Self::find) and [`InFlight::complete`], which need not refuse it.
+    ///
+    /// `next` has seen the device's answer as for [`InFlight::complete`].
+    #[inline]
+    pub fn complete_plain<A: Copy>(
+        &mut self,
+        mut next: impl FnMut() -> Option<(Token, A)>,
+        outcome: impl Fn(A, &Job) -> Option<Outcome>,
+    ) -> Option<(Token, A)> {
+        // In registers for the loop: as fields they would be loaded and stored for every answer.
+        let (cells, places, mut len) = (self.cells, &mut *self.places, self.len);
+        let mut other = None;
+        while len < places.len() {
+            let Some((token, answer)) = next() else { break };
+            let plain = live(cells, token).and_then(|cell| {
+                // SAFETY: the slot is in flight, so nobody writes the job.
+                let job = cell.job.with(|job| unsafe { &*job });
+                outcome(answer, job).filter(|outcome| bounds::hold(job, outcome)).map(|outcome| (cell, outcome))
+            });
+            let Some((cell, outcome)) = plain else {
+                other = Some((token, answer));
+                break;
+            };
+            places[len] = end(cell, token, outcome);
+            len += 1;
+        }
+        self.len = len;
+        other
+    }
+
     /// The slots answered so far.
     #[inline]
     #[must_use]
@@ -376,16 +408,7 @@ impl InFlight<'_, '_> {
     /// If there is no [`room`](Done::room).
     #[inline]
     pub fn complete(self, outcome: Outcome) -> Result<(), DeviceError> {
-        if !fits(self.job(), &outcome) {
-            let (consumed, produced) = (outcome.consumed, outcome.produced);
-            return Err(DeviceError::Overrun { token: self.token, consumed, produced });
-        }
-        if outcome.status == Status::More && !self.job().flags.contains(JobFlags::STREAM) {
-            return Err(DeviceError::Malformed {
-                token: self.token,
-                what: "more to come, though it is none of a stream",
-            });
-        }
+        bounds::check(self.job(), &outcome)?;
         let Self { done, cell, token } = self;
         let place = &mut done.places[done.len];
         *place = end(cell, token, outcome);
@@ -447,37 +470,4 @@ fn end(cell: &Cell, token: Token, outcome: Outcome) -> u32 {
 #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
 fn slot_of(token: Token) -> u32 {
     token.slot() as u32
-}
-
-/// The same for a job in pieces.
-#[cold]
-fn fits_pieces(job: &Job, consumed: u64, produced: u64) -> bool {
-    // Numbers, not the outcome: it is in registers up to here.
-    if consumed == 0 && produced == 0 {
-        // Nor are the lists looked at of a job that should have had none.
-        return true;
-    }
-    // SAFETY: a job in flight. One whose queue was not granted pieces was refused, without bytes.
-    let (source, destination) = unsafe { job.extents() };
-    consumed <= source && produced <= destination
-}
-
-/// Whether a device's lengths are possible for the job.
-#[inline]
-fn fits(job: &Job, outcome: &Outcome) -> bool {
-    if outcome.status == Status::OutputTooSmall {
-        // `produced` is then the room that would be needed.
-        return true;
-    }
-    if job.flags.contains(JobFlags::SCATTER) {
-        return fits_pieces(job, outcome.consumed, outcome.produced);
-    }
-    let (source, destination) = match job.operation {
-        crate::Operation::Nop => (0, 0),
-        crate::Operation::Compare => (job.source_len, job.source_len),
-        crate::Operation::Crc32 | crate::Operation::Crc32c => (job.source_len, 0),
-        crate::Operation::Fill => (0, job.destination_len),
-        _ => (job.source_len, job.destination_len),
-    };
-    outcome.consumed <= source as u64 && outcome.produced <= destination as u64
 }

@@ -6,6 +6,7 @@
 //! This crate knows no operating system beyond file descriptors and no device. Applications do not use it; they use `uaccel`.
 
 mod algorithm;
+mod bounds;
 mod capability;
 mod cells;
 mod device_memory;

@@ -96,6 +96,19 @@ impl RingMemory {
         unsafe { self.host.add(offset / 8).cast().as_ref() }
     }
 
+    /// The `count` records of `WORDS` words that stand one behind the other from `offset` on: one check for whoever goes through many of them.
+    ///
+    /// # Panics
+    /// If `offset` is not a multiple of 8, or the records do not lie inside: a mistake of the driver.
+    #[inline]
+    #[must_use]
+    pub fn records<const WORDS: usize>(&self, offset: usize, count: usize) -> &[[AtomicU64; WORDS]] {
+        let inside = offset.is_multiple_of(8) && offset <= self.len && (self.len - offset) / (WORDS * 8) >= count;
+        assert!(inside, "{count} records of {WORDS} words at offset {offset} of {} bytes", self.len);
+        // SAFETY: inside the memory `new`'s caller described, aligned, mapped while `self` lives, and only accessed atomically.
+        unsafe { core::slice::from_raw_parts(self.host.as_ptr().add(offset / 8).cast(), count) }
+    }
+
     /// Tells the processor that the line at `offset` is about to be written: it is fetched, and taken from the other side, while other things are done. A hint, which
     /// changes nothing that could be read, and does no harm with an offset outside.
     ///

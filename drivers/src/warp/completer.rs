@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-use uaccel_queue::{Completer, DeviceError, Done, Region, Token};
+use uaccel_queue::{Completer, DeviceError, Done, Job, Outcome, Region, Token};
 use uaccel_warp_abi::{Completion, Descriptor, Geometry, Mode, State, user_page};
 
 use super::commands::{Commands, Purpose};
@@ -42,62 +42,85 @@ impl WarpCompleter {
     #[inline]
     fn drain_ring(&mut self, done: &mut Done<'_>) -> Result<usize, DeviceError> {
         let Shared { memory, geometry, .. } = &*self.shared;
-        let first = self.next;
-        while done.room() > 0 {
-            let [result, control] = memory.record::<2>(geometry.completion(self.next));
+        // In registers for the loop: beside the stores to the table they would be loaded again for every answer.
+        let (geometry, first) = (*geometry, self.next);
+        let ring = memory.records::<2>(geometry.completion(0), geometry.entries());
+        let mut index = first;
+        let mut answers = || {
+            let [result, control] = &ring[geometry.place(index)];
             // Acquire: pairs with the device's release store of the control word (§4.1): the result word and all the
             // device wrote for the job are visible.
             let control = control.load(Ordering::Acquire);
-            if (control & Descriptor::PHASE != 0) != geometry.phase(self.next) {
-                break;
+            if (control & Descriptor::PHASE != 0) != geometry.phase(index) {
+                return None;
             }
-            if self.next.is_multiple_of(LINE) {
-                memory.expect_read(geometry.completion(self.next + AHEAD));
+            if index.is_multiple_of(LINE) {
+                memory.expect_read(geometry.completion(index + AHEAD));
             }
-            self.next += 1;
+            index += 1;
             // Relaxed: ordered by the acquire above.
-            let completion = Completion::decode(result.load(Ordering::Relaxed), control);
-            settle(&self.shared, &completion, done)?;
+            Some((Token::from_raw(Completion::token_of(control)), (result.load(Ordering::Relaxed), control)))
+        };
+        let mut settled = Ok(());
+        while settled.is_ok()
+            && let Some((_, (result, control))) = done.complete_plain(&mut answers, plain)
+        {
+            settled = settle(&self.shared, result, control, done);
         }
+        self.next = index;
         #[allow(clippy::cast_possible_truncation, reason = "no more than the ring has entries")]
-        Ok((self.next - first) as usize)
+        settled.map(|()| (index - first) as usize)
     }
 
     #[inline]
     fn drain_lines(&mut self, done: &mut Done<'_>) -> Result<usize, DeviceError> {
         let Shared { memory, geometry, lines, .. } = &*self.shared;
-        let mut taken = 0;
+        let (mut taken, mut wrong) = (0, None);
         // Beyond `next` some were taken already, and their lines may hold later submissions by now, which have numbers of
         // their own further on.
-        for index in self.next..lines.submitted() {
-            if done.room() == 0 {
-                break;
-            }
-            if let Some(token) = lines.waiting(index) {
-                let [.., result, control] = memory.record::<8>(geometry.submission(index));
-                // Acquire: as in ring mode.
-                let control = control.load(Ordering::Acquire);
-                // The answer has the phase of its descriptor. What the line held before has the other one: an answer of
-                // the last round is not taken for one of this.
-                let answered =
-                    control & Completion::ANSWERED != 0 && (control & Descriptor::PHASE != 0) == geometry.phase(index);
-                if !answered {
-                    continue;
+        let (submitted, oldest) = (lines.submitted(), &mut self.next);
+        let mut index = *oldest;
+        let mut answers = || {
+            while index < submitted {
+                let this = index;
+                index += 1;
+                if let Some(token) = lines.waiting(this) {
+                    let [.., result, control] = memory.record::<8>(geometry.submission(this));
+                    // Acquire: as in ring mode.
+                    let control = control.load(Ordering::Acquire);
+                    // The answer has the phase of its descriptor. What the line held before has the other one: an answer of
+                    // the last round is not taken for one of this.
+                    let answered = control & Completion::ANSWERED != 0
+                        && (control & Descriptor::PHASE != 0) == geometry.phase(this);
+                    if !answered {
+                        continue;
+                    }
+                    if Completion::token_of(control) != token.raw() {
+                        wrong = Some(Token::from_raw(Completion::token_of(control)));
+                        return None;
+                    }
+                    // Relaxed: ordered by the acquire above.
+                    let result = result.load(Ordering::Relaxed);
+                    lines.take(this);
+                    taken += 1;
+                    if *oldest == this {
+                        *oldest += 1;
+                    }
+                    return Some((token, (result, control)));
                 }
-                // Relaxed: ordered by the acquire above.
-                let completion = Completion::decode(result.load(Ordering::Relaxed), control);
-                if completion.token != token.raw() {
-                    return Err(DeviceError::UnknownToken(Token::from_raw(completion.token)));
+                if *oldest == this {
+                    *oldest += 1;
                 }
-                settle(&self.shared, &completion, done)?;
-                lines.take(index);
-                taken += 1;
             }
-            if self.next == index {
-                self.next += 1;
-            }
+            None
+        };
+        while let Some((_, (result, control))) = done.complete_plain(&mut answers, plain) {
+            settle(&self.shared, result, control, done)?;
         }
-        Ok(taken)
+        match wrong {
+            None => Ok(taken),
+            Some(token) => Err(DeviceError::UnknownToken(token)),
+        }
     }
 
     /// What the state word says, if that is the end of the queue.
@@ -113,19 +136,24 @@ impl WarpCompleter {
     }
 }
 
-/// Passes on the answer to a job, or does what the answer to a command entails.
-#[inline(always)]
-fn settle(shared: &Shared, completion: &Completion, done: &mut Done<'_>) -> Result<(), DeviceError> {
-    let token = Token::from_raw(completion.token);
+/// What nearly all answers are.
+#[inline]
+fn plain((result, control): (u64, u64), job: &Job) -> Option<Outcome> {
+    answer::success(result, control, job)
+}
+
+/// Passes on the answer to a job, whatever it is, or does what the answer to a command entails.
+#[cold]
+fn settle(shared: &Shared, result: u64, control: u64, done: &mut Done<'_>) -> Result<(), DeviceError> {
+    let token = Token::from_raw(Completion::token_of(control));
     if Commands::owns(token) {
         return settle_command(shared, token);
     }
     let found = done.find(token)?;
-    let outcome = answer::outcome(completion, found.job())?;
+    let outcome = answer::outcome(&Completion::decode(result, control), found.job())?;
     found.complete(outcome)
 }
 
-#[cold]
 fn settle_command(shared: &Shared, token: Token) -> Result<(), DeviceError> {
     // The status is of no use here: a refused session answers its jobs with `BadSession`, a cancelled job answers for
     // itself.

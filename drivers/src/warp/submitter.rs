@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, compiler_fence, fence};
+use std::sync::atomic::{AtomicU64, Ordering, compiler_fence, fence};
 
 use uaccel_queue::{
     Batch, Cancel, Capabilities, DeviceError, SessionError, SessionId, SessionSpec, Status, Submitter, Token, Transport,
@@ -74,7 +74,8 @@ impl WarpSubmitter {
                 self.shared.lines.put(index, descriptor.token);
             }
         };
-        publish(&self.shared, index, descriptor.encode(false), recorded);
+        let Shared { memory, geometry, .. } = &*self.shared;
+        publish(memory.record(geometry.submission(index)), geometry.phase(index), descriptor.encode(false), recorded);
         self.submitted = index + 1;
     }
 
@@ -83,6 +84,9 @@ impl WarpSubmitter {
     fn publish_in_ring(&mut self, batch: &Batch<'_>) -> usize {
         let Self { shared, max_transfer, submitted, .. } = self;
         let Shared { memory, geometry, .. } = &**shared;
+        // In registers for the loop, as far as they go: what is loaded from beside the stores is loaded again for every job.
+        let geometry = *geometry;
+        let ring = memory.records::<8>(geometry.submission(0), geometry.entries());
         let first = *submitted;
         let last = first + batch.len() as u64;
         for index in first..last.min(first + AHEAD) {
@@ -93,7 +97,8 @@ impl WarpSubmitter {
             if index + AHEAD < last {
                 memory.expect_write(geometry.submission(index + AHEAD));
             }
-            publish(shared, index, request::words(batch.job(at), *max_transfer), || {
+            let words = request::words(batch.job(at), *max_transfer);
+            publish(&ring[geometry.place(index)], geometry.phase(index), words, || {
                 batch.launch(at);
             });
         }
@@ -108,10 +113,12 @@ impl WarpSubmitter {
             if !self.has_line() {
                 return at;
             }
+            let Shared { memory, geometry, lines, .. } = &*self.shared;
             let index = self.submitted;
-            publish(&self.shared, index, request::words(batch.job(at), self.max_transfer), || {
+            let words = request::words(batch.job(at), self.max_transfer);
+            publish(memory.record(geometry.submission(index)), geometry.phase(index), words, || {
                 let token = batch.launch(at);
-                self.shared.lines.put(index, token.raw());
+                lines.put(index, token.raw());
             });
             self.submitted = index + 1;
         }
@@ -190,18 +197,17 @@ impl WarpSubmitter {
     }
 }
 
-/// Writes a descriptor into the line of submission `index` and makes it valid. `launch` runs between.
+/// Writes a descriptor into its line and makes it valid. `launch` runs between.
 #[inline]
-fn publish(shared: &Shared, index: u64, words: [u64; 8], launch: impl FnOnce()) {
-    let Shared { memory, geometry, .. } = shared;
+fn publish(line: &[AtomicU64; 8], phase: bool, words: [u64; 8], launch: impl FnOnce()) {
     let [words @ .., control] = words;
-    let [places @ .., valid] = memory.record::<8>(geometry.submission(index));
+    let [places @ .., valid] = line;
     for (place, word) in places.iter().zip(words) {
         // Relaxed: ordered by the release below.
         place.store(word, Ordering::Relaxed);
     }
     launch();
-    let phase = if geometry.phase(index) { Descriptor::PHASE } else { 0 };
+    let phase = if phase { Descriptor::PHASE } else { 0 };
     // Release: pairs with the device's acquire load of the control word (§4.1), which then sees the words above,
     // the job's source, and, for a device in this process, that the job is in flight.
     valid.store(control | phase, Ordering::Release);

@@ -59,6 +59,21 @@ impl Completion {
         [result, u64::from(self.token) | u64::from(self.status) << 32 | flag | phase]
     }
 
+    /// Whether a completion with this control word tells of success, so that its result is two counts: what nearly all do.
+    #[inline]
+    #[must_use]
+    pub const fn is_success(control: u64) -> bool {
+        control & (0xff << 32 | Self::READ_FAULT | Self::WRITE_FAULT) == 0
+    }
+
+    /// The token in a control word.
+    #[inline]
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "the low half")]
+    pub const fn token_of(control: u64) -> u32 {
+        control as u32
+    }
+
     /// Reads a completion from its two words. Flags that make no sense read as counts.
     #[inline]
     #[must_use]

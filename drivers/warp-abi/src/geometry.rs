@@ -109,14 +109,14 @@ impl Geometry {
     #[inline]
     #[must_use]
     pub const fn submission(self, index: u64) -> usize {
-        Self::SUBMISSIONS + self.slot(index) * Descriptor::SIZE
+        Self::SUBMISSIONS + self.place(index) * Descriptor::SIZE
     }
 
     /// Offset of completion number `index`, counted from the start of the queue.
     #[inline]
     #[must_use]
     pub const fn completion(self, index: u64) -> usize {
-        Self::SUBMISSIONS + self.entries() * Descriptor::SIZE + self.slot(index) * Completion::SIZE
+        Self::SUBMISSIONS + self.entries() * Descriptor::SIZE + self.place(index) * Completion::SIZE
     }
 
     /// Offset of a session entry.
@@ -138,9 +138,11 @@ impl Geometry {
         index >> self.log2_entries & 1 == 0
     }
 
+    /// The place in its ring of entry number `index`, counted from the start of the queue.
     #[inline]
+    #[must_use]
     #[allow(clippy::cast_possible_truncation, reason = "masked to the ring")]
-    const fn slot(self, index: u64) -> usize {
+    pub const fn place(self, index: u64) -> usize {
         index as usize & self.mask as usize
     }
 }

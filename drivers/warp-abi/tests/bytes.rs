@@ -248,5 +248,9 @@ proptest! {
         prop_assert_eq!(Completion::decode(result, control), completion);
         prop_assert_eq!(control & Descriptor::PHASE != 0, phase);
         prop_assert_eq!(Completion::decode(result, control | Completion::ANSWERED), completion);
+        let success = status == 0 && matches!(answer, Answer::Counts { .. });
+        for control in [control, control | Completion::ANSWERED] {
+            prop_assert_eq!((Completion::token_of(control), Completion::is_success(control)), (token, success));
+        }
     }
 }
