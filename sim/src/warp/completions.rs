@@ -49,7 +49,7 @@ impl Completions {
             (None, None) => counts(item),
             _ => encode(item),
         };
-        let mut waiting = self.place(&ring, item.cookie, &completion);
+        let mut waiting = place(&ring, &mut self.next, item.cookie, &completion);
         if item.blemish == Some(Blemish::UnknownStatus) {
             let [_, control] = &mut waiting.words;
             *control |= 0xff << 32;
@@ -71,46 +71,29 @@ impl Completions {
                 port.expect_write(self.space, ring.at(ring.geometry.completion(next)));
             }
         }
-        for nop in nops {
-            #[allow(clippy::cast_possible_truncation, reason = "the low half of the cookie is the token")]
-            let token = nop.cookie as u32;
-            let answer = Answer::Counts { consumed: 0, produced: 0 };
-            let waiting = self.place(&ring, nop.cookie, &Completion { token, status: Status::Ok as u8, answer });
-            if self.waiting.is_empty() {
+        // In registers for the loop, as the host's side of this has it.
+        let (mut next, mut published) = (self.next, self.published);
+        let mut nops = nops.iter();
+        if self.waiting.is_empty() {
+            while let Some(nop) = nops.as_slice().first() {
+                let Waiting { at, words } = place(&ring, &mut next, nop.cookie, &done_nothing(nop));
                 // As in `publish`.
-                match port.publish_record(self.space, waiting.at, waiting.words) {
-                    Access::Ready(()) => {
-                        self.published = true;
-                        continue;
+                match port.publish_record(self.space, at, words) {
+                    Access::Ready(()) => published = true,
+                    Access::Fault(_) => {}
+                    Access::Pending(_) => {
+                        self.waiting.push(Waiting { at, words });
+                        nops.next();
+                        break;
                     }
-                    Access::Fault(_) => continue,
-                    Access::Pending(_) => {}
                 }
-            }
-            self.waiting.push(waiting);
-        }
-    }
-
-    /// Where the next completion goes, and its words.
-    #[inline]
-    fn place(&mut self, ring: &Ring, cookie: u64, completion: &Completion) -> Waiting {
-        // The submission's count, as far as it is known: line and phase need no more than its low bits.
-        let submission = cookie >> 32;
-        let geometry = ring.geometry;
-        match geometry.mode() {
-            Mode::Ring => {
-                let words = completion.encode(geometry.phase(self.next));
-                let at = ring.at(geometry.completion(self.next));
-                self.next += 1;
-                Waiting { at, words }
-            }
-            Mode::Mailbox => {
-                // The phase of the descriptor: the line stays invalid to our own fetch, which expects the other one next round.
-                let [result, control] = completion.encode(geometry.phase(submission));
-                let line = ring.at(geometry.submission(submission));
-                Waiting { at: line + Descriptor::ANSWER as u64, words: [result, control | Completion::ANSWERED] }
+                nops.next();
             }
         }
+        for nop in nops {
+            self.waiting.push(place(&ring, &mut next, nop.cookie, &done_nothing(nop)));
+        }
+        (self.next, self.published) = (next, published);
     }
 
     #[inline]
@@ -144,6 +127,39 @@ impl Completions {
             self.waiting.drain(..done);
         }
         blocked
+    }
+}
+
+/// Where the next completion goes, and its words. `next` counts those of the ring.
+#[inline]
+fn place(ring: &Ring, next: &mut u64, cookie: u64, completion: &Completion) -> Waiting {
+    // The submission's count, as far as it is known: line and phase need no more than its low bits.
+    let submission = cookie >> 32;
+    let geometry = ring.geometry;
+    match geometry.mode() {
+        Mode::Ring => {
+            let words = completion.encode(geometry.phase(*next));
+            let at = ring.at(geometry.completion(*next));
+            *next += 1;
+            Waiting { at, words }
+        }
+        Mode::Mailbox => {
+            // The phase of the descriptor: the line stays invalid to our own fetch, which expects the other one next round.
+            let [result, control] = completion.encode(geometry.phase(submission));
+            let line = ring.at(geometry.submission(submission));
+            Waiting { at: line + Descriptor::ANSWER as u64, words: [result, control | Completion::ANSWERED] }
+        }
+    }
+}
+
+/// The completion of a job that does nothing.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "the low half of the cookie is the token")]
+fn done_nothing(nop: &Nop) -> Completion {
+    Completion {
+        token: nop.cookie as u32,
+        status: Status::Ok as u8,
+        answer: Answer::Counts { consumed: 0, produced: 0 },
     }
 }
 
