@@ -11,13 +11,15 @@ pub(crate) struct Books<'a, A: ExactSizeIterator<Item = (&'a Job, &'a Outcome)>>
     answers: A,
     sessions: &'a mut SessionTable,
     tally: &'a Tally,
+    /// What is counted when all are through: a sum costs no store per job.
+    bytes: (u64, u64),
 }
 
 impl<'a, A: ExactSizeIterator<Item = (&'a Job, &'a Outcome)>> Books<'a, A> {
     #[inline]
     pub(crate) fn open(tally: &'a Tally, sessions: &'a mut SessionTable, answers: A) -> Self {
         tally.jobs.add_alone(answers.len() as u64);
-        Self { answers, sessions, tally }
+        Self { answers, sessions, tally, bytes: (0, 0) }
     }
 
     /// Books the next job.
@@ -27,8 +29,8 @@ impl<'a, A: ExactSizeIterator<Item = (&'a Job, &'a Outcome)>> Books<'a, A> {
         if job.operation.needs_session() {
             self.sessions.leave(job.session);
         }
-        self.tally.bytes_in.add_alone(outcome.consumed);
-        self.tally.bytes_out.add_alone(outcome.produced);
+        self.bytes.0 = self.bytes.0.wrapping_add(outcome.consumed);
+        self.bytes.1 = self.bytes.1.wrapping_add(outcome.produced);
         if outcome.status != Status::Ok {
             self.note(outcome.status);
         }
@@ -48,5 +50,7 @@ impl<'a, A: ExactSizeIterator<Item = (&'a Job, &'a Outcome)>> Drop for Books<'a,
     #[inline]
     fn drop(&mut self) {
         while self.next().is_some() {}
+        self.tally.bytes_in.add_alone(self.bytes.0);
+        self.tally.bytes_out.add_alone(self.bytes.1);
     }
 }

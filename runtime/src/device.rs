@@ -144,7 +144,7 @@ impl Device {
             let mut usable = 0;
             for core in self.queues() {
                 match Seat::take(core) {
-                    Some(seat) if matches!(*seat.home, Home::Here(_)) && will_do(core) => return Ok(seat),
+                    Some(seat) if seat.is_here() && will_do(core) => return Ok(seat),
                     Some(seat) => usable += usize::from(!is_down(core, &seat.home)),
                     None => usable += usize::from(!core.is_parked()),
                 }
@@ -174,39 +174,26 @@ impl Device {
         }
     }
 
-    /// Runs `f` on `work` with a queue whose pair is at home, the thread's own first. `f` does not panic. Without a queue
-    /// `refuse` has the work back.
-    // `f` stands here once, so that it is built in, and large values are made where they are needed: a processor waits for a
-    // value that was just stored in small pieces and is then moved in wide ones.
+    /// The seat of a queue whose pair is at home, the thread's own first.
     #[inline(always)]
-    pub(crate) fn with_home<W, R>(
-        &self,
-        work: W,
-        f: impl FnOnce(&Arc<QueueCore>, &mut Pair, W) -> R,
-        refuse: impl FnOnce(Error, W) -> R,
-    ) -> R {
+    pub(crate) fn seat(&self) -> Result<Seat<'_>, Error> {
         if !self.core.fork.is_home() {
-            return refuse(Error::Forked, work);
+            return Err(Error::Forked);
         }
-        let mut found = self.queue(thread_number()).and_then(Seat::take);
-        loop {
-            if let Some(seat) = &mut found
-                && let Home::Here(pair) = &mut *seat.home
-            {
-                return f(seat.core, pair, work);
-            }
-            // Not kept while another is looked for: who looks would take it for one in use.
-            drop(found.take());
-            found = match self.find(|_| true) {
-                Ok(seat) => Some(seat),
-                Err(error) => return refuse(error, work),
-            };
+        // Not kept while another is looked for: who looks would take it for one in use.
+        match self.queue(thread_number()).and_then(Seat::take).filter(Seat::is_here) {
+            Some(seat) => Ok(seat),
+            None => self.find(|_| true),
         }
     }
 
     /// Runs one job to its end on a queue that has room for it.
     pub(crate) fn run(&self, work: &RawWork<'_>) -> Result<Outcome, Error> {
-        match self.with_home(work, scope::run_one, |error, _| Err(error)) {
+        let mut seat = self.seat()?;
+        let core = seat.core;
+        let result = seat.pair().map_or(Err(Error::QueueFull), |pair| scope::run_one(core, pair, work));
+        drop(seat);
+        match result {
             Err(Error::QueueFull) => self.run_on_another(work),
             result => result,
         }
@@ -218,7 +205,7 @@ impl Device {
         loop {
             for core in self.queues() {
                 let Some(mut seat) = Seat::take(core) else { continue };
-                let Home::Here(pair) = &mut *seat.home else { continue };
+                let Some(pair) = seat.pair() else { continue };
                 let result = scope::run_one(core, pair, work);
                 if !matches!(result, Err(Error::QueueFull)) {
                     return result;
@@ -397,7 +384,7 @@ fn open_queue(core: &Arc<DeviceCore>) -> Result<Arc<QueueCore>, Error> {
 /// A queue that is used where it is, with its pair's home locked. When this ends, a queue that is finished is down. Owned
 /// jobs in flight are watched from when their futures are first polled, or dropped.
 pub(crate) struct Seat<'a> {
-    core: &'a Arc<QueueCore>,
+    pub(crate) core: &'a Arc<QueueCore>,
     pub(crate) home: SpinMutexGuard<'a, Home>,
 }
 
@@ -406,6 +393,21 @@ impl<'a> Seat<'a> {
     #[inline]
     pub(crate) fn take(core: &'a Arc<QueueCore>) -> Option<Self> {
         Some(Self { core, home: core.try_home()? })
+    }
+
+    /// Whether the pair is there.
+    #[inline]
+    fn is_here(&self) -> bool {
+        matches!(*self.home, Home::Here(_))
+    }
+
+    /// The pair, if it is there.
+    #[inline]
+    pub(crate) fn pair(&mut self) -> Option<&mut Pair> {
+        match &mut *self.home {
+            Home::Here(pair) => Some(pair),
+            _ => None,
+        }
     }
 
     /// The queue cannot be used as it is.

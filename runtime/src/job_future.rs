@@ -56,9 +56,8 @@ type Elsewhere<S, D, A> = fn() -> Buffers<S, D, A>;
 /// Forgetting it ([`std::mem::forget`]) is as safe, but keeps its place in the table for good.
 #[must_use = "the job runs anyway, but its result and its buffers are lost to you"]
 pub struct JobFuture<S: ReadBuf, D: WriteBuf, A: ReadBuf = ()> {
-    /// `None` once the result was polled.
-    core: Option<Arc<QueueCore>>,
-    slot: usize,
+    core: Arc<QueueCore>,
+    slot: u32,
     /// Whether the result was taken, and the slot is another job's.
     taken: AtomicBool,
     /// The buffers lie in the slot, so sharing or sending the future is a matter of its own fields.
@@ -73,14 +72,14 @@ const YIELDS: u32 = 64;
 impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
     /// The future of the job in `slot`, whose buffers are of these types.
     #[inline]
-    pub(crate) fn new(core: Arc<QueueCore>, slot: usize) -> Self {
-        Self { core: Some(core), slot, taken: AtomicBool::new(false), _buffers: PhantomData }
+    pub(crate) fn new(core: Arc<QueueCore>, slot: u32) -> Self {
+        Self { core, slot, taken: AtomicBool::new(false), _buffers: PhantomData }
     }
 
     /// The same job with another deadline, counted from the first look at it that finds it unfinished.
     pub fn with_deadline(self, deadline: Duration) -> Self {
-        if let Some(core) = self.core.as_ref().filter(|core| core.fork.is_home()) {
-            self.slot(core).set_limit(deadline);
+        if !self.is_taken() && self.core.fork.is_home() {
+            self.slot().set_limit(deadline);
         }
         self
     }
@@ -89,31 +88,34 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
     // What has ended is taken where it is returned: it is large, and a processor waits for a value that was just stored in
     // small pieces and is then moved in wide ones.
     pub fn wait(self) -> Finished<S, D, A> {
-        let Some(core) = &self.core else { return without_buffers(Error::Canceled) };
+        if self.is_taken() {
+            return without_buffers(Error::Canceled);
+        }
+        let core = &self.core;
         // Once is enough: a thread that waits does not fork.
         if !core.fork.is_home() {
             return without_buffers(Error::Forked);
         }
-        let slot = self.slot(core);
+        let slot = self.slot();
         let mut patience = Patience::new(slot.limit());
         let mut turned_away = 0;
         let mut bell = None;
         loop {
             let next = if let Some(mut seat) = Seat::take(core) {
                 turned_away = 0;
-                if let Home::Here(pair) = &mut *seat.home {
-                    let next = drive(core, pair, self.slot, &mut patience);
+                if let Some(pair) = seat.pair() {
+                    let next = drive(core, pair, self.slot as usize, &mut patience);
                     // An answer that somebody else has polled is found at the first look as well.
                     if slot.is_over() {
                         if bell.is_some() && pair.owned != 0 {
                             demand_again(core, pair);
                         }
-                        return self.collect(core, |slot| pair.slots.release(slot));
+                        return self.collect(|slot| pair.slots.release(slot));
                     }
                     next
                 } else {
                     drop(seat);
-                    self.park(core, Instant::now() + patience::BACKSTOP);
+                    self.park(Instant::now() + patience::BACKSTOP);
                     Next::Poll
                 }
             } else {
@@ -122,38 +124,38 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
                     turned_away += 1;
                     thread::yield_now();
                 } else {
-                    self.park(core, Instant::now() + patience::BACKSTOP);
+                    self.park(Instant::now() + patience::BACKSTOP);
                 }
                 Next::Poll
             };
             if slot.is_over() {
-                return self.collect(core, |slot| core.free_owned(slot));
+                return self.collect(|slot| core.free_owned(slot));
             }
             match next {
                 Next::Poll => {}
-                Next::Sleep(until) => self.sleep(core, until, &mut bell),
-                Next::Expired => self.take_back(core, &Cause::Deadline(slot.limit())),
+                Next::Sleep(until) => self.sleep(until, &mut bell),
+                Next::Expired => self.take_back(&Cause::Deadline(slot.limit())),
             }
         }
     }
 
     /// Sleeps until the device signals, which was demanded, or until somebody else has seen the answer.
-    fn sleep(&self, core: &Arc<QueueCore>, until: Instant, bell: &mut Option<Arc<Bell>>) {
+    fn sleep(&self, until: Instant, bell: &mut Option<Arc<Bell>>) {
+        let core = &self.core;
         let watched = core.watched.load(Ordering::Acquire);
         let transport = match core.try_home().as_deref() {
             Some(Home::Here(pair)) if !watched && pair.granted.wakes => Some(pair.transport.clone()),
             _ => None,
         };
-        let Some(transport) = transport else { return self.park(core, until) };
-        if let Err(error) = self.sleep_on(core, &*transport, until, bell) {
-            self.take_back(core, &error.into());
+        let Some(transport) = transport else { return self.park(until) };
+        if let Err(error) = self.sleep_on(&*transport, until, bell) {
+            self.take_back(&error.into());
         }
     }
 
     /// Sleeps on the device's signal and on a bell. Whoever else polls the queue may find this job's answer, and take the signal for it away.
     fn sleep_on(
         &self,
-        core: &Arc<QueueCore>,
         transport: &dyn Transport,
         until: Instant,
         bell: &mut Option<Arc<Bell>>,
@@ -162,13 +164,13 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
             return transport.sleep(Some(until)).map(|_| ());
         };
         bell.clear();
-        if !self.register(core, &Waker::from(bell.clone())) {
+        if !self.register(&Waker::from(bell.clone())) {
             return Ok(());
         }
         let left = until.saturating_duration_since(Instant::now());
         let slept = signal::sleep_on(&[signal, bell.as_fd()], left);
         // The slot outlives its jobs, and would keep the bell's descriptor.
-        self.slot(core).forget_waker();
+        self.slot().forget_waker();
         slept.map_err(|source| TransportError::System { call: "poll", source })?;
         // Takes the signal back, and knows whether the device is still there.
         transport.sleep(Some(Instant::now())).map(|_| ())
@@ -187,53 +189,60 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> JobFuture<S, D, A> {
 
     /// Sleeps until somebody else has seen the answer: who has the queue, or the reactor.
     #[cold]
-    fn park(&self, core: &Arc<QueueCore>, until: Instant) {
+    fn park(&self, until: Instant) {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        if self.register(core, &waker) {
-            core.leave_to_reactor();
+        if self.register(&waker) {
+            self.core.leave_to_reactor();
             thread::park_timeout(until.saturating_duration_since(Instant::now()));
         }
     }
 
     /// Has what is in flight on the queue taken back, unless the job is answered by now.
-    fn take_back(&self, core: &Arc<QueueCore>, cause: &Cause) {
+    fn take_back(&self, cause: &Cause) {
+        let core = &self.core;
         // Whoever has the seat may keep it as long as the device keeps his memory: the caller looks at its job, and comes again.
-        let Some(mut seat) = Seat::take(core) else { return self.park(core, Instant::now() + AWHILE) };
-        let Home::Here(pair) = &mut *seat.home else { return };
-        if self.slot(core).is_in_flight() {
+        let Some(mut seat) = Seat::take(core) else { return self.park(Instant::now() + AWHILE) };
+        let Some(pair) = seat.pair() else { return };
+        if self.slot().is_in_flight() {
             recover_owned(core, pair, cause);
         }
     }
 
     /// What the job shares with its queue.
     #[inline]
-    fn slot<'c>(&self, core: &'c QueueCore) -> &'c OwnedSlot {
-        core.owned_slot(self.slot)
+    fn slot(&self) -> &OwnedSlot {
+        self.core.owned_slot(self.slot as usize)
+    }
+
+    /// Whether the result was taken.
+    #[inline]
+    fn is_taken(&self) -> bool {
+        // Relaxed: it is taken by who has the future alone.
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// Leaves a waker, unless the job is answered already.
-    fn register(&self, core: &QueueCore, waker: &Waker) -> bool {
-        self.slot(core).register(waker)
+    fn register(&self, waker: &Waker) -> bool {
+        self.slot().register(waker)
     }
 
     /// Result and buffers of a job that is over; its slot goes to `free`. The caller gives up the queue afterwards.
     // Not built in, so that what it returns is written where it stays: it is large, and a processor waits for a value that
     // was just stored in small pieces and is then moved in wide ones.
     #[inline(never)]
-    fn collect(&self, core: &QueueCore, free: impl FnOnce(u32)) -> Finished<S, D, A> {
-        let slot = self.slot;
-        // Relaxed: as in `drop`.
+    fn collect(&self, free: impl FnOnce(u32)) -> Finished<S, D, A> {
+        let core = &self.core;
+        let slot = self.slot as usize;
+        // Relaxed: as in `is_taken`.
         self.taken.store(true, Ordering::Relaxed);
         // SAFETY: parked by `submit_owned` with this type; whoever gets something here asks no more.
         let Some((buffers, error)) = (unsafe { core.owned_slot(slot).take::<Buffers<S, D, A>>() }) else {
-            #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
-            free(slot as u32);
+            free(self.slot);
             return without_buffers(Error::Lost { device: core.device.name().into() });
         };
         // SAFETY: answered, and the slot is not handed back before the next line.
         let (operation, outcome) = unsafe { (core.cells.job(slot).operation, core.cells.outcome(slot)) };
-        #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
-        free(slot as u32);
+        free(self.slot);
         if error.is_some() || outcome.status != Status::Ok {
             return finish_badly(core, operation, error, &outcome, buffers);
         }
@@ -294,25 +303,26 @@ fn without_buffers<S, D, A>(error: Error) -> Finished<S, D, A> {
 impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> Future for JobFuture<S, D, A> {
     type Output = Finished<S, D, A>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(core) = &self.core else { return Poll::Ready(without_buffers(Error::Canceled)) };
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.is_taken() {
+            return Poll::Ready(without_buffers(Error::Canceled));
+        }
+        let core = &self.core;
         if !core.fork.is_home() {
             return Poll::Ready(without_buffers(Error::Forked));
         }
-        let slot = self.slot(core);
+        let slot = self.slot();
         if !slot.is_over()
             && let Some(mut seat) = Seat::take(core)
-            && let Home::Here(pair) = &mut *seat.home
+            && let Some(pair) = seat.pair()
             && let Err(error) = core.drain(pair, |_, _| {})
         {
             recover_owned(core, pair, &error.into());
         }
         if slot.is_over() {
-            let finished = self.collect(core, |slot| core.free_owned(slot));
-            self.core = None;
-            return Poll::Ready(finished);
+            return Poll::Ready(self.collect(|slot| core.free_owned(slot)));
         }
-        if self.register(core, context.waker()) {
+        if self.register(context.waker()) {
             core.leave_to_reactor();
         } else {
             // Answered between the two: look again at once.
@@ -325,25 +335,22 @@ impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> Future for JobFuture<S, D, A> {
 /// The buffers stay where they are until the job is answered.
 impl<S: ReadBuf, D: WriteBuf, A: ReadBuf> Drop for JobFuture<S, D, A> {
     fn drop(&mut self) {
-        let Some(core) = self.core.take() else { return };
-        // Relaxed: whoever drops the future has it alone.
-        if self.taken.load(Ordering::Relaxed) {
+        if self.is_taken() {
             return;
         }
+        let core = &self.core;
         if !core.fork.is_home() {
-            // The job, and its buffers, are the parent's.
-            std::mem::forget(core);
+            // The job, and its buffers, are the parent's: the queue is not dropped here.
+            std::mem::forget(core.clone());
             return;
         }
-        let slot = self.slot;
-        // SAFETY: this is the job's future, and it has taken nothing: it would have no queue.
-        match unsafe { core.owned_slot(slot).abandon() } {
+        // SAFETY: this is the job's future, and it has taken nothing.
+        match unsafe { self.slot().abandon() } {
             Abandoned::InFlight => {
                 core.tally.abandoned.add(1);
                 core.leave_to_reactor();
             }
-            #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
-            Abandoned::Over => core.free_owned(slot as u32),
+            Abandoned::Over => core.free_owned(self.slot),
         }
     }
 }

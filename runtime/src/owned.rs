@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use uaccel_queue::{Batch, JobFlags, Operation};
+use uaccel_queue::{Batch, JobFlags, Operation, SessionId};
 
 use crate::error::Cause;
 use crate::job_future::JobFuture;
@@ -36,34 +36,32 @@ impl<S, D: WriteBuf, A> Wipe for Buffers<S, D, A> {
 }
 
 /// Moves the buffers into a slot, and submits.
-#[inline(never)]
+// Built in, and the work is taken apart at once: whole it would be copied, and a processor waits for a value that was just stored in small pieces and is then moved in wide ones.
+#[inline(always)]
 pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
     core: &Arc<QueueCore>,
     pair: &mut Pair,
     work: OwnedWork<S, D, A>,
 ) -> Submitted<S, D, A> {
+    let OwnedWork { operation, session: handle, source, destination, aux, immediate, in_place } = work;
     let device = core.device.name();
-    if pair.verdict != Verdict::Usable {
-        return Err(work.rejected(Error::device_failed(device, "the queue did not come back after a stop")));
-    }
-    let session = match enter(core, pair, &work) {
+    let entered = enter(core, pair, handle.as_ref());
+    let session = match entered {
         Ok(session) => session,
-        Err(error) => return Err(work.rejected(error)),
+        Err(error) => {
+            let work = OwnedWork { operation, session: handle, source, destination, aux, immediate, in_place };
+            return Err(work.rejected(error));
+        }
     };
     let leave = |pair: &mut Pair| {
         if let Some(session) = session {
             pair.sessions.leave(session);
         }
     };
-    if !core.has_free_slot(pair) {
-        leave(pair);
-        return Err(work.rejected(core.full()));
-    }
     let slot = pair.slots.next();
     let owned = core.owned_slot(slot);
 
     // The buffers move into the slot first; only then are their addresses taken.
-    let OwnedWork { operation, session: handle, source, destination, aux, immediate, in_place } = work;
     let secret = in_place.is_some() || matches!(operation, Operation::Open | Operation::Decrypt);
     // SAFETY: the pair is here, and the slot is free.
     let buffers = unsafe { owned.park(Buffers { source, destination, aux, secret, session: handle }) };
@@ -114,22 +112,24 @@ pub(crate) fn submit_owned<S: ReadBuf, D: WriteBuf, A: ReadBuf>(
     };
     pair.slots.submitted(1);
     pair.owned += 1;
-    let job = JobFuture::new(core.clone(), slot);
     if let Some(error) = error {
         // The device may have seen it: only its answer or a stop can free it now.
         recover_owned(core, pair, &error.into());
     }
-    Ok(job)
+    #[allow(clippy::cast_possible_truncation, reason = "a slot is below MAX_DEPTH")]
+    Ok(JobFuture::new(core.clone(), slot as u32))
 }
 
-/// Counts a job in on its session, if it has one, and opens that if need be.
+/// Sees to it that there is a slot for a job, counts it in on its session, if it has one, and opens that if need be.
 #[inline]
-fn enter<S, D, A>(
-    core: &QueueCore,
-    pair: &mut Pair,
-    work: &OwnedWork<S, D, A>,
-) -> Result<Option<uaccel_queue::SessionId>, Error> {
-    let Some(session) = &work.session else { return Ok(None) };
+fn enter(core: &QueueCore, pair: &mut Pair, session: Option<&Session>) -> Result<Option<SessionId>, Error> {
+    if pair.verdict != Verdict::Usable {
+        return Err(Error::device_failed(core.device.name(), "the queue did not come back after a stop"));
+    }
+    if !core.has_free_slot(pair) {
+        return Err(core.full());
+    }
+    let Some(session) = session else { return Ok(None) };
     if !pair.granted.offers(session.spec()) {
         return Err(Error::not_offered(core.device.name(), &pair.granted, session.spec()));
     }
@@ -173,6 +173,10 @@ pub(crate) fn recover_owned(core: &QueueCore, pair: &mut Pair, cause: &Cause) {
         core.lose_owned(pair);
     }
 }
+
+/// A job in flight, or what became of it, goes from hand to hand in two registers: in memory it would be stored in small pieces and moved in wide ones, for which a processor
+/// waits.
+const _: () = assert!(size_of::<Submitted<Vec<u8>, Vec<u8>>>() == 16);
 
 /// Buffers of the common shape are stored without another allocation.
 const _: () = assert!(size_of::<Buffers<Vec<u8>, Vec<u8>, Vec<u8>>>() <= Parked::IN_PLACE);

@@ -272,7 +272,17 @@ impl Runtime {
     }
 }
 
-#[inline(always)]
+// Not built in, and what it calls is: the work is large, and is to go by its address from where it was made to where it is taken apart. A processor waits for a value that was just stored in
+// small pieces and is then moved in wide ones.
+#[inline(never)]
 fn submit_to<S: ReadBuf, D: WriteBuf, A: ReadBuf>(device: &Device, work: OwnedWork<S, D, A>) -> Submitted<S, D, A> {
-    device.with_home(work, submit_owned, |error, work| Err(work.rejected(error)))
+    let mut seat = match device.seat() {
+        Ok(seat) => seat,
+        Err(error) => return Err(work.rejected(error)),
+    };
+    let core = seat.core;
+    match seat.pair() {
+        Some(pair) => submit_owned(core, pair, work),
+        None => Err(work.rejected(Error::QueueFull)),
+    }
 }
