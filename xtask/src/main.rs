@@ -1,12 +1,15 @@
 //! Tasks of the repository. `cargo xtask test` runs every test there is; `cargo xtask test --only NAME` one kind of them.
 
 mod lab;
+mod lanes;
+mod output;
 mod step;
 mod steps;
 
 use std::process::ExitCode;
 
-use step::{Outcome, Step};
+use output::Output;
+use step::{Outcome, Report, Step};
 
 const USAGE: &str = "\
 Usage: cargo xtask <task>
@@ -22,7 +25,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["list"] => {
-            for step in steps::TESTS.iter().chain(steps::LINTS) {
+            for step in steps::TESTS.iter().chain(steps::PARTS).chain(steps::LINTS) {
                 println!("{:<14} {}", step.name, step.proves);
             }
             ExitCode::SUCCESS
@@ -55,8 +58,8 @@ fn chosen(options: &[&str]) -> Result<Vec<&'static Step>, String> {
             if *option != "--only" {
                 return Err(format!("there is no option '{option}'"));
             }
-            steps::TESTS
-                .iter()
+            let all = || steps::TESTS.iter().chain(steps::PARTS);
+            all()
                 .find(|step| step.name == *name)
                 .ok_or_else(|| format!("there is no kind of test '{name}'; see `cargo xtask list`"))
         })
@@ -70,9 +73,23 @@ fn may_be_skipped(name: &str) -> bool {
     std::env::var(SKIP_VARIABLE).is_ok_and(|names| names.split(',').any(|allowed| allowed.trim() == name))
 }
 
+/// Runs steps that may run beside each other, or a single one.
+fn run_together(steps: &[&'static Step]) -> Vec<Report> {
+    match steps {
+        [step] => {
+            println!("\n{}", step.headline());
+            vec![step.run(&mut Output::Own)]
+        }
+        _ => lanes::run(steps),
+    }
+}
+
 /// Runs all steps, also after a failure, and says at the end what came of each.
 fn run(steps: Vec<&'static Step>) -> ExitCode {
-    let results: Vec<_> = steps.into_iter().map(|step| (step, step.run())).collect();
+    let results: Vec<(&Step, Report)> = steps
+        .chunk_by(|one, other| one.is_in_guest() && other.is_in_guest())
+        .flat_map(|steps| std::iter::zip(steps.iter().copied(), run_together(steps)))
+        .collect();
     println!("\n{:-<72}", "");
     for (step, result) in &results {
         println!("{:<14} {result}", step.name);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::lab;
+use crate::output::Output;
 
 /// One kind of test.
 pub(crate) struct Step {
@@ -53,36 +54,53 @@ pub(crate) struct Report {
 }
 
 impl Step {
-    pub(crate) fn run(&self) -> Report {
-        println!("\n==== {}: {}", self.name, self.proves);
+    /// Whether it runs in a guest: one processor's work, mostly.
+    pub(crate) fn is_in_guest(&self) -> bool {
+        self.commands.iter().any(|call| call.guest.is_some())
+    }
+
+    /// What stands above its output.
+    pub(crate) fn headline(&self) -> String {
+        format!("==== {}: {}", self.name, self.proves)
+    }
+
+    pub(crate) fn run(&self, output: &mut Output) -> Report {
         let begun = Instant::now();
         let outcome = match (self.missing)() {
             Some(reason) => {
-                println!("SKIPPED: {reason}");
+                output.say(&format!("SKIPPED: {reason}"));
                 Outcome::Skipped(reason)
             }
-            None => self.commands.iter().find_map(|call| call.run().err()).map_or(Outcome::Passed, Outcome::Failed),
+            None => {
+                self.commands.iter().find_map(|call| call.run(output).err()).map_or(Outcome::Passed, Outcome::Failed)
+            }
         };
         Report { outcome, took: begun.elapsed() }
     }
 }
 
+impl Report {
+    /// A step that could not begin.
+    pub(crate) fn failed(reason: String) -> Self {
+        Self { outcome: Outcome::Failed(reason), took: Duration::ZERO }
+    }
+}
+
 impl Call {
-    fn run(&self) -> Result<(), String> {
+    fn run(&self, output: &mut Output) -> Result<(), String> {
         let line = [self.before, self.arguments].concat().join(" ");
         let place = self.guest.map(|options| {
             format!("  (in the guest{}{})", if options.is_empty() { "" } else { ": " }, options.join(" "))
         });
-        println!("+ cargo {line}{}", place.unwrap_or_default());
+        output.say(&format!("+ cargo {line}{}", place.unwrap_or_default()));
         let mut command = lab::cargo();
         if let Some(options) = self.guest {
             command.args(lab::runner(options)?);
         }
-        let status = command
-            .args(self.before)
-            .args(self.arguments)
-            .envs(self.environment.iter().copied())
-            .status()
+        command.args(self.before).args(self.arguments).envs(self.environment.iter().copied());
+        let status = output
+            .of(&mut command)
+            .and_then(|command| command.status())
             .map_err(|error| format!("cargo cannot be started: {error}"))?;
         if status.success() { Ok(()) } else { Err(format!("cargo {line}: {status}")) }
     }

@@ -113,7 +113,7 @@ const FUZZ: &[&str] = &[
     "--bin",
 ];
 
-/// Every kind of test, cheapest answers first.
+/// Every kind of test, cheapest answers first, and of those in guests the longest.
 pub(crate) const TESTS: &[Step] = &[
     Step {
         name: "workspace",
@@ -197,15 +197,6 @@ pub(crate) const TESTS: &[Step] = &[
             cargo(&["run", "--quiet", "--release", "--example", "async_pipeline", "sim"]),
             cargo(&["run", "--quiet", "--release", "--example", "many_threads", "software"]),
             cargo(&["run", "--quiet", "--release", "--example", "many_threads", "sim"]),
-        ],
-        missing: nothing,
-    },
-    Step {
-        name: "devd",
-        proves: "many processes on one uaccel-devd: the suite, isolation, kills, stops, forks, programs that replace clients, hostile clients",
-        commands: &[
-            cargo(&["test", "--package", "uaccel-devd", "--package", "uaccel-devd-protocol"]),
-            cargo(&["test", "--package", "uaccel-runtime", "--test", "devd_conformance", "--test", "devd_processes"]),
         ],
         missing: nothing,
     },
@@ -294,29 +285,6 @@ pub(crate) const TESTS: &[Step] = &[
         missing: lab::missing,
     },
     Step {
-        name: "guest-doctor",
-        proves: "what `uaccel doctor` says beside what a real kernel does, as root and as a user, with the driver and without it",
-        commands: &[
-            cargo(&["build", "--package", "sva-lab"]),
-            // In one process, as root and as a user in turn.
-            in_guest(
-                &[],
-                &[
-                    "test",
-                    "--package",
-                    "uaccel-doctor",
-                    "--test",
-                    "guest",
-                    "--",
-                    "--ignored",
-                    "--exact",
-                    "the_doctor_says_what_the_kernel_does",
-                ],
-            ),
-        ],
-        missing: lab::missing,
-    },
-    Step {
         name: "guest-vfio",
         proves: "the same device given to user space, by group, by iommufd, with a PASID, and with pages pinned on request: the suite, pointers, limits, processes, removal",
         commands: &[
@@ -333,6 +301,69 @@ pub(crate) const TESTS: &[Step] = &[
             vfio_tests(&["--kernel", "own", "--no-module", "--env", "UACCEL_TEST_ROAD=cdev"]),
             vfio_tests(&["--kernel", "own", "--no-module", "--env", "UACCEL_TEST_ROAD=pasid"]),
             vfio_tests(&["--kernel", "own", "--no-module", "--timeout", "1200", "--env", "UACCEL_TEST_ROAD=on-demand"]),
+        ],
+        missing: lab::missing,
+    },
+    Step {
+        name: "guest-hisi",
+        proves: "a Kunpeng ZIP function under the vendor's own, unmodified kernel driver: its probe, its node, the suite, formats, streams, pointers, queues, processes, removal, resets; real files",
+        commands: &[
+            cargo(&["build", "--package", "sva-lab"]),
+            hisi_tests(&["--device", "hisi-zip"], &["--test-threads=1", "--skip", "one_of_them_killed"]),
+            // As for the engine of the project.
+            hisi_tests(
+                &[
+                    "--device",
+                    "hisi-zip",
+                    "--allow",
+                    "Invalid Scalable-Mode PASID Table Entry",
+                    "--allow",
+                    "handling fault status reg",
+                ],
+                &["--test-threads=1", "one_of_them_killed"],
+            ),
+            hisi_tests(
+                &["--device", "hisi-zip", "--plugin-option", "hisi-error-after=300"],
+                &["--ignored", "a_controller_reset"],
+            ),
+            hisi_tests(
+                &["--device", "hisi-zip", "--plugin-option", "hisi-error-after=300"],
+                &["--ignored", "a_stream_goes_on"],
+            ),
+            hisi_tests(
+                &["--device", "hisi-zip", "--plugin-option", "hisi-error-after=300", "--no-reset-method"],
+                &["--ignored", "whose_reset_fails"],
+            ),
+            hisi_tests(
+                &["--device", "hisi-zip", "--kernel", "own", "--smp", "1"],
+                &["--test-threads=1", "formats::", "pointers::", "probe::"],
+            ),
+            in_guest(
+                &["--device", "hisi-zip", "--file", "Cargo.lock"],
+                &[
+                    "run",
+                    "--quiet",
+                    "--release",
+                    "--package",
+                    "accel-bench",
+                    "--",
+                    "run",
+                    "--devices",
+                    "hisi_zip-0",
+                    "--algorithms",
+                    "deflate,zlib,gzip",
+                    "--sizes",
+                    "4k,256k",
+                    "--jobs",
+                    "20",
+                    "--file",
+                    "Cargo.lock",
+                ],
+            ),
+            in_guest(
+                &["--device", "hisi-zip", "--file", "Cargo.lock"],
+                &["run", "--quiet", "--release", "--example", "compress_file", "Cargo.lock", "hisi_zip-0"],
+            ),
         ],
         missing: lab::missing,
     },
@@ -432,64 +463,24 @@ pub(crate) const TESTS: &[Step] = &[
         missing: lab::missing,
     },
     Step {
-        name: "guest-hisi",
-        proves: "a Kunpeng ZIP function under the vendor's own, unmodified kernel driver: its probe, its node, the suite, formats, streams, pointers, queues, processes, removal, resets; real files",
+        name: "guest-doctor",
+        proves: "what `uaccel doctor` says beside what a real kernel does, as root and as a user, with the driver and without it",
         commands: &[
             cargo(&["build", "--package", "sva-lab"]),
-            hisi_tests(&["--device", "hisi-zip"], &["--test-threads=1", "--skip", "one_of_them_killed"]),
-            // As for the engine of the project.
-            hisi_tests(
-                &[
-                    "--device",
-                    "hisi-zip",
-                    "--allow",
-                    "Invalid Scalable-Mode PASID Table Entry",
-                    "--allow",
-                    "handling fault status reg",
-                ],
-                &["--test-threads=1", "one_of_them_killed"],
-            ),
-            hisi_tests(
-                &["--device", "hisi-zip", "--plugin-option", "hisi-error-after=300"],
-                &["--ignored", "a_controller_reset"],
-            ),
-            hisi_tests(
-                &["--device", "hisi-zip", "--plugin-option", "hisi-error-after=300"],
-                &["--ignored", "a_stream_goes_on"],
-            ),
-            hisi_tests(
-                &["--device", "hisi-zip", "--plugin-option", "hisi-error-after=300", "--no-reset-method"],
-                &["--ignored", "whose_reset_fails"],
-            ),
-            hisi_tests(
-                &["--device", "hisi-zip", "--kernel", "own", "--smp", "1"],
-                &["--test-threads=1", "formats::", "pointers::", "probe::"],
-            ),
+            // In one process, as root and as a user in turn.
             in_guest(
-                &["--device", "hisi-zip", "--file", "Cargo.lock"],
+                &[],
                 &[
-                    "run",
-                    "--quiet",
-                    "--release",
+                    "test",
                     "--package",
-                    "accel-bench",
+                    "uaccel-doctor",
+                    "--test",
+                    "guest",
                     "--",
-                    "run",
-                    "--devices",
-                    "hisi_zip-0",
-                    "--algorithms",
-                    "deflate,zlib,gzip",
-                    "--sizes",
-                    "4k,256k",
-                    "--jobs",
-                    "20",
-                    "--file",
-                    "Cargo.lock",
+                    "--ignored",
+                    "--exact",
+                    "the_doctor_says_what_the_kernel_does",
                 ],
-            ),
-            in_guest(
-                &["--device", "hisi-zip", "--file", "Cargo.lock"],
-                &["run", "--quiet", "--release", "--example", "compress_file", "Cargo.lock", "hisi_zip-0"],
             ),
         ],
         missing: lab::missing,
@@ -537,6 +528,17 @@ pub(crate) const TESTS: &[Step] = &[
         missing: other_machine,
     },
 ];
+
+/// Parts of other kinds, for those who want no more.
+pub(crate) const PARTS: &[Step] = &[Step {
+    name: "devd",
+    proves: "many processes on one uaccel-devd: the suite, isolation, kills, stops, forks, programs that replace clients, hostile clients",
+    commands: &[
+        cargo(&["test", "--package", "uaccel-devd", "--package", "uaccel-devd-protocol"]),
+        cargo(&["test", "--package", "uaccel-runtime", "--test", "devd_conformance", "--test", "devd_processes"]),
+    ],
+    missing: nothing,
+}];
 
 /// What code must look like.
 pub(crate) const LINTS: &[Step] = &[
