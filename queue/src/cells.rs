@@ -122,16 +122,7 @@ impl Cells {
     #[must_use]
     pub unsafe fn outcome(&self, slot: usize) -> Outcome {
         // SAFETY: the caller's promise.
-        let outcome = unsafe { self.answer(slot) }.1;
-        // Field by field, as it was written: a copy in wide pieces, right after the fields were stored one by one, waits
-        // until the stores are through.
-        Outcome {
-            status: outcome.status,
-            checksum: outcome.checksum,
-            consumed: outcome.consumed,
-            fault: outcome.fault.as_ref().copied(),
-            produced: outcome.produced,
-        }
+        by_fields(unsafe { self.answer(slot) }.1)
     }
 
     /// The job in a slot.
@@ -235,7 +226,7 @@ impl<'a> Batch<'a> {
     pub unsafe fn launch_answered(&self, index: usize, outcome: Outcome) -> Token {
         let cell = self.cell(index);
         // SAFETY: the slot is the driver's until it is answered, and nobody looks at the outcome before it is.
-        cell.outcome.with_mut(|place| unsafe { *place = outcome });
+        cell.outcome.with_mut(|place| unsafe { *place = by_fields(&outcome) });
         launch(cell)
     }
 
@@ -464,6 +455,18 @@ fn end(cell: &Cell, token: Token, outcome: Outcome) -> u32 {
     // SAFETY: the slot was in flight and is now the completer's, which `Done::new`'s caller holds alone.
     cell.outcome.with_mut(|cell| unsafe { *cell = outcome });
     slot_of(token)
+}
+
+/// Copies an outcome field by field, as it was written: a copy in wide pieces, right after the fields were stored one by one, waits until the stores are through.
+#[inline]
+fn by_fields(outcome: &Outcome) -> Outcome {
+    Outcome {
+        status: outcome.status,
+        checksum: outcome.checksum,
+        consumed: outcome.consumed,
+        fault: outcome.fault.as_ref().copied(),
+        produced: outcome.produced,
+    }
 }
 
 #[inline]
