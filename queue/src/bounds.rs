@@ -1,6 +1,6 @@
 //! What an outcome may claim of a job, whatever device it comes from.
 
-use crate::{DeviceError, Job, JobFlags, Operation, Outcome, Status};
+use crate::{ByOperation, DeviceError, Job, JobFlags, Operation, Outcome, Status};
 
 /// Which of a job's lengths bound what its outcome counts, each as the bits that are kept of it. Masks, because this is on the way of every job, and what is
 /// masked needs no jump by the operation.
@@ -13,48 +13,40 @@ struct Bounds {
     produced_of_destination: u64,
 }
 
+const BOUNDS: ByOperation<Bounds> = {
+    use Operation::{Compare, Compress, Copy, Crc32, Crc32c, Decompress, Decrypt, Digest, Encrypt, Fill, Open, Seal};
+
+    const ALL: u64 = u64::MAX;
+    let none = Bounds { consumed: 0, produced_of_source: 0, produced_of_destination: 0 };
+    ByOperation::all(none)
+        .with(&[Compare], Bounds { consumed: ALL, produced_of_source: ALL, ..none })
+        .with(&[Crc32, Crc32c], Bounds { consumed: ALL, ..none })
+        .with(&[Fill], Bounds { produced_of_destination: ALL, ..none })
+        .with(
+            &[Copy, Compress, Decompress, Seal, Open, Digest, Encrypt, Decrypt],
+            Bounds { consumed: ALL, produced_of_destination: ALL, ..none },
+        )
+};
+
 impl Bounds {
-    const fn of(operation: Operation) -> Self {
-        const ALL: u64 = u64::MAX;
-        let none = Self { consumed: 0, produced_of_source: 0, produced_of_destination: 0 };
-        match operation {
-            Operation::Nop => none,
-            Operation::Compare => Self { consumed: ALL, produced_of_source: ALL, ..none },
-            Operation::Crc32 | Operation::Crc32c => Self { consumed: ALL, ..none },
-            Operation::Fill => Self { produced_of_destination: ALL, ..none },
-            Operation::Copy
-            | Operation::Compress
-            | Operation::Decompress
-            | Operation::Seal
-            | Operation::Open
-            | Operation::Digest
-            | Operation::Encrypt
-            | Operation::Decrypt => Self { consumed: ALL, produced_of_destination: ALL, ..none },
-        }
+    /// The most that may be consumed and produced of a job in one piece.
+    #[inline]
+    fn of(job: &Job) -> (u64, u64) {
+        let bounds = BOUNDS.get(job.operation);
+        let (source, destination) = (job.source_len as u64, job.destination_len as u64);
+        let produced = source & bounds.produced_of_source | destination & bounds.produced_of_destination;
+        (source & bounds.consumed, produced)
     }
 }
-
-/// By the number of the operation.
-const BOUNDS: [Bounds; 32] = {
-    let mut bounds = [Bounds::of(Operation::Nop); 32];
-    let mut at = 0;
-    while at < Operation::ALL.len() {
-        let operation = Operation::ALL[at];
-        bounds[operation as usize] = Bounds::of(operation);
-        at += 1;
-    }
-    bounds
-};
 
 /// Whether an outcome is plainly one that a job in one piece can have.
 #[inline]
 pub(crate) fn hold(job: &Job, outcome: &Outcome) -> bool {
-    let bounds = &BOUNDS[job.operation as usize % BOUNDS.len()];
-    let (source, destination) = (job.source_len as u64, job.destination_len as u64);
+    let (consumed, produced) = Bounds::of(job);
     !job.flags.contains(JobFlags::SCATTER)
         & (outcome.status as u8 != Status::More as u8)
-        & (outcome.consumed <= source & bounds.consumed)
-        & (outcome.produced <= source & bounds.produced_of_source | destination & bounds.produced_of_destination)
+        & (outcome.consumed <= consumed)
+        & (outcome.produced <= produced)
 }
 
 /// Checks that a device used no more of a job's memory than it was given, and expects more only of a stream.
@@ -75,10 +67,8 @@ fn look_closer(job: &Job, status: Status, consumed: u64, produced: u64) -> Resul
         Status::OutputTooSmall => true,
         _ if job.flags.contains(JobFlags::SCATTER) => fits_pieces(job, consumed, produced),
         _ => {
-            let bounds = &BOUNDS[job.operation as usize % BOUNDS.len()];
-            let (source, destination) = (job.source_len as u64, job.destination_len as u64);
-            consumed <= source & bounds.consumed
-                && produced <= source & bounds.produced_of_source | destination & bounds.produced_of_destination
+            let most = Bounds::of(job);
+            consumed <= most.0 && produced <= most.1
         }
     };
     if !fits {

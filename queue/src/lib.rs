@@ -7,6 +7,7 @@
 
 mod algorithm;
 mod bounds;
+mod by_operation;
 mod capability;
 mod cells;
 mod device_memory;
@@ -27,6 +28,7 @@ mod token;
 mod transport;
 
 pub use algorithm::{Algorithm, Family, Levels, TextLengths, UnknownAlgorithm};
+pub use by_operation::ByOperation;
 pub use capability::{AddressMode, AlgorithmSet, Capabilities, FaultHandling, OperationSet, Order};
 pub use cells::{Batch, Cells, Done, InFlight};
 pub use device_memory::{DeviceMemory, Uncovered};

@@ -1,6 +1,6 @@
 //! From a completion to an outcome. Nothing in a completion is believed that the job or the specification contradicts.
 
-use uaccel_queue::{DeviceError, Fault, FaultKind, Job, Operation, Outcome, Status, Token};
+use uaccel_queue::{ByOperation, DeviceError, Fault, FaultKind, Job, Operation, Outcome, Status, Token};
 use uaccel_warp_abi::{Answer, Completion};
 
 /// What success has to say of a job, by its operation. Masks, as in [`request`](super::request): nearly every answer comes this way.
@@ -13,36 +13,22 @@ struct Success {
     whole_destination: u64,
 }
 
-impl Success {
-    const fn of(operation: Operation) -> Self {
-        const ALL: u64 = u64::MAX;
-        let any = Self { checksum: 0, whole_source: 0, whole_destination: 0 };
-        match operation {
-            Operation::Crc32 | Operation::Crc32c => Self { checksum: ALL, ..any },
-            Operation::Copy | Operation::Fill => Self { whole_destination: ALL, ..any },
-            Operation::Encrypt | Operation::Decrypt => Self { whole_source: ALL, ..any },
-            _ => any,
-        }
-    }
-}
+const SUCCESS: ByOperation<Success> = {
+    use Operation::{Copy, Crc32, Crc32c, Decrypt, Encrypt, Fill};
 
-/// By the number of the operation.
-const SUCCESS: [Success; 32] = {
-    let mut success = [Success::of(Operation::Nop); 32];
-    let mut at = 0;
-    while at < Operation::ALL.len() {
-        let operation = Operation::ALL[at];
-        success[operation as usize] = Success::of(operation);
-        at += 1;
-    }
-    success
+    const ALL: u64 = u64::MAX;
+    let any = Success { checksum: 0, whole_source: 0, whole_destination: 0 };
+    ByOperation::all(any)
+        .with(&[Crc32, Crc32c], Success { checksum: ALL, ..any })
+        .with(&[Copy, Fill], Success { whole_destination: ALL, ..any })
+        .with(&[Encrypt, Decrypt], Success { whole_source: ALL, ..any })
 };
 
 /// What a completion with this result and control word says about the job, if it is success, and one that can be. [`outcome`] is for all else.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "the halves of a word")]
 pub(super) fn success(result: u64, control: u64, job: &Job) -> Option<Outcome> {
-    let success = &SUCCESS[job.operation as usize % SUCCESS.len()];
+    let success = SUCCESS.get(job.operation);
     let (consumed, produced) = (u64::from(result as u32), result >> 32);
     let whole = job.source_len as u64 & success.whole_source | job.destination_len as u64 & success.whole_destination;
     let differs = (produced ^ whole) & (success.whole_source | success.whole_destination);

@@ -1,6 +1,6 @@
 //! From a job to its descriptor.
 
-use uaccel_queue::{Job, JobFlags, Operation};
+use uaccel_queue::{ByOperation, Job, JobFlags, Operation};
 use uaccel_warp_abi::{Descriptor, DescriptorFlags};
 
 /// What a descriptor can say of a job's flags. Both sides have these, under the same bits.
@@ -29,39 +29,27 @@ struct Uses {
     known: bool,
 }
 
-impl Uses {
-    const NOTHING: Self =
-        Self { source: 0, destination: 0, aux: 0, operand: 0, operand_end: 0, session: 0, known: false };
+const USES: ByOperation<Uses> = {
+    use Operation::{
+        Compare, Compress, Copy, Crc32, Crc32c, Decompress, Decrypt, Digest, Encrypt, Fill, Nop, Open, Seal,
+    };
 
-    const fn of(operation: Operation) -> Self {
-        const ALL: u64 = u64::MAX;
-        const LOW: u64 = u32::MAX as u64;
-        let none = Self { known: true, session: if operation.needs_session() { ALL } else { 0 }, ..Self::NOTHING };
-        let both = Self { source: ALL, destination: ALL, ..none };
-        match operation {
-            Operation::Nop => none,
-            Operation::Fill => Self { destination: ALL, operand: ALL, ..none },
-            Operation::Compare => Self { source: ALL, aux: ALL, ..none },
-            Operation::Crc32 | Operation::Crc32c => Self { source: ALL, operand: LOW, ..none },
-            Operation::Copy | Operation::Compress | Operation::Decompress | Operation::Digest => both,
-            Operation::Encrypt | Operation::Decrypt => Self { operand: ALL, operand_end: ALL, ..both },
-            Operation::Seal | Operation::Open => Self { aux: ALL, operand: ALL, operand_end: !LOW, ..both },
-            // An operation that a later version of the contract names: this driver was not granted it.
-            _ => Self::NOTHING,
-        }
-    }
-}
-
-/// By the number of the operation.
-const USES: [Uses; 32] = {
-    let mut uses = [Uses::NOTHING; 32];
-    let mut at = 0;
-    while at < Operation::ALL.len() {
-        let operation = Operation::ALL[at];
-        uses[operation as usize] = Uses::of(operation);
-        at += 1;
-    }
-    uses
+    const ALL: u64 = u64::MAX;
+    const LOW: u64 = u32::MAX as u64;
+    let unknown = Uses { source: 0, destination: 0, aux: 0, operand: 0, operand_end: 0, session: 0, known: false };
+    let nothing = Uses { known: true, ..unknown };
+    let both = Uses { source: ALL, destination: ALL, ..nothing };
+    let in_session = Uses { session: ALL, ..both };
+    // An operation that a later version of the contract names: this driver was not granted it.
+    ByOperation::all(unknown)
+        .with(&[Nop], nothing)
+        .with(&[Fill], Uses { destination: ALL, operand: ALL, ..nothing })
+        .with(&[Compare], Uses { source: ALL, aux: ALL, ..nothing })
+        .with(&[Crc32, Crc32c], Uses { source: ALL, operand: LOW, ..nothing })
+        .with(&[Copy], both)
+        .with(&[Compress, Decompress, Digest], in_session)
+        .with(&[Encrypt, Decrypt], Uses { operand: ALL, operand_end: ALL, ..in_session })
+        .with(&[Seal, Open], Uses { aux: ALL, operand: ALL, operand_end: !LOW, ..in_session })
 };
 
 /// The words of a job's descriptor, without a phase; of one that the device must refuse ([`Descriptor::refused`]) if the job cannot be said in a
@@ -71,7 +59,7 @@ const USES: [Uses; 32] = {
 /// business of the device's.
 #[inline]
 pub(super) fn words(job: &Job, max_transfer: u32) -> [u64; 8] {
-    let uses = &USES[job.operation as usize % USES.len()];
+    let uses = USES.get(job.operation);
     let source_len = job.source_len as u64 & uses.source;
     let destination_len = job.destination_len as u64 & uses.destination;
     let aux_len = job.aux_len as u64 & uses.aux;
