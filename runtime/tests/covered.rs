@@ -1,5 +1,6 @@
 //! What jobs have covered of memory goes before their owners have it back, however a job ends.
 
+mod altered_warp;
 mod device;
 
 use std::collections::BTreeMap;
@@ -8,12 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use altered_warp::AlteredWarp;
 use device::DEADLINE;
 use uaccel_drivers::warp::WarpDriver;
 use uaccel_queue::{
-    AddressMode, Batch, Bus, Capabilities, Cells, DeviceError, DeviceInfo, DeviceMemory, Done, Driver, FaultKind,
-    JobFlags, OpenError, OpenQueue, Operation, QueueRequest, Quiet, Region, RingMemory, Segment, SessionError,
-    SessionId, SessionSpec, Status, Submitter, Transport, TransportError, Uncovered, Wake,
+    AddressMode, Batch, Bus, Cells, DeviceError, DeviceInfo, DeviceMemory, Done, Driver, FaultKind, JobFlags,
+    OpenQueue, Operation, QueueRequest, Quiet, Region, RingMemory, Segment, SessionError, SessionId, SessionSpec,
+    Status, Submitter, Transport, TransportError, Uncovered, Wake,
 };
 use uaccel_runtime::{Algorithm, Builder, Error, Fallback, OwnedWork, Pieces, Reaching, Runtime, Work};
 use uaccel_sim::{Mishap, Plan, PlanHandle, Simulator, ThreadHost, ThreadHostConfig, Warp, WarpConfig, When};
@@ -132,34 +134,15 @@ impl Transport for ToldTransport {
 }
 
 /// The Warp driver, whose submissions fail when told to.
-#[derive(Debug)]
-struct Failing(Arc<Seen>);
+fn failing(seen: &Arc<Seen>) -> AlteredWarp {
+    let seen = seen.clone();
+    AlteredWarp::new("warp that fails", move |queue| OpenQueue {
+        submitter: Box::new(FailingSubmitter(queue.submitter, seen.clone())),
+        ..queue
+    })
+}
 
 struct FailingSubmitter(Box<dyn Submitter>, Arc<Seen>);
-
-impl Driver for Failing {
-    fn name(&self) -> &str {
-        "warp that fails"
-    }
-
-    fn drives(&self, device: &DeviceInfo) -> bool {
-        WarpDriver.drives(device)
-    }
-
-    fn advertised(&self, device: &DeviceInfo) -> Capabilities {
-        WarpDriver.advertised(device)
-    }
-
-    fn open(
-        &self,
-        transport: Arc<dyn Transport>,
-        cells: Arc<Cells>,
-        request: &QueueRequest,
-    ) -> Result<OpenQueue, OpenError> {
-        let queue = WarpDriver.open(transport, cells, request)?;
-        Ok(OpenQueue { submitter: Box::new(FailingSubmitter(queue.submitter, self.0.clone())), ..queue })
-    }
-}
 
 // SAFETY: the Warp driver's, or nothing.
 unsafe impl Submitter for FailingSubmitter {
@@ -180,44 +163,23 @@ unsafe impl Submitter for FailingSubmitter {
     }
 }
 
-/// The Warp driver of a device that takes lists, and little in one job, as far as the driver goes.
-#[derive(Debug)]
-struct Listing;
-
-/// The most bytes that it says a job may have.
+/// The most bytes that [`listing`] says a job may have.
 const LITTLE: usize = 1000;
 
-impl Driver for Listing {
-    fn name(&self) -> &str {
-        "warp with lists"
-    }
-
-    fn drives(&self, device: &DeviceInfo) -> bool {
-        WarpDriver.drives(device)
-    }
-
-    fn advertised(&self, device: &DeviceInfo) -> Capabilities {
-        WarpDriver.advertised(device)
-    }
-
-    fn open(
-        &self,
-        transport: Arc<dyn Transport>,
-        cells: Arc<Cells>,
-        request: &QueueRequest,
-    ) -> Result<OpenQueue, OpenError> {
-        let mut queue = WarpDriver.open(transport, cells, request)?;
+/// The Warp driver of a device that takes lists, and little in one job, as far as the driver goes.
+fn listing() -> AlteredWarp {
+    AlteredWarp::new("warp with lists", |mut queue| {
         (queue.granted.scatter, queue.granted.pieces) = (true, 100);
         queue.granted.max_transfer = LITTLE as u64;
-        Ok(queue)
-    }
+        queue
+    })
 }
 
 fn bench() -> (Builder, PlanHandle, Arc<Seen>) {
     let threads = ThreadHostConfig { device: "warp0".to_owned(), ..ThreadHostConfig::default() };
     let host = Simulator::warp(WarpConfig::default(), threads, Plan::default()).unwrap();
     let (plan, seen) = (host.plan(), Arc::new(Seen::default()));
-    let builder = Runtime::builder().bus(Arc::new(Told(host, seen.clone()))).driver(Arc::new(Failing(seen.clone())));
+    let builder = Runtime::builder().bus(Arc::new(Told(host, seen.clone()))).driver(Arc::new(failing(&seen)));
     (builder.device("warp0").queues(1).fallback(Fallback::Never).deadline(DEADLINE), plan, seen)
 }
 
@@ -298,7 +260,7 @@ fn lists_are_not_granted_where_what_they_name_would_not_be_covered() {
     let transport = bus.open(&bus.devices()[0].name).unwrap();
     let cells = Arc::new(Cells::new(1));
     let OpenQueue { granted, mut submitter, mut completer } =
-        Reaching(Listing).open(transport, cells.clone(), &QueueRequest::new(1)).unwrap();
+        Reaching(listing()).open(transport, cells.clone(), &QueueRequest::new(1)).unwrap();
     assert_eq!((granted.scatter, granted.pieces), (false, 0));
     // A job that has one all the same never gets there.
     let bytes = [0_u8; 8];
@@ -332,7 +294,7 @@ fn the_state_of_a_stream_is_covered_though_it_is_longer_than_what_a_job_may_move
     let transport = bus.open(&bus.devices()[0].name).unwrap();
     let cells = Arc::new(Cells::new(1));
     let OpenQueue { mut submitter, mut completer, .. } =
-        Reaching(Listing).open(transport, cells.clone(), &QueueRequest::new(1)).unwrap();
+        Reaching(listing()).open(transport, cells.clone(), &QueueRequest::new(1)).unwrap();
     let (text, mut room, mut state) = ([0_u8; 8], [0_u8; 300], [0_u8; LITTLE + 1]);
     // SAFETY: the slot was never used.
     unsafe {
@@ -369,7 +331,7 @@ fn the_state_of_a_stream_is_covered_though_it_is_longer_than_what_a_job_may_move
 #[test]
 fn pieces_are_gathered_and_covered_as_one() {
     let (builder, _plan, seen) = bench();
-    let runtime = builder.driver(Arc::new(Listing)).build().unwrap();
+    let runtime = builder.driver(Arc::new(listing())).build().unwrap();
     let session = runtime.session(SessionSpec::digest(Algorithm::Sha256, &[]).unwrap()).unwrap();
     let (mut made, mut whole) = ([0; 32], [0; 32]);
     let mut pieces = Pieces::new([&b"to be, "[..], b"or not to be"], [&mut made[..]]);

@@ -1,15 +1,15 @@
 //! Jobs that write where they read: which may, on which device, and what becomes of the others.
 
+mod altered_warp;
 mod device;
 
 use std::sync::Arc;
 
+use altered_warp::AlteredWarp;
 use device::{PATIENCE, simulated};
-use uaccel_drivers::warp::WarpDriver;
-use uaccel_queue::{Cells, Driver, OpenError, OpenQueue, QueueRequest, Transport};
 use uaccel_runtime::{
-    Algorithm, Builder, Capabilities, DeviceInfo, Direction, Error, Fallback, Operation, OperationSet, OwnedWork,
-    RawWork, Runtime, Session, SessionSpec, Work,
+    Algorithm, Builder, Direction, Error, Fallback, Operation, OperationSet, OwnedWork, RawWork, Runtime, Session,
+    SessionSpec, Work,
 };
 use uaccel_sim::WarpConfig;
 
@@ -89,37 +89,16 @@ fn what_makes_another_length_is_refused_in_place() {
 }
 
 /// The Warp driver on a device that reads and writes in pieces.
-#[derive(Debug)]
-struct Piecemeal;
-
-impl Driver for Piecemeal {
-    fn name(&self) -> &str {
-        WarpDriver.name()
-    }
-
-    fn drives(&self, device: &DeviceInfo) -> bool {
-        WarpDriver.drives(device)
-    }
-
-    fn advertised(&self, device: &DeviceInfo) -> Capabilities {
-        WarpDriver.advertised(device)
-    }
-
-    fn open(
-        &self,
-        transport: Arc<dyn Transport>,
-        cells: Arc<Cells>,
-        request: &QueueRequest,
-    ) -> Result<OpenQueue, OpenError> {
-        let mut queue = WarpDriver.open(transport, cells, request)?;
+fn piecemeal() -> Arc<AlteredWarp> {
+    Arc::new(AlteredWarp::new("warp in pieces", |mut queue| {
         queue.granted.in_place = OperationSet::default();
-        Ok(queue)
-    }
+        queue
+    }))
 }
 
 #[test]
 fn a_device_that_cannot_leaves_it_to_the_cpu_or_says_so() {
-    let runtime = engine().driver(Arc::new(Piecemeal)).build().unwrap();
+    let runtime = engine().driver(piecemeal()).build().unwrap();
     let own = session(&runtime, Algorithm::Aes128Ctr);
     let mut text = [5; 100];
     let refused = runtime.run(Work::session_in_place(&own, &mut text).with_iv(IV));
@@ -127,7 +106,7 @@ fn a_device_that_cannot_leaves_it_to_the_cpu_or_says_so() {
     assert_eq!(refused.unwrap_err().to_string(), "device 'warp0' does not encrypt in place");
     assert_eq!(text, [5; 100]);
 
-    let runtime = engine().driver(Arc::new(Piecemeal)).fallback(Fallback::OnError).build().unwrap();
+    let runtime = engine().driver(piecemeal()).fallback(Fallback::OnError).build().unwrap();
     let own = session(&runtime, Algorithm::Aes128Ctr);
     runtime.run(Work::session_in_place(&own, &mut text).with_iv(IV)).unwrap();
     assert!(text[..] == encrypted(&[5; 100]));

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use uaccel_drivers::warp::WarpDriver;
-use uaccel_queue::{
-    Capabilities, Cells, Completer, DeviceError, DeviceInfo, Done, Driver, OpenError, OpenQueue, QueueRequest,
-    Transport,
-};
+use uaccel_queue::{Completer, DeviceError, Done, Driver, OpenQueue};
 
-/// The Warp driver, but for that.
+use super::altered_warp::AlteredWarp;
+
+/// What tells the driver.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HeldAnswers(Arc<AtomicBool>);
 
@@ -18,29 +16,14 @@ impl HeldAnswers {
     pub(crate) fn hold(&self, hold: bool) {
         self.0.store(hold, Ordering::SeqCst);
     }
-}
 
-impl Driver for HeldAnswers {
-    fn name(&self) -> &str {
-        "warp with held answers"
-    }
-
-    fn drives(&self, device: &DeviceInfo) -> bool {
-        WarpDriver.drives(device)
-    }
-
-    fn advertised(&self, device: &DeviceInfo) -> Capabilities {
-        WarpDriver.advertised(device)
-    }
-
-    fn open(
-        &self,
-        transport: Arc<dyn Transport>,
-        cells: Arc<Cells>,
-        request: &QueueRequest,
-    ) -> Result<OpenQueue, OpenError> {
-        let queue = WarpDriver.open(transport, cells, request)?;
-        Ok(OpenQueue { completer: Box::new(Held(queue.completer, self.0.clone())), ..queue })
+    /// The Warp driver, but for that.
+    pub(crate) fn driver(&self) -> Arc<dyn Driver> {
+        let held = self.0.clone();
+        Arc::new(AlteredWarp::new("warp with held answers", move |queue| OpenQueue {
+            completer: Box::new(Held(queue.completer, held.clone())),
+            ..queue
+        }))
     }
 }
 

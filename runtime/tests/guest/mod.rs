@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each program of tests uses a part")]
 #![allow(clippy::cast_possible_truncation, reason = "small numbers of the tests themselves")]
 
+#[path = "../altered_warp/mod.rs"]
+mod altered_warp;
 pub(crate) mod child;
 pub(crate) mod held_answers;
 pub(crate) mod jobs;

@@ -74,7 +74,7 @@ fn two_queues_of_one_process_share_its_address_space_and_one_outlives_the_other(
 fn jobs_taken_back_at_a_deadline_give_their_buffers_back_and_the_next_ones_are_well() {
     const LEN: usize = 4 << 20;
     let answers = HeldAnswers::default();
-    let runtime = builder().driver(Arc::new(answers.clone())).queues(1).build().unwrap();
+    let runtime = builder().driver(answers.driver()).queues(1).build().unwrap();
     let workload = Workload::new(&runtime, 3);
     let free = number("available_instances");
     let source: Arc<[u8]> = noise(2, LEN).into();

@@ -1,6 +1,5 @@
 //! Errors of the device, and interrupts that do not come.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use uaccel_runtime::{Error, Outcome, OwnedWork, Work};
@@ -23,7 +22,7 @@ fn works(what: &str, mut run: impl FnMut() -> Result<Outcome, Error>) {
 #[test]
 fn an_uncorrectable_error_under_load_fails_each_job_once_and_the_device_carries_on() {
     let answers = HeldAnswers::default();
-    let runtime = builder().driver(Arc::new(answers.clone())).queues(2).build().unwrap();
+    let runtime = builder().driver(answers.driver()).queues(2).build().unwrap();
     let workload = Workload::new(&runtime, 5);
     let mut lease = runtime.lease().unwrap();
     workload.round(&mut lease, 0).unwrap();

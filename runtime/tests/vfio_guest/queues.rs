@@ -1,6 +1,5 @@
 //! Queues of the device: how many, stopped, reset, late.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use uaccel_queue::{Bus, Quiet, TransportError, Wake};
@@ -48,7 +47,7 @@ fn threads_with_queues_of_their_own_do_not_meet() {
 #[test]
 fn a_queue_stopped_under_load_is_quiet_and_the_jobs_end_once() {
     let answers = HeldAnswers::default();
-    let runtime = builder().driver(Arc::new(answers.clone())).queues(1).build().unwrap();
+    let runtime = builder().driver(answers.driver()).queues(1).build().unwrap();
     let workload = Workload::new(&runtime, 3);
     let pinned = counts().bytes;
     for round in 0..10 {
