@@ -102,11 +102,18 @@ impl Runtime {
     /// [`Error::UnsupportedAlgorithm`] if neither the device nor, where the policy allows it, the CPU offers the algorithm; [`Error::UnsupportedWindow`] if they do, but not with
     /// the window asked for.
     pub fn session(&self, spec: SessionSpec) -> Result<Session, Error> {
-        let offers = |device: &Device| device.granted.offers(&spec);
-        if !offers(&self.inner.device) && !self.inner.software.as_ref().is_some_and(offers) {
-            return Err(Error::not_offered(self.device(), self.granted(), &spec));
+        if !self.inner.software.as_ref().is_some_and(|software| software.granted.offers(&spec)) {
+            self.offers(&spec)?;
         }
         Ok(Session::new(spec, self.inner.dropped.clone()))
+    }
+
+    /// Whether the device itself offers sessions with these parameters, and not the CPU in its place.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedAlgorithm`], [`Error::UnsupportedWindow`]: why it does not.
+    pub fn offers(&self, spec: &SessionSpec) -> Result<(), Error> {
+        if self.granted().offers(spec) { Ok(()) } else { Err(Error::not_offered(self.device(), self.granted(), spec)) }
     }
 
     /// A stream with these parameters: one text in as many calls as need be, all of them jobs of the device.

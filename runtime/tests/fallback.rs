@@ -5,7 +5,9 @@
 mod device;
 
 use device::{PATIENCE, simulated};
-use uaccel_runtime::{Algorithm, Direction, Error, Fallback, OwnedWork, Runtime, SessionSpec, Work};
+use uaccel_runtime::{
+    Algorithm, Direction, Error, Fallback, HISI_ZIP_SIMULATOR, OwnedWork, Runtime, SessionSpec, Work,
+};
 use uaccel_sim::{Mishap, Plan, WarpConfig, When};
 
 #[test]
@@ -118,7 +120,7 @@ fn small_jobs_stay_on_the_cpu_when_asked_to() {
 }
 
 #[test]
-fn an_algorithm_nobody_offers_is_refused_by_name() {
+fn the_cpu_offers_every_algorithm() {
     let runtime = Runtime::builder().device("software").build().unwrap();
     for algorithm in Algorithm::ALL {
         let spec = match algorithm.family() {
@@ -131,4 +133,28 @@ fn an_algorithm_nobody_offers_is_refused_by_name() {
         };
         runtime.session(spec.unwrap()).unwrap_or_else(|error| panic!("{algorithm}: {error}"));
     }
+}
+
+#[test]
+fn what_a_device_does_not_offer_is_refused_by_name_or_left_to_the_cpu() {
+    let cipher = || SessionSpec::keyed(Algorithm::Aes128Gcm, Direction::Forward, &[1; 16]).unwrap();
+    let windowed = || {
+        let spec = SessionSpec::compression(Algorithm::Deflate, Direction::Forward, None).unwrap();
+        spec.with_window(4096).unwrap()
+    };
+    let compressor = || Runtime::builder().device(HISI_ZIP_SIMULATOR);
+    let (engine, _plan) = simulated(WarpConfig::default());
+    for (builder, spec) in [(compressor(), cipher()), (engine, windowed())] {
+        let runtime = builder.clone().fallback(Fallback::Never).build().unwrap();
+        let refused = runtime.session(spec.clone()).map(|_| ()).unwrap_err().to_string();
+        assert!(refused.contains(runtime.device()), "{refused}");
+        assert!(refused.contains(spec.algorithm().name()), "{refused}");
+        assert_eq!(runtime.offers(&spec).unwrap_err().to_string(), refused);
+
+        let runtime = builder.fallback(Fallback::OnError).build().unwrap();
+        runtime.session(spec.clone()).expect("the CPU has it");
+        assert_eq!(runtime.offers(&spec).unwrap_err().to_string(), refused, "the device has not");
+    }
+    let runtime = compressor().build().unwrap();
+    runtime.offers(&windowed()).expect("an engine with windows");
 }

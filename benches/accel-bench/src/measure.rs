@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use uaccel_cli::reason::with_sources;
-use uaccel_runtime::{Error, Lease, Outcome, Runtime, Scope, Session, SessionSpec, Ticket};
+use uaccel_runtime::{Error, Lease, Outcome, Scope, Session, Ticket};
 
 use crate::Interrupt;
 use crate::case::Case;
@@ -98,7 +98,8 @@ const PATIENCE: u32 = 20;
 /// [`Error`] if there are no queues or sessions for it. Jobs that fail are no error here: they are counted.
 pub fn measure(device: &Device, case: &Case, method: &Method) -> Result<Measurement, Error> {
     if let Some(spec) = &case.spec {
-        offered(&device.runtime, spec)?;
+        // Not the CPU in its place.
+        device.runtime.offers(spec)?;
     }
     let session = case.spec.clone().map(|spec| device.runtime.session(spec)).transpose()?;
     let before = device.runtime.counters().fallbacks;
@@ -495,19 +496,4 @@ impl Tally {
             self.first_failure.clone_from(&log.first_failure);
         }
     }
-}
-
-/// Whether the device itself offers such sessions: a runtime has some that are for the CPU.
-fn offered(runtime: &Runtime, spec: &SessionSpec) -> Result<(), Error> {
-    let (granted, algorithm) = (runtime.granted(), spec.algorithm());
-    if granted.offers(spec) {
-        return Ok(());
-    }
-    let device = runtime.device().into();
-    Err(match spec.window() {
-        Some(window) if granted.algorithms.contains(algorithm, spec.direction()) => {
-            Error::UnsupportedWindow { device, algorithm, window }
-        }
-        _ => Error::UnsupportedAlgorithm { device, algorithm, operation: spec.operation() },
-    })
 }
