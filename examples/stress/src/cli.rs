@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
 
-use crate::run::Plan;
+use crate::plan::Plan;
 use crate::worker::Orders;
 
 /// Many processes on one accelerator, killed, stopped and lied to; every byte verified, every job accounted for.

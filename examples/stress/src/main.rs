@@ -6,8 +6,10 @@ use std::{env, fs, io};
 
 use clap::Parser as _;
 use uaccel_stress::cli::{Cli, Command, Options};
+use uaccel_stress::plan::Plan;
 use uaccel_stress::record::{Verdict, Way};
-use uaccel_stress::run::{Plan, Report, run};
+use uaccel_stress::report::Report;
+use uaccel_stress::run::run;
 use uaccel_stress::{hand, worker};
 
 fn main() -> ExitCode {
