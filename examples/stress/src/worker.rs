@@ -189,10 +189,18 @@ impl Orders {
             match builder.build() {
                 Ok(runtime) => return Ok(runtime),
                 // It may be gone for a moment.
-                Err(_) if begun.elapsed() < PATIENCE && !self.is_over() => thread::sleep(Duration::from_millis(20)),
+                Err(error) if self.may_come(&error) && begun.elapsed() < PATIENCE && !self.is_over() => {
+                    thread::sleep(Duration::from_millis(20));
+                }
                 Err(error) => return Err(WorkerError::Runtime { device: self.device.clone(), error }),
             }
         }
+    }
+
+    /// Whether the device may be there later. One that nobody knows of will not be.
+    fn may_come(&self, error: &Error) -> bool {
+        let Error::NoDevice(report) = error else { return true };
+        report.entries().iter().any(|entry| entry.info.name == self.device)
     }
 
     fn is_over(&self) -> bool {

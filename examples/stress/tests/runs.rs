@@ -34,9 +34,10 @@ fn the_same_seed_does_the_same_to_the_same() {
 }
 
 #[test]
-fn a_device_that_does_not_exist_is_no_good_run() {
+fn a_device_that_does_not_exist_is_no_good_run_and_not_waited_for() {
     let output =
         stress(&["--device=none-such", "--seconds=1", "--processes=1", "--threads=1", "--no-odd", "--no-kill"]);
-    let text = String::from_utf8_lossy(&output.stdout);
+    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(!output.status.success() && text.contains("WRONG"), "{text}");
+    assert!(errors.contains("there is no device 'none-such'") && !errors.contains("have not begun"), "{errors}");
 }
