@@ -8,8 +8,9 @@ use uaccel_warp_abi::{Answer, Completion};
 struct Success {
     /// The bits of `produced` that are a checksum.
     checksum: u64,
-    /// All of the source was turned into as many bytes, or all of the destination was written: everything else is no success.
+    /// The bits of `produced` that must be the source's length: all of the text was turned into as many bytes.
     whole_source: u64,
+    /// The bits of `produced` that must be the destination's length: all of it was written.
     whole_destination: u64,
 }
 
@@ -24,7 +25,7 @@ const SUCCESS: ByOperation<Success> = {
         .with(&[Encrypt, Decrypt], Success { whole_source: ALL, ..any })
 };
 
-/// What a completion with this result and control word says about the job, if it is success, and one that can be. [`outcome`] is for all else.
+/// The outcome that a completion with this result and control word tells of, if it is a success that the job can have. [`outcome`] is for everything else.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "the halves of a word")]
 pub(super) fn success(result: u64, control: u64, job: &Job) -> Option<Outcome> {

@@ -136,7 +136,7 @@ impl WarpCompleter {
     }
 }
 
-/// What nearly all answers are.
+/// The outcome of an answer that tells of success, as nearly all do.
 #[inline]
 fn plain((result, control): (u64, u64), job: &Job) -> Option<Outcome> {
     answer::success(result, control, job)
