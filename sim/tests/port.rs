@@ -6,7 +6,7 @@ use test_port::{PAGE, TestPort};
 use uaccel_queue::{Operation, Outcome, Status};
 use uaccel_sim::stages::{self, Parked, Pool, Stage, Step};
 use uaccel_sim::{
-    AddressSpace, Budget, Control, DeviceModel, Fetch, Opening, PageRequest, Span, Taken, Task, UserPage, Warp,
+    AddressSpace, Budget, Control, DeviceModel, Fetch, Nop, Opening, PageRequest, Span, Taken, Task, UserPage, Warp,
     WarpConfig, Work, WorkItem,
 };
 use uaccel_units::Scratch;
@@ -27,7 +27,10 @@ const RINGS: u64 = 0x10_0000;
 
 impl<'a> Queue<'a> {
     fn new(model: &'a Warp, port: &'a TestPort, space: u32) -> Self {
-        let geometry = Geometry::new(3, 2, Mode::Ring).unwrap();
+        Self::with(model, port, space, Geometry::new(3, 2, Mode::Ring).unwrap())
+    }
+
+    fn with(model: &'a Warp, port: &'a TestPort, space: u32, geometry: Geometry) -> Self {
         port.map(space, RINGS, geometry.size() as u64);
         let page = UserPage::new();
         page.store(user_page::RING_BASE, RINGS);
@@ -182,6 +185,34 @@ fn a_page_of_the_rings_that_is_not_there_blocks_and_loses_nothing() {
     port.answer(flush.blocked.unwrap());
     assert!(model.flush(&mut queue.halves.1, &port, &queue.page).published);
     assert_eq!(queue.completion(0).unwrap().token, 0x1001);
+}
+
+#[test]
+fn jobs_that_do_nothing_are_answered_in_order_around_a_page_that_is_not_there() {
+    let (model, port) = (warp(), TestPort::default());
+    let geometry = Geometry::new(8, 2, Mode::Ring).unwrap();
+    let mut queue = Queue::with(&model, &port, 1, geometry);
+    let token = |index| 0x1000 + index;
+    let nops: Vec<Nop> = (0..256).map(|index| Nop { cookie: token(index), tag: token(index) }).collect();
+    // The completions from this one on are on another page than those before.
+    let border = (0..256_u64).find(|index| (RINGS + geometry.completion(*index) as u64).is_multiple_of(PAGE)).unwrap();
+    let (first, rest) = nops.split_at(usize::try_from(border).unwrap() + 3);
+    let answered = |queue: &Queue<'_>, index| queue.completion(index).map(|completion| u64::from(completion.token));
+
+    port.take_away(1, RINGS + geometry.completion(border) as u64);
+    model.pass(&mut queue.halves.1, &port, first);
+    assert_eq!(answered(&queue, border - 1), Some(token(border - 1)));
+    let flush = model.flush(&mut queue.halves.1, &port, &queue.page);
+    assert!(flush.published, "what is in front of the page is there");
+    port.answer(flush.blocked.unwrap());
+
+    model.pass(&mut queue.halves.1, &port, rest);
+    assert!((border..256).all(|index| answered(&queue, index).is_none()), "none goes before those that wait");
+    let flush = model.flush(&mut queue.halves.1, &port, &queue.page);
+    assert_eq!((flush.published, flush.blocked), (true, None));
+    for index in 0..256 {
+        assert_eq!(answered(&queue, index), Some(token(index)));
+    }
 }
 
 #[test]
