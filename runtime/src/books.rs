@@ -6,12 +6,12 @@ use crate::counters::Tally;
 use crate::session::SessionTable;
 
 /// Goes through jobs just answered and keeps the books: sessions left, jobs and bytes counted. A job is booked before it
-/// is handed out; those that are not fetched, because a caller's closure panics, are booked when this is dropped.
+/// is handed out, except for its bytes, which are counted when this is dropped. So are jobs that were not fetched, because a caller's closure panicked.
 pub(crate) struct Books<'a, A: ExactSizeIterator<Item = (&'a Job, &'a Outcome)>> {
     answers: A,
     sessions: &'a mut SessionTable,
     tally: &'a Tally,
-    /// What is counted when all are through: a sum costs no store per job.
+    /// Bytes read and written, counted when all jobs are through: a sum costs no store per job.
     bytes: (u64, u64),
 }
 

@@ -359,6 +359,8 @@ impl QueueCore {
             let answers = unsafe { self.cells.answers(std::slice::from_ref(&slot)) };
             let mut books = Books::open(&self.tally, &mut pair.sessions, answers);
             let Some((job, outcome)) = books.next() else { continue };
+            // Counted in full before the future is told: whoever it wakes may look at the counters.
+            drop(books);
             let error = match (reason, outcome.status) {
                 // A fault without an address is one that the device never met.
                 (_, Status::Fault) if outcome.fault.is_none() => self.refusal(slot as usize, job.operation),
