@@ -4,7 +4,10 @@
 
 mod device;
 
-use device::{PATIENCE, simulated};
+use std::pin::Pin;
+use std::task::{Context, Waker};
+
+use device::{PATIENCE, eventually, simulated};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use uaccel_runtime::{Error, OwnedWork, Runtime, Work};
@@ -65,4 +68,20 @@ fn dropping_the_runtime_in_the_child_leaves_the_parent_alone() {
     let (runtime, job) = both.take().unwrap();
     assert_eq!(job.wait().into_output().unwrap().1, vec![5; 4096]);
     runtime.run(Work::nop()).unwrap();
+}
+
+#[test]
+fn the_child_can_drop_a_future_that_has_ended_and_is_the_last_of_its_queue() {
+    let (builder, _plan) = simulated(WarpConfig::default());
+    let runtime = builder.deadline(PATIENCE).build().unwrap();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut job = Some(runtime.submit(OwnedWork::copy(vec![5; 64], vec![0; 64])).unwrap());
+    eventually("the job ends", || Pin::new(job.as_mut().unwrap()).poll(&mut context).is_ready());
+    drop(runtime);
+    in_child(|| {
+        drop(job.take());
+        true
+    });
+    let finished = job.take().unwrap().wait();
+    assert!(matches!(finished.result, Err(Error::Canceled)), "it is the parent's still, and has ended");
 }

@@ -278,6 +278,30 @@ fn a_pending_future_is_woken_by_the_reactor() {
 }
 
 #[test]
+fn a_future_that_has_ended_leaves_the_next_job_in_its_slot_alone() {
+    let (builder, plan) = simulated(WarpConfig::default());
+    let runtime = builder.queues(1).depth(1).deadline(device::PATIENCE).build().unwrap();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut ended = pin!(runtime.submit(OwnedWork::copy(vec![1; 64], Tracked::new(vec![0; 64]).0)).unwrap());
+    eventually("the first job ends", || ended.as_mut().poll(&mut context).is_ready());
+    plan.hold();
+    let (destination, dropped) = Tracked::new(vec![0; 64]);
+    let next = runtime.submit(OwnedWork::copy(vec![2; 64], destination)).expect("the only slot is free");
+    let Poll::Ready(finished) = ended.as_mut().poll(&mut context) else { panic!("it has ended") };
+    assert!(matches!(finished.result, Err(Error::Canceled)) && finished.buffers.is_none());
+    ended.set(next);
+    assert!(!dropped.load(Ordering::SeqCst), "its buffers went with the future that had ended");
+    plan.release();
+    eventually("the next job ends", || match ended.as_mut().poll(&mut context) {
+        Poll::Ready(finished) => {
+            assert_eq!(finished.into_output().unwrap().1.bytes, vec![2; 64]);
+            true
+        }
+        Poll::Pending => false,
+    });
+}
+
+#[test]
 fn a_job_overtakes_one_that_is_late() {
     let (builder, plan) = simulated(WarpConfig::default());
     let runtime = builder.deadline(device::PATIENCE).build().unwrap();
