@@ -52,18 +52,20 @@ fn chosen(options: &[&str]) -> Result<Vec<&'static Step>, String> {
     if let [odd] = rest {
         return Err(format!("'{odd}' stands alone"));
     }
-    pairs
-        .iter()
-        .map(|[option, name]| {
-            if *option != "--only" {
-                return Err(format!("there is no option '{option}'"));
-            }
-            let all = || steps::TESTS.iter().chain(steps::PARTS);
-            all()
-                .find(|step| step.name == *name)
-                .ok_or_else(|| format!("there is no kind of test '{name}'; see `cargo xtask list`"))
-        })
-        .collect()
+    let mut steps: Vec<&'static Step> = Vec::new();
+    for [option, name] in pairs {
+        if *option != "--only" {
+            return Err(format!("there is no option '{option}'"));
+        }
+        // Each has one file for its output.
+        if steps.iter().any(|step| step.name == *name) {
+            return Err(format!("'{name}' is named twice"));
+        }
+        let mut all = steps::TESTS.iter().chain(steps::PARTS);
+        let step = all.find(|step| step.name == *name);
+        steps.push(step.ok_or_else(|| format!("there is no kind of test '{name}'; see `cargo xtask list`"))?);
+    }
+    Ok(steps)
 }
 
 /// Names the steps that CI may skip.
@@ -106,4 +108,30 @@ fn run(steps: Vec<&'static Step>) -> ExitCode {
         println!("In CI a skipped step is a failure, unless {SKIP_VARIABLE} names it (several with commas).");
     }
     if failed == 0 && !forbidden { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(options: &[&str]) -> Result<Vec<&'static str>, String> {
+        chosen(options).map(|steps| steps.iter().map(|step| step.name).collect())
+    }
+
+    #[test]
+    fn kinds_are_run_in_the_order_in_which_they_are_named() {
+        assert_eq!(names(&["--only", "guest", "--only", "devd"]), Ok(vec!["guest", "devd"]));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for (options, said) in [
+            (&["--only"][..], "stands alone"),
+            (&["--but", "guest"], "no option '--but'"),
+            (&["--only", "gest"], "no kind of test 'gest'"),
+            (&["--only", "guest", "--only", "docs", "--only", "guest"], "'guest' is named twice"),
+        ] {
+            assert!(names(options).is_err_and(|message| message.contains(said)), "{options:?}");
+        }
+    }
 }
