@@ -59,7 +59,7 @@ pub(crate) fn check(job: &Job, outcome: &Outcome) -> Result<(), DeviceError> {
     if hold(job, outcome) { Ok(()) } else { look_closer(job, outcome.status, outcome.consumed, outcome.produced) }
 }
 
-/// The same for what is not plain.
+/// As [`check`], for what is not plain.
 #[cold]
 fn look_closer(job: &Job, status: Status, consumed: u64, produced: u64) -> Result<(), DeviceError> {
     let fits = match status {
@@ -80,7 +80,7 @@ fn look_closer(job: &Job, status: Status, consumed: u64, produced: u64) -> Resul
     Ok(())
 }
 
-/// The same for a job in pieces.
+/// Whether a job in pieces offers as many bytes as that.
 fn fits_pieces(job: &Job, consumed: u64, produced: u64) -> bool {
     if consumed == 0 && produced == 0 {
         // Nor are the lists looked at of a job that should have had none.
