@@ -333,7 +333,7 @@ impl<'a> Done<'a> {
     /// nearly all answers are. Returns the first answer that is something else, and is not completed: its token is that of no job in flight, or `outcome` makes nothing of it, or
     /// something that the job's lengths do not plainly allow. It is for [`find`](Self::find) and [`InFlight::complete`], which need not refuse it.
     ///
-    /// `next` has seen the device's answer as for [`InFlight::complete`].
+    /// `next` has seen the device's answer as for [`InFlight::complete`]. Neither of the two panics: jobs that were completed by then would be in no [`slots`](Self::slots).
     #[inline]
     pub fn complete_plain<A: Copy>(
         &mut self,

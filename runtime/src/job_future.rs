@@ -53,7 +53,7 @@ type Elsewhere<S, D, A> = fn() -> Buffers<S, D, A>;
 /// An owned job in flight: a future of its [`Finished`].
 ///
 /// Dropping it does not stop the device: the buffers stay in the queue's table until the job is answered or the queue has stopped.
-/// Forgetting it ([`std::mem::forget`]) is as safe, but keeps its place in the table for good.
+/// Forgetting it ([`std::mem::forget`]) is as safe, but keeps its place in the table for good. Until it is dropped it keeps its queue open, also when it has ended.
 #[must_use = "the job runs anyway, but its result and its buffers are lost to you"]
 pub struct JobFuture<S: ReadBuf, D: WriteBuf, A: ReadBuf = ()> {
     core: Arc<QueueCore>,

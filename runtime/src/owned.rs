@@ -126,14 +126,16 @@ fn enter(core: &QueueCore, pair: &mut Pair, session: Option<&Session>) -> Result
     if pair.verdict != Verdict::Usable {
         return Err(Error::device_failed(core.device.name(), "the queue did not come back after a stop"));
     }
+    // What is wrong for good goes before what passes.
+    if let Some(session) = session
+        && !pair.granted.offers(session.spec())
+    {
+        return Err(Error::not_offered(core.device.name(), &pair.granted, session.spec()));
+    }
     if !core.has_free_slot(pair) {
         return Err(core.full());
     }
-    let Some(session) = session else { return Ok(None) };
-    if !pair.granted.offers(session.spec()) {
-        return Err(Error::not_offered(core.device.name(), &pair.granted, session.spec()));
-    }
-    pair.enter(core, session).map(Some)
+    session.map(|session| pair.enter(core, session)).transpose()
 }
 
 fn raw_work<S: ReadBuf, D: WriteBuf, A: ReadBuf>(

@@ -75,7 +75,7 @@ impl Completions {
         let (mut next, mut published) = (self.next, self.published);
         let mut nops = nops.iter();
         if self.waiting.is_empty() {
-            while let Some(nop) = nops.as_slice().first() {
+            for nop in nops.by_ref() {
                 let Waiting { at, words } = place(&ring, &mut next, nop.cookie, &done_nothing(nop));
                 // As in `publish`.
                 match port.publish_record(self.space, at, words) {
@@ -83,11 +83,9 @@ impl Completions {
                     Access::Fault(_) => {}
                     Access::Pending(_) => {
                         self.waiting.push(Waiting { at, words });
-                        nops.next();
                         break;
                     }
                 }
-                nops.next();
             }
         }
         for nop in nops {
