@@ -48,5 +48,5 @@ fn run_one(step: &Step) -> Report {
     if let Err(error) = output::show(&path) {
         eprintln!("{} cannot be shown: {error}", path.display());
     }
-    report
+    report.logged_to(path)
 }

@@ -86,12 +86,28 @@ fn run_together(steps: &[&'static Step]) -> Vec<Report> {
     }
 }
 
+/// Lines of the output of a step that failed that are shown once more.
+const SHOWN_AGAIN: usize = 40;
+
+/// Shows how the output of steps ends that failed beside others: it was shown, but steps that came later said more since.
+fn show_failures(results: &[(&Step, Report)]) {
+    for (step, result) in results {
+        if let (Outcome::Failed(_), Some(path)) = (&result.outcome, &result.log) {
+            match output::end(path, SHOWN_AGAIN) {
+                Ok(text) => print!("\n==== {} failed; its last lines again\n{text}", step.name),
+                Err(error) => eprintln!("{} cannot be shown: {error}", path.display()),
+            }
+        }
+    }
+}
+
 /// Runs all steps, also after a failure, and says at the end what came of each.
 fn run(steps: Vec<&'static Step>) -> ExitCode {
     let results: Vec<(&Step, Report)> = steps
         .chunk_by(|one, other| one.is_in_guest() && other.is_in_guest())
         .flat_map(|steps| std::iter::zip(steps.iter().copied(), run_together(steps)))
         .collect();
+    show_failures(&results);
     println!("\n{:-<72}", "");
     for (step, result) in &results {
         println!("{:<14} {result}", step.name);

@@ -1,6 +1,6 @@
 //! Where a step's output goes.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -40,4 +40,27 @@ pub(crate) fn log(name: &str) -> io::Result<PathBuf> {
 /// Shows what a file has, whole, so that nothing of other steps is between.
 pub(crate) fn show(path: &Path) -> io::Result<()> {
     io::copy(&mut File::open(path)?, &mut io::stdout().lock()).map(|_| ())
+}
+
+/// The last lines of a file.
+pub(crate) fn end(path: &Path, lines: usize) -> io::Result<String> {
+    let text = fs::read(path)?;
+    let text = String::from_utf8_lossy(&text);
+    let from = text.rmatch_indices('\n').nth(lines).map_or(0, |(at, _)| at + 1);
+    Ok(text[from..].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_file_is_its_last_lines_or_all_of_it() {
+        let path = std::env::temp_dir().join(format!("uaccel-xtask-{}", std::process::id()));
+        fs::write(&path, "one\ntwo\nthree\n").unwrap();
+        let ends = [1, 2, 3, 4].map(|lines| end(&path, lines).unwrap());
+        fs::remove_file(&path).unwrap();
+        assert_eq!(ends, ["three\n", "two\nthree\n", "one\ntwo\nthree\n", "one\ntwo\nthree\n"]);
+        assert!(end(&path, 1).is_err(), "it is gone");
+    }
 }

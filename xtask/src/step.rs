@@ -1,6 +1,7 @@
 //! One kind of test: commands, run one after the other.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::lab;
@@ -51,6 +52,8 @@ pub(crate) enum Outcome {
 pub(crate) struct Report {
     pub(crate) outcome: Outcome,
     took: Duration,
+    /// The file with its output, if that went to one.
+    pub(crate) log: Option<PathBuf>,
 }
 
 impl Step {
@@ -75,14 +78,19 @@ impl Step {
                 self.commands.iter().find_map(|call| call.run(output).err()).map_or(Outcome::Passed, Outcome::Failed)
             }
         };
-        Report { outcome, took: begun.elapsed() }
+        Report { outcome, took: begun.elapsed(), log: None }
     }
 }
 
 impl Report {
     /// A step that could not begin.
     pub(crate) fn failed(reason: String) -> Self {
-        Self { outcome: Outcome::Failed(reason), took: Duration::ZERO }
+        Self { outcome: Outcome::Failed(reason), took: Duration::ZERO, log: None }
+    }
+
+    /// The same, of a step whose output went to a file.
+    pub(crate) fn logged_to(self, log: PathBuf) -> Self {
+        Self { log: Some(log), ..self }
     }
 }
 
