@@ -136,10 +136,12 @@ fn eight_processes_with_two_queues_each_get_every_byte_right() {
     eventually("the queues are back", || number("available_instances") == free);
 }
 
+/// Bytes of a job of processes that are killed, and how many jobs they have in flight.
+const LEN: usize = 4 << 20;
+const JOBS: usize = 32;
+
 /// Maps much memory, asks the device to fill it, says so, and waits for ever.
 fn victim(mut ready: File) {
-    const LEN: usize = 4 << 20;
-    const JOBS: usize = 32;
     let pages = Pages::untouched_small(LEN * JOBS);
     let runtime = builder().queues(1).build().unwrap();
     let mut lease = runtime.lease().unwrap();
@@ -156,6 +158,18 @@ fn victim(mut ready: File) {
     });
 }
 
+/// Maps the same memory, has its beginnings filled, and looks whether they are: whatever was known of the victim's pages is nothing to it.
+fn successor() {
+    const FILLED: usize = LEN / 4;
+    let pages = Pages::untouched_small(LEN * JOBS);
+    let runtime = builder().queues(1).build().unwrap();
+    for job in 0..4 {
+        run(&runtime, &fill(pages.at_offset(job * LEN), FILLED, 0x0909_0909_0909_0909)).unwrap();
+        let wrong = pages.read(job * LEN, FILLED).iter().position(|byte| *byte != 9);
+        assert_eq!(wrong, None, "job {job}: the device wrote elsewhere");
+    }
+}
+
 #[test]
 fn a_process_killed_amid_page_requests_harms_nobody_and_gives_its_queue_back() {
     let free = number("available_instances");
@@ -169,6 +183,8 @@ fn a_process_killed_amid_page_requests_harms_nobody_and_gives_its_queue_back() {
         let requests = number("device/page_requests");
         eventually("page requests come", || number("device/page_requests") > requests + 3);
         child.kill();
+        // It has what the victim had: the PASID, and the addresses.
+        Child::run(successor).join();
         workload.round(&mut lease, round).unwrap();
         eventually("the queue is back", || number("available_instances") == free - 1);
     }

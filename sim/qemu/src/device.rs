@@ -13,9 +13,9 @@ use crate::ffi::{
     Valid, Version,
 };
 use crate::function::Function;
+use crate::iommu;
 use crate::options::Options;
 use crate::stock::{MSI_CAPABILITY, OwnAccesses, PRI_CAPABILITY, Qemu};
-use crate::{invalidations, overlay};
 
 pub(crate) use hisi_zip::HisiZipDevice;
 pub(crate) use warp::WarpDevice;
@@ -225,8 +225,7 @@ fn build<T: DeviceType>(setup: &'static Setup, device: *mut c_void, error: *mut 
             }
         }
     }
-    overlay::lay(functions);
-    invalidations::watch(functions);
+    iommu::mend(functions);
     FUNCTIONS.lock().unwrap_or_else(PoisonError::into_inner).push((device.addr(), function));
     Ok(())
 }

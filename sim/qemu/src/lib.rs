@@ -8,7 +8,7 @@
 //!
 //! A [`Function`] is what the emulator calls: the registers of one kind of device. Behind it a server takes the jobs of a
 //! [`DeviceModel`](uaccel_sim::DeviceModel)'s queues through their stages, the same for all. They ask for what they need of an [`Emulator`], a trait of a dozen
-//! functions. QEMU is one implementation; the tests have another, with page tables of their own. Everything but the code that talks to QEMU (`ffi`, `stock`, `device`, `overlay`, `invalidations`, `plugin`) is safe Rust.
+//! functions. QEMU is one implementation; the tests have another, with page tables of their own. Everything but the code that talks to QEMU (`ffi`, `stock`, `device`, `iommu`, `plugin`) is safe Rust.
 //!
 //! | on which thread | what | lock |
 //! | --- | --- | --- |
@@ -34,9 +34,8 @@ mod emulator;
 mod ffi;
 mod function;
 mod groups;
-mod invalidations;
+mod iommu;
 mod options;
-mod overlay;
 mod plugin;
 mod port;
 mod server;

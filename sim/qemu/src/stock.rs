@@ -11,6 +11,7 @@ use crate::device::Interrupts;
 use crate::emulator::{Emulator, NO_PASID, PAGE, Place, Refusal, Translation};
 use crate::ffi::{Functions, IommuNotifier, IommuTlbEntry, PriNotifier, PriResponse};
 use crate::function::Function;
+use crate::iommu;
 
 /// Offset of the PRI capability, and in it of the number of requests the system allows (PCI Express Base Specification 7.8.9).
 pub(crate) const PRI_CAPABILITY: u16 = 0x120;
@@ -108,6 +109,20 @@ impl Qemu {
         pasid == NO_PASID && self.own_accesses == OwnAccesses::Untranslated
     }
 
+    /// Whether the IOMMU has an address space of that name for the function.
+    fn is_present(&self, pasid: u32) -> bool {
+        let Functions { pci_requester_id, address_space_ldq_le, address_space_memory: memory, .. } = *self.functions;
+        // SAFETY: the device is alive and the big lock held.
+        let requester = unsafe { pci_requester_id(self.device) };
+        let word = |address| {
+            let mut result = 0;
+            // SAFETY: the address space of the machine, under the big lock.
+            let word = unsafe { address_space_ldq_le(memory, address, 0, &raw mut result) };
+            (result == 0).then_some(word)
+        };
+        iommu::is_present(word, requester, (pasid != NO_PASID).then_some(pasid))
+    }
+
     fn config(&self, offset: u32, len: i32) -> u32 {
         // SAFETY: the device is alive; offset and length are inside of its configuration space.
         unsafe { (self.functions.pci_default_read_config)(self.device, offset, len) }
@@ -174,6 +189,9 @@ impl Emulator for Qemu {
             let bus = unsafe { (self.functions.pci_device_iommu_address_space)(self.device) };
             let place = Place { memory: bus.expose_provenance(), address: page };
             return Ok(Translation { place, extent: PAGE, readable: true, writable: true });
+        }
+        if !self.is_present(pasid) {
+            return Err(Refusal::NoSpace);
         }
         let mut entry = IommuTlbEntry::EMPTY;
         let mut errors = 0;

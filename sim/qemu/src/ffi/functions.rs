@@ -101,6 +101,8 @@ functions! {
     fn pci_register_bar(Opaque, c_int, u8, *mut Region);
     /// `hw/pci/pci.h`.
     fn pci_default_read_config(Opaque, u32, c_int) -> u32;
+    /// `hw/pci/pci.h`: bus and function, as the IOMMU's tables count them.
+    fn pci_requester_id(Opaque) -> u16;
     /// `hw/pci/pci.h`: what the device's own accesses go through.
     fn pci_device_iommu_address_space(Opaque) -> Opaque;
     /// `hw/pci/msi.h`: device, offset, vectors, addresses of 64 bits, a mask for each vector, error.

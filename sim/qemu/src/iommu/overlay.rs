@@ -8,10 +8,11 @@
 use core::ffi::{c_uint, c_void};
 use std::sync::OnceLock;
 
+use super::REGISTERS;
 use crate::ffi::{Functions, Implemented, MemoryRegionOps, Region, Valid};
 
-/// The extended capability register of the IOMMU of the machine "q35".
-const ECAP: u64 = 0xfed9_0010;
+/// The extended capability register.
+const ECAP: u64 = REGISTERS + 0x10;
 /// Page walks are coherent in scalable mode.
 const SMPWC: u64 = 1 << 48;
 /// Scalable mode is supported.
@@ -43,8 +44,8 @@ const fn part(value: u64, offset: u64) -> u64 {
 /// The register is read only.
 extern "C" fn write(_: *mut c_void, _: u64, _: u64, _: c_uint) {}
 
-/// Lays the window over the register if it is needed. Called when devices are made, after the IOMMU; the second call does nothing.
-pub(crate) fn lay(functions: &Functions) {
+/// Lays the window over the register if it is needed. The second call does nothing.
+pub(super) fn lay(functions: &Functions) {
     let mut result = 0;
     // SAFETY: the type's name is a C string, the path may be empty, nobody asks whether there are several.
     let iommu =

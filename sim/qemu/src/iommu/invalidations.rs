@@ -8,10 +8,9 @@
 use core::ffi::{c_uint, c_void};
 use std::sync::OnceLock;
 
+use super::REGISTERS;
 use crate::ffi::{Functions, Implemented, MemoryRegionOps, Region, Valid};
 
-/// The registers of the IOMMU of the machine "q35".
-const REGISTERS: u64 = 0xfed9_0000;
 /// Offsets of registers (VT-d Specification 11.4.9): the queue's head, its tail, and where it is.
 const HEAD: u64 = 0x80;
 const TAIL: u64 = 0x88;
@@ -136,8 +135,8 @@ fn widen(functions: &Functions, tail: u64) {
     }
 }
 
-/// Lays the window over the tail register, if there is such an IOMMU. Called when devices are made, after the IOMMU; the second call does nothing.
-pub(crate) fn watch(functions: &'static Functions) {
+/// Lays the window over the tail register, if there is such an IOMMU. The second call does nothing.
+pub(super) fn watch(functions: &'static Functions) {
     // SAFETY: the type's name is a C string, the path may be empty, nobody asks whether there are several.
     let iommu =
         unsafe { (functions.object_resolve_path_type)(c"".as_ptr(), c"intel-iommu".as_ptr(), core::ptr::null_mut()) };
