@@ -9,8 +9,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::ffi::{
-    DeviceClass, Functions, Implemented, InterfaceInfo, MemoryRegionOps, Migration, PciDeviceClass, Region, TypeInfo,
-    Valid, Version,
+    DeviceClass, Functions, InterfaceInfo, MemoryRegionOps, Migration, PciDeviceClass, Region, TypeInfo, Version,
 };
 use crate::function::Function;
 use crate::iommu;
@@ -97,21 +96,8 @@ static FUNCTIONS: Mutex<Vec<(usize, &'static dyn Function)>> = Mutex::new(Vec::n
 static INTERFACES: [InterfaceInfo; 2] =
     [InterfaceInfo { name: c"pci-express-device".as_ptr() }, InterfaceInfo { name: core::ptr::null() }];
 
-static WIDE: MemoryRegionOps = operations(8);
-static NARROW: MemoryRegionOps = operations(4);
-
-/// The operations of a region whose narrowest access has this many bytes.
-const fn operations(narrowest: c_uint) -> MemoryRegionOps {
-    MemoryRegionOps {
-        read: Some(read),
-        write: Some(write),
-        read_with_attributes: core::ptr::null(),
-        write_with_attributes: core::ptr::null(),
-        endianness: MemoryRegionOps::LITTLE_ENDIAN,
-        valid: Valid { min: narrowest, max: 8, unaligned: false, accepts: core::ptr::null() },
-        implemented: Implemented { min: narrowest, max: 8, unaligned: false },
-    }
-}
+static WIDE: MemoryRegionOps = MemoryRegionOps::new(read, write, 8);
+static NARROW: MemoryRegionOps = MemoryRegionOps::new(read, write, 4);
 
 /// What the operations of a region are given.
 struct Registers {

@@ -110,18 +110,38 @@ pub(crate) struct RegionSection {
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct MemoryRegionOps {
-    pub(crate) read: Option<extern "C" fn(*mut c_void, u64, c_uint) -> u64>,
-    pub(crate) write: Option<extern "C" fn(*mut c_void, u64, u64, c_uint)>,
-    pub(crate) read_with_attributes: *const c_void,
-    pub(crate) write_with_attributes: *const c_void,
-    pub(crate) endianness: c_int,
+    read: Option<Read>,
+    write: Option<Write>,
+    read_with_attributes: *const c_void,
+    write_with_attributes: *const c_void,
+    endianness: c_int,
     pub(crate) valid: Valid,
     pub(crate) implemented: Implemented,
 }
 
+/// Reads at an offset, with a size.
+pub(crate) type Read = extern "C" fn(*mut c_void, u64, c_uint) -> u64;
+/// Writes at an offset a value, with a size.
+pub(crate) type Write = extern "C" fn(*mut c_void, u64, u64, c_uint);
+
 impl MemoryRegionOps {
     /// `DEVICE_LITTLE_ENDIAN`.
-    pub(crate) const LITTLE_ENDIAN: c_int = 2;
+    const LITTLE_ENDIAN: c_int = 2;
+    /// The widest access.
+    const WIDEST: c_uint = 8;
+
+    /// Aligned accesses of `narrowest` to 8 bytes, each made as the guest makes it: of a wider answer QEMU would take the low half, whichever half was asked for.
+    pub(crate) const fn new(read: Read, write: Write, narrowest: c_uint) -> Self {
+        Self {
+            read: Some(read),
+            write: Some(write),
+            read_with_attributes: core::ptr::null(),
+            write_with_attributes: core::ptr::null(),
+            endianness: Self::LITTLE_ENDIAN,
+            valid: Valid { min: narrowest, max: Self::WIDEST, unaligned: false, accepts: core::ptr::null() },
+            implemented: Implemented { min: narrowest, max: Self::WIDEST, unaligned: false },
+        }
+    }
 }
 
 /// Which accesses a guest may make.

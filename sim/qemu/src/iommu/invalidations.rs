@@ -8,8 +8,8 @@
 use core::ffi::{c_uint, c_void};
 use std::sync::OnceLock;
 
-use super::REGISTERS;
-use crate::ffi::{Functions, Implemented, MemoryRegionOps, Region, Valid};
+use super::{REGISTERS, lay_window};
+use crate::ffi::{Functions, MemoryRegionOps};
 
 /// Offsets of registers (VT-d Specification 11.4.9): the queue's head, its tail, and where it is.
 const HEAD: u64 = 0x80;
@@ -32,15 +32,7 @@ unsafe impl Sync for Window {}
 
 static WINDOW: OnceLock<Window> = OnceLock::new();
 
-static OPERATIONS: MemoryRegionOps = MemoryRegionOps {
-    read: Some(read),
-    write: Some(write),
-    read_with_attributes: core::ptr::null(),
-    write_with_attributes: core::ptr::null(),
-    endianness: MemoryRegionOps::LITTLE_ENDIAN,
-    valid: Valid { min: 4, max: 8, unaligned: false, accepts: core::ptr::null() },
-    implemented: Implemented { min: 4, max: 8, unaligned: false },
-};
+static OPERATIONS: MemoryRegionOps = MemoryRegionOps::new(read, write, 4);
 
 /// The invalidation queue, as its registers say (VT-d Specification 11.4.9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,33 +127,13 @@ fn widen(functions: &Functions, tail: u64) {
     }
 }
 
-/// Lays the window over the tail register, if there is such an IOMMU. The second call does nothing.
+/// Lays the window over the tail register. The second call does nothing.
 pub(super) fn watch(functions: &'static Functions) {
-    // SAFETY: the type's name is a C string, the path may be empty, nobody asks whether there are several.
-    let iommu =
-        unsafe { (functions.object_resolve_path_type)(c"".as_ptr(), c"intel-iommu".as_ptr(), core::ptr::null_mut()) };
-    if iommu.is_null() {
-        return;
-    }
     // SAFETY: the machine's memory, under the big lock.
     let found = unsafe { (functions.memory_region_find)((functions.get_system_memory)(), REGISTERS + TAIL, 8) };
     let registers = found.region;
-    if registers.is_null() || found.offset != TAIL || WINDOW.set(Window { functions, registers }).is_err() {
-        return;
-    }
-    let region = Box::into_raw(Box::new(Region::new()));
-    // SAFETY: the region lives for ever, is large and aligned enough, and gets its operations before anybody can see it.
-    unsafe {
-        let nobody = core::ptr::null_mut();
-        (functions.memory_region_init_io)(
-            region,
-            nobody,
-            &raw const OPERATIONS,
-            nobody,
-            c"iommu-queue-tail".as_ptr(),
-            8,
-        );
-        (functions.memory_region_add_subregion_overlap)((functions.get_system_memory)(), REGISTERS + TAIL, region, 1);
+    if !registers.is_null() && found.offset == TAIL && WINDOW.set(Window { functions, registers }).is_ok() {
+        lay_window(functions, REGISTERS + TAIL, &OPERATIONS, c"iommu-queue-tail");
     }
 }
 

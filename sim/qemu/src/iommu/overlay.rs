@@ -8,8 +8,8 @@
 use core::ffi::{c_uint, c_void};
 use std::sync::OnceLock;
 
-use super::REGISTERS;
-use crate::ffi::{Functions, Implemented, MemoryRegionOps, Region, Valid};
+use super::{REGISTERS, lay_window};
+use crate::ffi::{Functions, MemoryRegionOps};
 
 /// The extended capability register.
 const ECAP: u64 = REGISTERS + 0x10;
@@ -18,16 +18,7 @@ const SMPWC: u64 = 1 << 48;
 /// Scalable mode is supported.
 const SMTS: u64 = 1 << 43;
 
-static OPERATIONS: MemoryRegionOps = MemoryRegionOps {
-    read: Some(read),
-    write: Some(write),
-    read_with_attributes: core::ptr::null(),
-    write_with_attributes: core::ptr::null(),
-    endianness: MemoryRegionOps::LITTLE_ENDIAN,
-    valid: Valid { min: 4, max: 8, unaligned: false, accepts: core::ptr::null() },
-    // In the width the guest reads with: QEMU takes the low half of a wider answer, whichever half was asked for.
-    implemented: Implemented { min: 4, max: 8, unaligned: false },
-};
+static OPERATIONS: MemoryRegionOps = MemoryRegionOps::new(read, write, 4);
 
 /// What the register reads as, once the window is there.
 static VALUE: OnceLock<u64> = OnceLock::new();
@@ -46,24 +37,14 @@ extern "C" fn write(_: *mut c_void, _: u64, _: u64, _: c_uint) {}
 
 /// Lays the window over the register if it is needed. The second call does nothing.
 pub(super) fn lay(functions: &Functions) {
-    let mut result = 0;
-    // SAFETY: the type's name is a C string, the path may be empty, nobody asks whether there are several.
-    let iommu =
-        unsafe { (functions.object_resolve_path_type)(c"".as_ptr(), c"intel-iommu".as_ptr(), core::ptr::null_mut()) };
-    if iommu.is_null() || VALUE.get().is_some() {
+    if VALUE.get().is_some() {
         return;
     }
+    let mut result = 0;
     // SAFETY: reads a register of the machine, under the big lock.
     let ecap = unsafe { (functions.address_space_ldq_le)(functions.address_space_memory, ECAP, 0, &raw mut result) };
-    if result != 0 || ecap & SMTS == 0 || ecap & SMPWC != 0 || VALUE.set(ecap | SMPWC).is_err() {
-        return;
-    }
-    let region = Box::into_raw(Box::new(Region::new()));
-    // SAFETY: the region lives for ever, is large and aligned enough, and gets its operations before anybody can see it.
-    unsafe {
-        let nobody = core::ptr::null_mut();
-        (functions.memory_region_init_io)(region, nobody, &raw const OPERATIONS, nobody, c"warp-ecap".as_ptr(), 8);
-        (functions.memory_region_add_subregion_overlap)((functions.get_system_memory)(), ECAP, region, 1);
+    if result == 0 && ecap & SMTS != 0 && ecap & SMPWC == 0 && VALUE.set(ecap | SMPWC).is_ok() {
+        lay_window(functions, ECAP, &OPERATIONS, c"iommu-ecap");
     }
 }
 
