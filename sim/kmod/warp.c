@@ -43,6 +43,9 @@ static_assert(PAGE_SIZE == WARP_PAGE_SIZE);
 #define WARP_QUIET_US		5000000
 #define WARP_LOOK_US		20
 
+/* How long the system may take to answer page requests, before it is said. */
+#define WARP_ANSWER_US		60000000
+
 /* The window of isolate_strategy. */
 #define WARP_ISOLATE_WINDOW	(3600UL * HZ)
 
@@ -216,8 +219,13 @@ static u32 warp_isolate_threshold_read(struct uacce_device *uacce)
 
 /*
  * Takes a queue away from its address space and returns when the engine touches
- * nothing of it any more. What uacce tells its user, and the address space's
- * release, rest on that, so an engine that does not obey loses the bus.
+ * nothing of it any more, and asks for no page. What uacce tells its user, and
+ * the address space's release, rest on that, so an engine that does not obey
+ * loses the bus.
+ *
+ * Answers are the system's to give. The IOMMU's driver waits for them itself
+ * when the PASID is detached, but not if the process has ended by then, and
+ * what answers them would use what detaching frees.
  */
 static void warp_revoke(struct warp_engine *engine, unsigned int queue)
 {
@@ -229,8 +237,12 @@ static void warp_revoke(struct warp_engine *engine, unsigned int queue)
 
 	writeq(0, assign);
 	if (!readq_poll_timeout(assign, value, !(value & (WARP_ASSIGNED | WARP_ASSIGN_BUSY)),
-				WARP_LOOK_US, WARP_QUIET_US))
+				WARP_LOOK_US, WARP_QUIET_US)) {
+		if (readq_poll_timeout(assign, value, !(value & WARP_ASSIGN_AWAITS_PAGES),
+				       WARP_LOOK_US, WARP_ANSWER_US))
+			pci_err(engine->pdev, "queue %u: page requests are not answered\n", queue);
 		return;
+	}
 
 	pci_err(engine->pdev, "queue %u is not given up (%#llx); engine taken off the bus\n",
 		queue, value);

@@ -194,6 +194,7 @@ _Static_assert(__builtin_offsetof(struct warp_session_entry, key) == 0x8, "warp_
 #define WARP_CONTROL_MAX_QUEUES          0x40
 #define WARP_ASSIGNED                    0x8000000000000000ULL
 #define WARP_ASSIGN_BUSY                 0x4000000000000000ULL
+#define WARP_ASSIGN_AWAITS_PAGES         0x1000000000000000ULL
 #define WARP_ASSIGN_NO_PASID             0x2000000000000000ULL
 #define WARP_ASSIGN_PASID                0xfffff
 

@@ -5,7 +5,8 @@
 /// | bits | field |
 /// | --- | --- |
 /// | 19:0 | PASID |
-/// | 60:20 | reserved, 0 |
+/// | 59:20 | reserved, 0 |
+/// | 60 | read only: page requests that were sent before the queue was revoked are not answered yet |
 /// | 61 | the function's own address space: accesses carry no PASID, and 19:0 are 0 |
 /// | 62 | read only: the engine may still touch memory for this queue |
 /// | 63 | assigned |
@@ -15,6 +16,8 @@ pub struct Assignment {
     pub space: Option<Space>,
     /// Whether the engine may still touch memory for the queue.
     pub busy: bool,
+    /// Whether page requests that were sent before the queue was revoked are not answered yet.
+    pub awaits_pages: bool,
 }
 
 /// What a queue's memory accesses carry.
@@ -42,16 +45,18 @@ impl Assignment {
     pub const ASSIGNED: u64 = 1 << 63;
     /// The bit that says that the engine may still touch memory for the queue.
     pub const BUSY: u64 = 1 << 62;
+    /// The bit that says that page requests that were sent before the queue was revoked are not answered yet.
+    pub const AWAITS_PAGES: u64 = 1 << 60;
     /// The bit that says that the queue's accesses carry no PASID.
     pub const WITHOUT_PASID: u64 = 1 << 61;
     /// The bits of the PASID (PCI Express Base Specification 6.20: a PASID has at most 20 bits).
     pub const PASID_MASK: u64 = 0xf_ffff;
 
     /// A queue that belongs to nobody.
-    pub const REVOKED: Self = Self { space: None, busy: false };
+    pub const REVOKED: Self = Self { space: None, busy: false, awaits_pages: false };
 
     /// A queue that belongs to the function's own address space.
-    pub const OWN: Self = Self { space: Some(Space::Own), busy: false };
+    pub const OWN: Self = Self { space: Some(Space::Own), ..Self::REVOKED };
 
     /// The assignment to an address space by PASID.
     ///
@@ -61,7 +66,7 @@ impl Assignment {
         if pasid as u64 & !Self::PASID_MASK != 0 {
             return Err(AssignmentError::Pasid(pasid));
         }
-        Ok(Self { space: Some(Space::Pasid(pasid)), busy: false })
+        Ok(Self { space: Some(Space::Pasid(pasid)), ..Self::REVOKED })
     }
 
     /// The register's value. Of a PASID only the low 20 bits are taken.
@@ -72,7 +77,9 @@ impl Assignment {
             Some(Space::Pasid(pasid)) => Self::ASSIGNED | pasid as u64 & Self::PASID_MASK,
             None => 0,
         };
-        space | if self.busy { Self::BUSY } else { 0 }
+        let busy = if self.busy { Self::BUSY } else { 0 };
+        let awaits_pages = if self.awaits_pages { Self::AWAITS_PAGES } else { 0 };
+        space | busy | awaits_pages
     }
 
     /// Reads the register.
@@ -86,7 +93,7 @@ impl Assignment {
         } else {
             Some(Space::Pasid((value & Self::PASID_MASK) as u32))
         };
-        Self { space, busy: value & Self::BUSY != 0 }
+        Self { space, busy: value & Self::BUSY != 0, awaits_pages: value & Self::AWAITS_PAGES != 0 }
     }
 
     /// Reads a value that a host wrote to the register.

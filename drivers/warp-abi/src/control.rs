@@ -17,7 +17,7 @@ pub mod control_page {
     pub const IDENT: usize = 0x00;
     /// Queues, in 15:0.
     pub const QUEUES: usize = 0x08;
-    /// Doorbell: 1 revokes every queue. Reads 0 when the engine touches no memory any more.
+    /// Doorbell: 1 revokes every queue, and no page request waits for its answer any more. Reads 0 when the engine touches no memory any more.
     pub const RESET: usize = 0x10;
     /// Address translations asked for since power-on.
     pub const TRANSLATIONS: usize = 0x20;

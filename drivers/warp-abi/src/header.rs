@@ -221,6 +221,7 @@ pub fn c_header() -> String {
     }
     header.number("WARP_ASSIGNED", Assignment::ASSIGNED);
     header.number("WARP_ASSIGN_BUSY", Assignment::BUSY);
+    header.number("WARP_ASSIGN_AWAITS_PAGES", Assignment::AWAITS_PAGES);
     header.number("WARP_ASSIGN_NO_PASID", Assignment::WITHOUT_PASID);
     header.number("WARP_ASSIGN_PASID", Assignment::PASID_MASK);
 

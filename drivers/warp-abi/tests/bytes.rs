@@ -166,8 +166,12 @@ fn the_pci_function() {
 fn assignments() {
     let value = |assignment: Assignment| assignment.encode().to_le_bytes();
     assert_eq!(value(Assignment::to(0x1_2345).expect("20 bits")), [0x45, 0x23, 0x01, 0, 0, 0, 0, 0x80]);
-    assert_eq!(value(Assignment { space: Some(Space::Pasid(7)), busy: true }), [7, 0, 0, 0, 0, 0, 0, 0xc0]);
-    assert_eq!(value(Assignment { space: None, busy: true }), [0, 0, 0, 0, 0, 0, 0, 0x40]);
+    assert_eq!(
+        value(Assignment { space: Some(Space::Pasid(7)), busy: true, ..Assignment::REVOKED }),
+        [7, 0, 0, 0, 0, 0, 0, 0xc0]
+    );
+    assert_eq!(value(Assignment { busy: true, ..Assignment::REVOKED }), [0, 0, 0, 0, 0, 0, 0, 0x40]);
+    assert_eq!(value(Assignment { awaits_pages: true, ..Assignment::REVOKED }), [0, 0, 0, 0, 0, 0, 0, 0x10]);
     assert_eq!(value(Assignment::OWN), [0, 0, 0, 0, 0, 0, 0, 0xa0]);
     assert_eq!(value(Assignment::REVOKED), [0; 8]);
     assert_eq!(Assignment::to(1 << 20), Err(AssignmentError::Pasid(1 << 20)));
@@ -176,7 +180,7 @@ fn assignments() {
         assert_eq!(Assignment::decode(assignment.encode()), assignment);
         assert_eq!(Assignment::from_write(assignment.encode()), Ok(assignment), "PASID 0 is not the same as none");
     }
-    for wrong in [1 << 62, 1 << 63 | 1 << 20, 1 << 63 | 1 << 61 | 5, 1 << 61, 5] {
+    for wrong in [1 << 62, 1 << 60, 1 << 63 | 1 << 20, 1 << 63 | 1 << 61 | 5, 1 << 61, 5] {
         assert_eq!(Assignment::from_write(wrong), Err(AssignmentError::Reserved(wrong)));
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Context {
     pub(crate) cache: Cache,
     /// Page requests that were not answered yet.
     pub(crate) requests: Vec<Request>,
+    /// Those that were out when its last queue left. Nobody waits for them but who wants to take the address space away.
+    abandoned: Vec<Request>,
     /// Whether there is nothing behind the PASID any more: its process ended before its queues were revoked. That is for good, since a PASID is
     /// given to another process only after the queues are.
     pub(crate) gone: bool,
@@ -57,7 +59,52 @@ impl Request {
 
 impl Context {
     pub(crate) fn new() -> Self {
-        Self { queues: 0, cache: Cache::new(), requests: Vec::new(), gone: false, epoch: 0, granted: Vec::new() }
+        Self {
+            queues: 0,
+            cache: Cache::new(),
+            requests: Vec::new(),
+            abandoned: Vec::new(),
+            gone: false,
+            epoch: 0,
+            granted: Vec::new(),
+        }
+    }
+
+    /// The last queue left: all goes, but for page requests that are out.
+    pub(crate) fn abandon(&mut self) {
+        let sent = self.requests.drain(..).filter(|request| request.group.is_some());
+        let abandoned = self.abandoned.drain(..).chain(sent).collect();
+        *self = Self { abandoned, epoch: self.epoch + 1, ..Self::new() };
+    }
+
+    /// Forgets the page requests that were out when its last queue left.
+    pub(crate) fn forget_abandoned(&mut self) -> impl Iterator<Item = u16> {
+        self.abandoned.drain(..).filter_map(|request| request.group)
+    }
+
+    /// Whether no queue is in it and none of its page requests is out.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.queues == 0 && self.abandoned.is_empty()
+    }
+
+    /// Whether a page request is out that was sent no later than `last`.
+    pub(crate) fn awaits(&self, last: PageRequest) -> bool {
+        let mut sent = self.requests.iter().chain(&self.abandoned).filter(|request| request.group.is_some());
+        sent.any(|request| request.id.0 <= last.0)
+    }
+
+    /// Takes the request that was answered; `None` if none is out under this group index.
+    pub(crate) fn answer(&mut self, group: u16, granted: bool) -> Option<Request> {
+        let is_it = |request: &Request| request.group == Some(group);
+        if let Some(at) = self.abandoned.iter().position(is_it) {
+            return Some(self.abandoned.swap_remove(at));
+        }
+        let at = self.requests.iter().position(is_it)?;
+        let request = self.requests.swap_remove(at);
+        if granted {
+            self.note_granted(request.page, request.write);
+        }
+        Some(request)
     }
 
     /// Joins the request that is out for a page and would do for an access. Who joins is told under a name of its own that there is an answer, but not
@@ -69,7 +116,7 @@ impl Context {
     }
 
     /// Notes that a page was granted.
-    pub(crate) fn note_granted(&mut self, page: u64, write: bool) {
+    fn note_granted(&mut self, page: u64, write: bool) {
         match self.granted.iter_mut().find(|(at, wrote, _)| (*at, *wrote) == (page, write)) {
             Some((.., tries)) => *tries += 1,
             None => {

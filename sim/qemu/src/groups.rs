@@ -7,8 +7,8 @@ const COUNT: u16 = 512;
 
 /// The page request group indices of a function.
 ///
-/// An index whose request was abandoned may still be answered, but nobody hears it when its address space is not watched any more. So it is used
-/// again after all others, the one abandoned first before the rest: by then its answer has come and gone.
+/// An index whose request was forgotten, as by a reset, may still be answered. So it is used again after all others, the one forgotten first before the
+/// rest: by then its answer has come and gone.
 #[derive(Debug)]
 pub(crate) struct Groups {
     free: VecDeque<u16>,
@@ -32,7 +32,7 @@ impl Groups {
         Some(group)
     }
 
-    /// Gives one back, answered or abandoned.
+    /// Gives one back, answered or forgotten.
     pub(crate) fn give_back(&mut self, group: u16) {
         self.free.push_back(group);
         self.out -= 1;

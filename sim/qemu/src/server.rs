@@ -176,16 +176,25 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
         }
         if let Some(opening) = before {
             self.release(opening);
+            if queue.opening.is_none() {
+                queue.asked = Some(self.translations.asked(opening.jobs.0));
+            }
             self.trace().queue(index, format_args!("revoked from {}", Named(opening.jobs.0)));
         }
         assigned
     }
 
-    /// Takes every queue away.
-    pub(crate) fn close_all(&self) {
+    /// Whether page requests that were sent before a queue was taken away are not answered yet.
+    pub(crate) fn awaits_pages(&self, index: usize) -> bool {
+        self.try_queue(index).and_then(|queue| queue.asked).is_some_and(|asked| self.translations.awaits(asked))
+    }
+
+    /// Takes every queue away, and waits for no answer: the function is reset.
+    pub(crate) fn reset(&self) {
         (0..self.queues.len()).for_each(|index| {
             self.assign(index, None);
         });
+        self.translations.forget_requests();
     }
 
     fn acquire(&self, Opening { rings, jobs, .. }: Opening) -> Result<(), Refusal> {
@@ -234,15 +243,22 @@ impl<M: DeviceModel, E: Emulator> Server<M, E> {
             queue.standing = Standing::Draining;
             queue.fetched.clear();
             queue.rung = false;
+            queue.asked = None;
             self.trace().queue(index, format_args!("drains, {} jobs in work", queue.in_flight()));
         }
     }
 
-    /// Whether no job of a queue is in work, and all are answered that there is room for.
+    /// Whether no job of a queue is in work, all are answered that there is room for, and so are page requests that were sent before that: if the queue's
+    /// address space is going to be taken away, none must be out.
     pub(crate) fn is_drained(&self, index: usize) -> bool {
         // One that is in the middle of an access is not.
-        self.try_queue(index)
-            .is_some_and(|queue| !queue.standing.is_working() || queue.in_flight() == 0 && queue.flush_gate.is_open())
+        let Some(mut queue) = self.try_queue(index) else { return false };
+        if queue.standing.is_working() && !(queue.in_flight() == 0 && queue.flush_gate.is_open()) {
+            return false;
+        }
+        let Some(opening) = queue.opening else { return true };
+        let asked = *queue.asked.get_or_insert_with(|| self.translations.asked(opening.jobs.0));
+        !self.translations.awaits(asked)
     }
 
     /// Looks at both halves of a queue.

@@ -38,6 +38,13 @@ pub(crate) struct Answer {
     pub(crate) refused: Option<Missing>,
 }
 
+/// What was asked of an address space up to some moment, and has to be answered before it may go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pasid: u32,
+    last: PageRequest,
+}
+
 /// The address spaces of a function: translation caches, page requests, and the way to the IOMMU.
 ///
 /// All is called under the emulator's big lock. The inner lock is never held while the emulator is called, because the emulator may call back.
@@ -53,7 +60,7 @@ pub(crate) struct Translations<E> {
 struct State {
     contexts: BTreeMap<u32, Context>,
     groups: Groups,
-    last_request: u64,
+    last_request: PageRequest,
     /// Requests that wait until the system allows another one to be out, by address space.
     unsent: VecDeque<(u32, PageRequest)>,
     answers: Vec<Answer>,
@@ -64,7 +71,7 @@ impl<E: Emulator> Translations<E> {
         let state = State {
             contexts: BTreeMap::new(),
             groups: Groups::new(),
-            last_request: 0,
+            last_request: PageRequest(0),
             unsent: VecDeque::new(),
             answers: Vec::new(),
         };
@@ -88,7 +95,8 @@ impl<E: Emulator> Translations<E> {
         Ok(())
     }
 
-    /// One queue less. With the last one all goes that belongs to the address space.
+    /// One queue less. With the last one all goes that belongs to the address space, but for page requests that are out: they are to be answered while
+    /// somebody listens.
     pub(crate) fn release(&self, pasid: u32) {
         let mut state = self.state();
         let Some(context) = state.contexts.get_mut(&pasid) else { return };
@@ -96,15 +104,42 @@ impl<E: Emulator> Translations<E> {
         if context.queues > 0 {
             return;
         }
-        if let Some(context) = state.contexts.remove(&pasid) {
-            for group in context.requests.iter().filter_map(|request| request.group) {
-                state.groups.give_back(group);
-            }
-        }
+        context.abandon();
         state.unsent.retain(|(space, _)| *space != pasid);
         drop(state);
-        self.emulator.unwatch(pasid);
-        self.send_waiting();
+        self.leave();
+    }
+
+    /// Leaves address spaces that no queue is in and no answer is to come from. Not to be called from within an answer: who tells of it must not be
+    /// taken away meanwhile.
+    pub(crate) fn leave(&self) {
+        loop {
+            let mut state = self.state();
+            let over = state.contexts.iter().find(|(_, context)| context.is_over()).map(|(pasid, _)| *pasid);
+            let Some(pasid) = over else { return };
+            state.contexts.remove(&pasid);
+            drop(state);
+            self.emulator.unwatch(pasid);
+        }
+    }
+
+    /// Waits no longer for answers to those who left: the function was reset, and its page requests with it.
+    pub(crate) fn forget_requests(&self) {
+        let mut guard = self.state();
+        let State { contexts, groups, .. } = &mut *guard;
+        contexts.values_mut().flat_map(Context::forget_abandoned).for_each(|group| groups.give_back(group));
+        drop(guard);
+        self.leave();
+    }
+
+    /// What was asked of an address space up to now.
+    pub(crate) fn asked(&self, pasid: u32) -> Asked {
+        Asked { pasid, last: self.state().last_request }
+    }
+
+    /// Whether some of it is not answered yet.
+    pub(crate) fn awaits(&self, Asked { pasid, last }: Asked) -> bool {
+        self.state().contexts.get(&pasid).is_some_and(|context| context.awaits(last))
     }
 
     /// How many queues are in an address space.
@@ -171,8 +206,8 @@ impl<E: Emulator> Translations<E> {
             if context.is_hopeless(page, write) {
                 return Found::Nowhere;
             }
-            state.last_request += 1;
-            let id = PageRequest(state.last_request);
+            let id = PageRequest(state.last_request.0 + 1);
+            state.last_request = id;
             let group = if state.groups.out() < allocation { state.groups.take() } else { None };
             context.requests.push(Request { id, page, write, group, joined: false });
             if group.is_none() {
@@ -181,13 +216,13 @@ impl<E: Emulator> Translations<E> {
             (id, group)
         };
         match group {
-            Some(group) if !self.send(pasid, id, page, write, group) => Found::Nowhere,
+            Some(group) if !self.send(pasid, page, write, group) => Found::Nowhere,
             _ => Found::Wait(id),
         }
     }
 
     /// Sends a request that has its group; `false`, and the request is forgotten, if it could not be sent.
-    fn send(&self, pasid: u32, id: PageRequest, page: u64, write: bool, group: u16) -> bool {
+    fn send(&self, pasid: u32, page: u64, write: bool, group: u16) -> bool {
         let sent = self.emulator.request_page(pasid, page, group, write);
         self.trace.page_request(pasid, page, write, group, &sent);
         if sent.is_ok() {
@@ -200,8 +235,7 @@ impl<E: Emulator> Translations<E> {
         let Some(context) = state.contexts.get_mut(&pasid) else { return false };
         // Nothing more is asked about it: each question would be a line in the system's log.
         context.gone |= sent == Err(Refusal::NoSpace);
-        if let Some(at) = context.requests.iter().position(|request| request.id == id) {
-            context.requests.swap_remove(at);
+        if context.answer(group, false).is_some() {
             state.groups.give_back(group);
         }
         false
@@ -231,7 +265,7 @@ impl<E: Emulator> Translations<E> {
                 request.group = Some(group);
                 (pasid, *request, group)
             };
-            if !self.send(pasid, request.id, request.page, request.write, group) {
+            if !self.send(pasid, request.page, request.write, group) {
                 self.state().answers.extend(request.answers(false));
                 self.emulator.schedule();
             }
@@ -242,14 +276,7 @@ impl<E: Emulator> Translations<E> {
     pub(crate) fn answered(&self, pasid: u32, group: u16, granted: bool) {
         let mut guard = self.state();
         let state = &mut *guard;
-        let request = state.contexts.get_mut(&pasid).and_then(|context| {
-            let at = context.requests.iter().position(|request| request.group == Some(group))?;
-            let request = context.requests.swap_remove(at);
-            if granted {
-                context.note_granted(request.page, request.write);
-            }
-            Some(request)
-        });
+        let request = state.contexts.get_mut(&pasid).and_then(|context| context.answer(group, granted));
         self.trace.page_response(pasid, group, granted, request.is_some());
         // An answer that belongs to no request is none: the group index may be another's by now.
         let Some(request) = request else { return };

@@ -222,29 +222,6 @@ fn two_queues_of_one_process_fault_and_one_is_closed_while_the_other_finishes() 
 }
 
 #[test]
-fn an_answer_to_a_queue_that_was_revoked_meanwhile_does_nothing() {
-    let (machine, host) = plug();
-    let mut user = User::open(&machine, &host, 0, 1, page(0));
-    machine.reserve(1, page(100), 1, Rights::Write);
-    user.submit(&fill(1, page(100), 64));
-    machine.run_until(|| !machine.requests().is_empty());
-    let [request] = machine.requests()[..] else { panic!("one request") };
-    revoke(&host, 0);
-    assert_eq!(host.read(control_page::assign(0)), 0, "neither assigned nor busy");
-    let accesses = machine.accesses();
-    machine.answer(request);
-    machine.run();
-    assert_eq!(machine.accesses(), accesses);
-    // Nor does it disturb whoever has the queue and the PASID next.
-    let mut next = User::open(&machine, &host, 0, 1, page(50));
-    machine.reserve(1, page(101), 1, Rights::Write);
-    next.submit(&fill(2, page(101), 64));
-    machine.run_until(|| !machine.requests().is_empty());
-    host.page_response(1, request.group, false);
-    assert!(is_ok(&next.wait(), 2), "the late answer is not taken for another one's");
-}
-
-#[test]
 fn an_answer_for_another_address_space_is_not_taken() {
     let (machine, host) = plug();
     let mut user = User::open(&machine, &host, 0, 1, page(0));
@@ -292,11 +269,7 @@ fn a_process_that_ended_takes_its_queue_with_it_and_nothing_else() {
         dead.submit(&fill(token, page(100 + u64::from(token)), 4096));
     }
     machine.run_until(|| !machine.requests().is_empty());
-    let requests = machine.requests();
-    machine.kill(1);
-    for request in requests {
-        host.page_response(1, request.group, false);
-    }
+    machine.kill(1).into_iter().for_each(|request| machine.refuse(request));
     machine.run_until(|| matches!(State::decode(host.read(control_page::queue_state(0))), State::Failed(3)));
     let translations = host.counters().translations.get();
     sibling.set(user_page::SUBMIT, 1);

@@ -169,17 +169,14 @@ impl Storm {
     /// A process ends: its address space goes, what it had asked for is refused, its queues are stopped.
     fn kill(&mut self) {
         let pasid = 1 + self.chance.below(3) as u32;
-        let requests = self.kernel.machine.requests();
-        self.kernel.machine.kill(pasid);
+        let asked = self.kernel.machine.kill(pasid);
         for client in self.clients.iter_mut().flatten().filter(|client| client.user.pasid == pasid) {
             client.dead = true;
         }
         (0..self.chance.below(5)).for_each(|_| {
             self.kernel.machine.step();
         });
-        for request in requests.into_iter().filter(|request| request.pasid == pasid) {
-            self.kernel.host.page_response(pasid, request.group, false);
-        }
+        asked.into_iter().for_each(|request| self.kernel.machine.refuse(request));
         for queue in 0..QUEUES {
             if self.clients[usize::from(queue)].as_ref().is_some_and(|client| client.dead) {
                 self.stop(queue);
@@ -202,11 +199,12 @@ impl Storm {
         self.kernel.machine.run();
         self.kernel.prepare();
         assert_eq!(self.kernel.machine.accesses(), accesses, "seed {}", self.seed);
-        assert_eq!(self.kernel.machine.watched(), [NO_PASID], "seed {}", self.seed);
-        // Nobody waits for these any more. Answers come all the same.
+        // No job waits for these any more. Answers come all the same, and address spaces are left with the last one.
         for request in self.kernel.machine.requests() {
             self.kernel.machine.answer(request);
         }
+        self.kernel.machine.run();
+        assert_eq!(self.kernel.machine.watched(), [NO_PASID], "seed {}", self.seed);
         self.clients = [const { None }; QUEUES as usize];
         self.kernel.start();
     }

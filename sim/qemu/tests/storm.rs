@@ -148,10 +148,12 @@ impl Storm {
         }
     }
 
-    /// A process ends; its queues are revoked later, as its files are closed.
+    /// A process ends; its queues are revoked later, as its files are closed, and what it had asked for is refused before that, or after.
     fn kill(&mut self) {
         let pasid = 1 + self.chance.below(3) as u32;
-        self.machine.kill(pasid);
+        let mut asked = self.machine.kill(pasid);
+        let early = asked.len() - self.chance.below(asked.len() as u64 + 1) as usize;
+        asked.drain(..early).for_each(|request| self.machine.refuse(request));
         for _ in 0..self.chance.below(5) {
             self.machine.step();
         }
@@ -160,6 +162,8 @@ impl Storm {
                 self.close(queue);
             }
         }
+        asked.into_iter().for_each(|request| self.machine.refuse(request));
+        self.machine.run();
         assert!(!self.machine.watched().contains(&pasid), "seed {}", self.seed);
         self.machine.revive(pasid);
     }
@@ -200,7 +204,11 @@ impl Storm {
             }
             self.close(queue);
         }
+        machine.live_until(|| machine.requests().is_empty());
         assert_eq!(machine.watched(), [], "seed {}", self.seed);
+        for queue in 0..4 {
+            assert_eq!(self.host.read(control_page::assign(queue)), 0, "seed {}: queue {queue} is quiet", self.seed);
+        }
     }
 }
 

@@ -131,6 +131,7 @@ impl<E: Emulator> HisiZipFunction<E> {
         // Relaxed, as all of this is under the emulator's big lock.
         if self.missed_reset.swap(false, Ordering::Relaxed) {
             managed.manager.reset(&hands);
+            self.server.reset();
         }
         let Managed { manager, taken, answered } = managed;
         let jobs = self.server.jobs();

@@ -67,9 +67,10 @@ impl<E: Emulator> WarpFunction<E> {
     fn read_queue(&self, index: usize, register: usize) -> u64 {
         let Some((opening, standing)) = self.server.look(index) else { return 0 };
         match control_page::ASSIGN + register {
-            // Never busy: who can read this holds the lock under which memory is touched.
             control_page::ASSIGN => {
-                Assignment { space: opening.map(|opening| space(opening.jobs)), busy: false }.encode()
+                let space = opening.map(|opening| space(opening.jobs));
+                // Never busy: who can read this holds the lock under which memory is touched.
+                Assignment { space, busy: false, awaits_pages: self.server.awaits_pages(index) }.encode()
             }
             control_page::QUEUE_STATE => state(standing).encode(),
             _ => 0,
@@ -92,7 +93,7 @@ impl<E: Emulator> WarpFunction<E> {
 
     fn write_control(&self, offset: usize, value: u64) {
         if offset == control_page::RESET && value == 1 {
-            return self.server.close_all();
+            return self.server.reset();
         }
         match control_page::queue_of(offset) {
             Some((index, register)) if control_page::ASSIGN + register == control_page::ASSIGN => {
@@ -138,7 +139,7 @@ impl<E: Emulator> Function for WarpFunction<E> {
     }
 
     fn reset(&self) {
-        self.server.close_all();
+        self.server.reset();
     }
 }
 

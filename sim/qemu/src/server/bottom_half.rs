@@ -41,11 +41,12 @@ pub(super) struct Kept {
 impl<M: DeviceModel, E: Emulator> Server<M, E> {
     /// The bottom half: goes on with all that can go on.
     pub(crate) fn run(&self) {
-        if !self.may_go_on() {
-            return;
-        }
         if self.is_accessing() {
             return self.miss();
+        }
+        self.translations.leave();
+        if !self.may_go_on() {
+            return;
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.turn.set(TURN);

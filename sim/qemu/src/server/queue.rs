@@ -8,7 +8,7 @@ use uaccel_sim::{AddressSpace, DeviceModel, Opening, PageRequest, UserPage, Work
 use uaccel_warp_abi::FailReason;
 
 use crate::port::Posted;
-use crate::translations::Missing;
+use crate::translations::{Asked, Missing};
 
 /// What halves of a queue are made with that belong to nobody, and are not used.
 const NOBODY: Opening = Opening::shared(AddressSpace(0));
@@ -112,6 +112,8 @@ pub(crate) struct Queue<M: DeviceModel> {
     pub(crate) posted: RefCell<Vec<Posted>>,
     /// Whether the ring may hold descriptors that were not looked at.
     pub(crate) rung: bool,
+    /// What has to be answered before the address space may go that it is not at work in any more.
+    pub(crate) asked: Option<Asked>,
 }
 
 impl<M: DeviceModel> Queue<M> {
@@ -133,6 +135,7 @@ impl<M: DeviceModel> Queue<M> {
             flush_gate: Gate::default(),
             posted: RefCell::default(),
             rung: false,
+            asked: None,
         }
     }
 
@@ -162,6 +165,7 @@ impl<M: DeviceModel> Queue<M> {
         self.opening = opening;
         self.page.clear();
         if opening.is_some() {
+            self.asked = None;
             model.describe(&self.page);
         }
     }

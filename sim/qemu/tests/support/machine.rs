@@ -141,14 +141,15 @@ impl Machine {
         self.host().invalidated(pasid, page, count * PAGE - 1);
     }
 
-    /// The process ends: its address space goes before its queues do.
-    pub fn kill(&self, pasid: u32) {
+    /// The process ends: its address space goes before its queues do. What it had asked for is to be refused.
+    pub fn kill(&self, pasid: u32) -> Vec<Request> {
         let mut state = self.state();
         state.dead.insert(pasid);
         state.entries.retain(|(space, _), _| *space != pasid);
-        state.requests.retain(|request| request.pasid != pasid);
+        let asked = state.requests.extract_if(.., |request| request.pasid == pasid).collect();
         drop(state);
         self.host().invalidated(pasid, 0, u64::MAX);
+        asked
     }
 
     /// The PASID is given to a new process.
