@@ -10,7 +10,8 @@ bitflags::bitflags! {
     #[repr(transparent)]
     pub struct JobFlags: u8 {
         /// All memory the job names stays mapped, and nobody else writes it, until the job completes: the runtime owns it or
-        /// has it borrowed. A device in the same process may then use it in place.
+        /// has it borrowed, and may itself do with it what the job does. A device in the same process may then use it in place, and
+        /// one made of software elsewhere need not ask whether it may.
         const VOUCHED = 1 << 0;
         /// The destination may hold uninitialised bytes: it is written before anybody reads it.
         const UNINIT_DESTINATION = 1 << 1;

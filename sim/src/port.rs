@@ -81,6 +81,18 @@ pub trait MemoryPort {
     /// `address`.
     fn write(&self, space: AddressSpace, address: u64, from: &[u8]) -> Access<usize>;
 
+    /// As [`read`](Self::read), where the host vouches for the memory: that it is there, and its to read. For a port that need not ask then.
+    #[inline]
+    fn read_vouched(&self, space: AddressSpace, address: u64, into: &mut [u8]) -> Access<usize> {
+        self.read(space, address, into)
+    }
+
+    /// As [`write`](Self::write), where the host vouches for the memory: that it is there, and its to write. For a port that need not ask then.
+    #[inline]
+    fn write_vouched(&self, space: AddressSpace, address: u64, from: &[u8]) -> Access<usize> {
+        self.write(space, address, from)
+    }
+
     /// Stores the aligned word that makes a record valid. Release: pairs with the host's acquire load of that word, which then sees all
     /// that was written before, the job's data included.
     fn publish(&self, space: AddressSpace, address: u64, value: u64) -> Access<()>;

@@ -4,12 +4,14 @@
 //! put aside, holding its staging and nothing else, until the request was answered. [`compute`] sees bytes only: private
 //! staging, or memory the host vouched for. A host that must not compute under its lock calls the three apart; [`run`] calls them in a row.
 
+mod access;
 mod compute;
 mod gather;
 mod parked;
 mod scatter;
 mod staging;
 
+use access::JobAccess;
 pub use compute::compute;
 pub(crate) use compute::computes;
 pub use gather::{gather, gather_many};

@@ -197,6 +197,21 @@ fn jobs_of_a_batch_are_read_and_written_in_one_call() {
 }
 
 #[test]
+fn memory_is_told_who_vouches_for_it() {
+    let pool = pool(shared());
+    let mut user = User::new(&pool, 1, 4, Behaviour::default());
+    let source = pattern(64);
+    let mut target = vec![0; source.len()];
+    for (vouch, vouched) in [(false, 0), (true, 2)] {
+        target.fill(0);
+        let descriptor = copy(1, &source, &mut target);
+        let descriptor = if vouch { support::vouched(descriptor) } else { descriptor };
+        assert_eq!(user.hand.run(&descriptor).status, Status::Ok as u8);
+        assert_eq!((user.behaviour.vouched.load(Ordering::SeqCst), &target), (vouched, &source));
+    }
+}
+
+#[test]
 fn a_bad_address_in_a_batch_is_the_fault_of_its_job_alone() {
     let pool = pool(shared());
     let mut user = User::new(&pool, 1, 4, Behaviour::default());

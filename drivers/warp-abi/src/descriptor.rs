@@ -4,8 +4,8 @@ bitflags::bitflags! {
     /// Bits 47:40 of the control word of a descriptor.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct DescriptorFlags: u8 {
-        /// The host vouches for all memory the job names: a model in the same process may use it in place. Hardware
-        /// ignores it.
+        /// The host vouches for all memory the job names: a model in the same process may use it in place, one in another need not
+        /// ask whether the host may do with it what the job does. Hardware ignores it.
         const VOUCHED = 1 << 0;
         /// The destination may hold uninitialised bytes. Hardware ignores it.
         const UNINIT_DESTINATION = 1 << 1;

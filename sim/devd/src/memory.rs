@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uaccel_sim::pool::JobMemory;
 use uaccel_sim::{ReadPart, Span, WritePart};
 
-use crate::reach::Reach;
+use crate::reach::{Reach, Wanted};
 use crate::window::{WindowError, Windows};
 
 /// The memory of one client: what it has registered in place, everything else by the way to its address space.
@@ -51,23 +51,39 @@ impl ClientMemory {
     }
 }
 
-impl JobMemory for ClientMemory {
-    fn read(&self, address: u64, into: &mut [u8]) -> Option<usize> {
-        let Space { reach, windows, pasid } = &*self.0;
-        let moved = windows.read(address, into).or_else(|| reach.read(address, into));
+impl Space {
+    /// Notes a byte that cannot be had.
+    fn note(&self, moved: Option<usize>, address: u64, wanted: Wanted) -> Option<usize> {
         if moved.is_none() {
-            tracing::debug!(pasid, address = format_args!("{address:#x}"), "fault: cannot be read");
+            tracing::debug!(pasid = self.pasid, address = format_args!("{address:#x}"), ?wanted, "fault");
         }
         moved
     }
+}
+
+impl JobMemory for ClientMemory {
+    fn read(&self, address: u64, into: &mut [u8]) -> Option<usize> {
+        let Space { reach, windows, .. } = &*self.0;
+        let moved = windows.read(address, into).or_else(|| reach.read(address, into));
+        self.0.note(moved, address, Wanted::Read)
+    }
 
     fn write(&self, address: u64, from: &[u8]) -> Option<usize> {
-        let Space { reach, windows, pasid } = &*self.0;
+        let Space { reach, windows, .. } = &*self.0;
         let moved = windows.write(address, from).or_else(|| reach.write(address, from));
-        if moved.is_none() {
-            tracing::debug!(pasid, address = format_args!("{address:#x}"), "fault: cannot be written");
-        }
-        moved
+        self.0.note(moved, address, Wanted::Write)
+    }
+
+    fn read_vouched(&self, address: u64, into: &mut [u8]) -> Option<usize> {
+        let Space { reach, windows, .. } = &*self.0;
+        let moved = windows.read(address, into).or_else(|| reach.read_vouched(address, into));
+        self.0.note(moved, address, Wanted::Read)
+    }
+
+    fn write_vouched(&self, address: u64, from: &[u8]) -> Option<usize> {
+        let Space { reach, windows, .. } = &*self.0;
+        let moved = windows.write(address, from).or_else(|| reach.write_vouched(address, from));
+        self.0.note(moved, address, Wanted::Write)
     }
 
     fn read_many(&self, parts: &mut [ReadPart<'_>]) -> usize {

@@ -5,8 +5,9 @@
 //! | [`Vectored`] | process number, `process_vm_readv(2)` | the client is of the server's own user, and the kernel permits it |
 //! | [`Mem`] | the client's own `/proc/self/mem`, which it passed | always |
 //!
-//! The first is faster, takes many ranges in one call, and honours the protection of pages. The second is bound to the address space, and what the first
-//! falls back on if a permission goes away.
+//! The first takes many ranges in one call, copies once, and honours the protection of pages, but has to go through the gate. The second is bound to the
+//! address space, so that it needs no gate, but has to ask for the protection. It is what the first falls back on if a permission goes away, and the faster one for
+//! a few bytes for whose protection the client vouches.
 
 mod descriptor;
 mod gate;
@@ -29,6 +30,9 @@ pub use vectored::Vectored;
 
 use range::Range;
 use vectored::Barred;
+
+/// The most bytes that are moved sooner by descriptor than by process number: the kernel copies twice there, a page at a time.
+const FEW: usize = 8 << 10;
 
 /// The way to one client's memory.
 #[derive(Debug)]
@@ -111,6 +115,20 @@ impl Reach {
             }
         }
         self.mem.write(address, from)
+    }
+
+    /// As [`read`](Self::read), where the client vouches that it may read there. If it may not, it is read all the same: it is the client's own
+    /// memory, and the client could do that itself.
+    #[must_use]
+    pub fn read_vouched(&self, address: u64, into: &mut [u8]) -> Option<usize> {
+        if into.len() > FEW { self.read(address, into) } else { self.mem.read_vouched(address, into) }
+    }
+
+    /// As [`write`](Self::write), where the client vouches that it may write there. If it may not, a private page is written all the same: it is the
+    /// client's own memory, and the client could do that itself. A shared one is not.
+    #[must_use]
+    pub fn write_vouched(&self, address: u64, from: &[u8]) -> Option<usize> {
+        if from.len() > FEW { self.write(address, from) } else { self.mem.write_vouched(address, from) }
     }
 
     /// Reads many ranges in one call where that can be, and says how many, from the first on, were read whole.

@@ -4,9 +4,11 @@ mod support;
 
 use std::fs::{File, OpenOptions};
 use std::num::NonZeroUsize;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::process::CommandExt as _;
 
-use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, mprotect, munmap};
 use uaccel_devd::reach::{Binding, Gate, Mem, Protection, Reach, Vectored};
 use uaccel_sim::{ReadPart, WritePart};
 
@@ -18,6 +20,9 @@ const BASE: u64 = 0x2000_0000_0000;
 const READ_ONLY: u64 = BASE + 2 * PAGE as u64;
 const CLOSED: u64 = READ_ONLY + PAGE as u64;
 const NOTHING: u64 = CLOSED + PAGE as u64;
+
+/// A page of a file that the other process may only read, and shares with whoever has the file.
+const SHARED: u64 = BASE + (1 << 29);
 
 /// A gate that two processes have.
 const TWIN: u64 = BASE + (1 << 30);
@@ -41,6 +46,13 @@ fn other_process() {
         mprotect(all.byte_add(2 * PAGE), PAGE, ProtFlags::PROT_READ).expect("protection");
         mprotect(all.byte_add(3 * PAGE), PAGE, ProtFlags::PROT_NONE).expect("protection");
     }
+    let file = memfd_create("shared", MFdFlags::MFD_CLOEXEC).map(File::from).expect("a file");
+    file.set_len(PAGE as u64).expect("a page");
+    let file = File::open(format!("/proc/self/fd/{}", file.as_raw_fd())).expect("the same, to be read");
+    let (at, len) = (NonZeroUsize::new(SHARED.try_into().unwrap()), NonZeroUsize::new(PAGE).unwrap());
+    // SAFETY: a fresh page where there was none.
+    unsafe { mmap(at, len, ProtFlags::PROT_READ, MapFlags::MAP_SHARED | MapFlags::MAP_FIXED_NOREPLACE, file, 0) }
+        .expect("memory");
     let gate = support::Gate::new();
     if role == "twin" {
         // What a child made by fork has: another's gate in memory of its own.
@@ -108,6 +120,13 @@ impl Target {
         reach
     }
 
+    /// Every way there is, and the short cut for those who vouch for their memory.
+    fn all_ways(&self) -> Vec<(&'static str, Box<dyn Way>)> {
+        let mut ways = self.ways();
+        ways.push(("vouched", Box::new(Vouched(self.vectored()))));
+        ways
+    }
+
     /// Every way there is.
     fn ways(&self) -> Vec<(&'static str, Box<dyn Way>)> {
         let binding = Binding::verify(self.mem().into(), self.maps().into()).expect("the right descriptors");
@@ -170,10 +189,23 @@ impl Way for Mem {
     }
 }
 
+/// The way of a client that vouches for its memory.
+struct Vouched(Reach);
+
+impl Way for Vouched {
+    fn get(&self, address: u64, into: &mut [u8]) -> Option<usize> {
+        self.0.read_vouched(address, into)
+    }
+
+    fn put(&self, address: u64, from: &[u8]) -> Option<usize> {
+        self.0.write_vouched(address, from)
+    }
+}
+
 #[test]
 fn memory_is_read_and_written_on_every_way() {
     let mut target = Target::start();
-    for (index, (name, way)) in target.ways().into_iter().enumerate() {
+    for (index, (name, way)) in target.all_ways().into_iter().enumerate() {
         let at = BASE + 4000 + index as u64 * 500;
         let mut bytes = [0; 300];
         assert_eq!(way.get_all(at, &mut bytes), 300, "{name}");
@@ -199,6 +231,28 @@ fn pages_that_are_closed_to_their_process_are_closed_to_the_device() {
         assert_eq!(bytes, [17; 64], "{name}");
     }
     assert_eq!(target.changed(), 0);
+}
+
+/// What a client that vouches wrongly gets is its own, and nobody else's.
+#[test]
+fn memory_that_is_vouched_for_is_not_asked_about() {
+    let mut target = Target::start();
+    let reach = target.vectored();
+    let mut bytes = [0; 64];
+    assert_eq!(reach.read_vouched(CLOSED, &mut bytes), Some(64));
+    assert_eq!(bytes, [17; 64]);
+    assert_eq!(reach.write_vouched(READ_ONLY, &[1; 64]), Some(64), "a private page, as it could do by itself");
+    assert_eq!(target.changed(), 64);
+    assert_eq!(reach.read_vouched(SHARED, &mut bytes), Some(64));
+    assert_eq!(reach.write_vouched(SHARED, &[1; 64]), None, "a page that others have");
+    for address in [NOTHING, 0, u64::MAX - 10, 1 << 63, (1 << 47) - 8] {
+        assert_eq!(reach.read_vouched(address, &mut bytes), None, "{address:#x}");
+        assert_eq!(reach.write_vouched(address, &[1; 64]), None, "{address:#x}");
+    }
+    // What is long goes by number, which looks at the protection.
+    assert_eq!(reach.write_vouched(READ_ONLY, &[1; 3 * PAGE]), None);
+    let mut long = vec![0; 3 * PAGE];
+    assert_eq!(Vouched(reach).get_all(BASE, &mut long), 3 * PAGE);
 }
 
 #[test]
@@ -246,7 +300,7 @@ fn many_ranges_go_in_one_call_up_to_the_first_bad_one() {
 #[test]
 fn another_program_in_the_same_process_is_neither_read_nor_written() {
     let mut target = Target::start();
-    let ways = target.ways();
+    let ways = target.all_ways();
     // It has the same addresses, with other bytes.
     target.process.ask("exec");
     for (name, way) in ways {
@@ -264,7 +318,7 @@ fn another_program_in_the_same_process_is_neither_read_nor_written() {
 #[test]
 fn a_process_that_has_ended_is_a_bad_address() {
     let mut target = Target::start();
-    let ways = target.ways();
+    let ways = target.all_ways();
     target.process.kill();
     for (name, way) in ways {
         assert_eq!(way.get(BASE, &mut [0; 64]), None, "{name}");

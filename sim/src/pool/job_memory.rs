@@ -15,6 +15,16 @@ pub trait JobMemory: Clone + Send + Sync + 'static {
     /// byte at `address` can be written.
     fn write(&self, address: u64, from: &[u8]) -> Option<usize>;
 
+    /// As [`read`](Self::read), where the host vouches for the memory: that it is there, and its to read.
+    fn read_vouched(&self, address: u64, into: &mut [u8]) -> Option<usize> {
+        self.read(address, into)
+    }
+
+    /// As [`write`](Self::write), where the host vouches for the memory: that it is there, and its to write.
+    fn write_vouched(&self, address: u64, from: &[u8]) -> Option<usize> {
+        self.write(address, from)
+    }
+
     /// Reads many ranges, and says how many of them, from the first on, were read whole. The others are read one by one then.
     fn read_many(&self, parts: &mut [ReadPart<'_>]) -> usize {
         let _ = parts;

@@ -186,6 +186,28 @@ impl<J: JobMemory> MemoryPort for JobPort<'_, J> {
         }
     }
 
+    #[inline]
+    fn read_vouched(&self, _: AddressSpace, address: u64, into: &mut [u8]) -> Access<usize> {
+        if into.is_empty() {
+            return Access::Ready(0);
+        }
+        match self.post.reaching(|| self.memory.read_vouched(address, into)) {
+            Some(count) => Access::Ready(count),
+            None => unreadable(address),
+        }
+    }
+
+    #[inline]
+    fn write_vouched(&self, _: AddressSpace, address: u64, from: &[u8]) -> Access<usize> {
+        if from.is_empty() {
+            return Access::Ready(0);
+        }
+        match self.post.reaching(|| self.memory.write_vouched(address, from)) {
+            Some(count) => Access::Ready(count),
+            None => unwritable(address),
+        }
+    }
+
     fn publish(&self, _: AddressSpace, address: u64, _: u64) -> Access<()> {
         unwritable(address)
     }

@@ -5,7 +5,7 @@ use uaccel_queue::{JobFlags, Operation, Outcome, Status};
 use arrayvec::ArrayVec;
 
 use super::staging::{Buffer, Inlet, Outlet};
-use super::{MANY, Pool, Stage, Staging, Step};
+use super::{JobAccess, MANY, Pool, Stage, Staging, Step};
 use crate::pieces::{Range, Unknown};
 use crate::{Access, AddressSpace, MemoryPort, ReadPart, Span, Work, WorkItem};
 
@@ -118,6 +118,7 @@ fn bring<P: MemoryPort>(item: &mut WorkItem, port: &P, pool: &mut Pool) -> Step 
     let source = extra.as_deref().map_or(Range::Flat(item.source), |extra| extra.source(item.source));
     let aux = Range::Flat(item.aux);
     let lens = [item.source.len, item.aux.len];
+    let memory = JobAccess::new(item, port);
     let staging = placed(item, port, pool);
     let Staging {
         source: source_inlet,
@@ -127,8 +128,8 @@ fn bring<P: MemoryPort>(item: &mut WorkItem, port: &P, pool: &mut Pool) -> Step 
         gathered: [source_done, aux_done],
         ..
     } = staging;
-    let halt = match bring_in(port, space, source_inlet, source_buffer, source, lens[0], source_done) {
-        None => bring_in(port, space, aux_inlet, aux_buffer, aux, lens[1], aux_done),
+    let halt = match bring_in(&memory, source_inlet, source_buffer, source, lens[0], source_done) {
+        None => bring_in(&memory, aux_inlet, aux_buffer, aux, lens[1], aux_done),
         halt => halt,
     };
     item.extra = extra;
@@ -177,8 +178,7 @@ fn place<P: MemoryPort>(
 }
 
 fn bring_in<P: MemoryPort>(
-    port: &P,
-    space: AddressSpace,
+    memory: &JobAccess<'_, P>,
     inlet: &Inlet,
     buffer: &mut Buffer,
     range: Range<'_>,
@@ -194,7 +194,7 @@ fn bring_in<P: MemoryPort>(
         if step.len == 0 {
             return Some(Halt::Ended(Outcome::failed(Status::InvalidJob)));
         }
-        match port.read(space, step.address, &mut room[*done..*done + step.len]) {
+        match memory.read(step.address, &mut room[*done..*done + step.len]) {
             Access::Ready(count) => *done += count.min(step.len),
             Access::Fault(fault) => return Some(Halt::Ended(Outcome::faulted(fault))),
             Access::Pending(request) => return Some(Halt::Parked(Step::Parked(request))),

@@ -5,7 +5,7 @@ use uaccel_queue::{Outcome, Status};
 use arrayvec::ArrayVec;
 
 use super::compute::produced;
-use super::{MANY, Stage, Step};
+use super::{JobAccess, MANY, Stage, Step};
 use crate::pieces::Range;
 use crate::{Access, MemoryPort, WorkItem, WritePart};
 
@@ -50,6 +50,7 @@ fn scatter_some<P: MemoryPort>(items: &mut [WorkItem], port: &P) {
 pub fn scatter<P: MemoryPort>(item: &mut WorkItem, port: &P) -> Step {
     debug_assert_eq!(item.stage, Stage::Scatter);
     let produced = produced(&item.work, &item.outcome).min(item.destination.len);
+    let memory = JobAccess::new(item, port);
     let Some(staging) = item.staging.as_deref_mut() else {
         item.stage = Stage::Complete;
         return Step::Done;
@@ -63,7 +64,7 @@ pub fn scatter<P: MemoryPort>(item: &mut WorkItem, port: &P) -> Step {
             item.finish(Outcome::failed(Status::InvalidJob));
             return Step::Done;
         }
-        match port.write(item.space, step.address, &bytes[staging.scattered..staging.scattered + step.len]) {
+        match memory.write(step.address, &bytes[staging.scattered..staging.scattered + step.len]) {
             Access::Ready(count) => staging.scattered += count.min(step.len),
             Access::Fault(fault) => {
                 item.finish(Outcome::faulted(fault));

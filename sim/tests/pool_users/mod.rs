@@ -53,6 +53,8 @@ pub(crate) struct Behaviour {
     pub(crate) many_reads: AtomicUsize,
     pub(crate) writes: AtomicUsize,
     pub(crate) many_writes: AtomicUsize,
+    /// Single ranges that were vouched for, among those.
+    pub(crate) vouched: AtomicUsize,
     /// What tells time and order of reads, and by which name.
     diary: Option<(Arc<Diary>, char)>,
     /// Whether reads block.
@@ -105,6 +107,16 @@ impl JobMemory for TestMemory {
         self.0.writes.fetch_add(1, Ordering::SeqCst);
         let remote = RemoteIoVec { base: usize::try_from(address).ok()?, len: from.len() };
         process_vm_writev(Pid::this(), &[IoSlice::new(from)], &[remote]).ok().filter(|count| *count != 0)
+    }
+
+    fn read_vouched(&self, address: u64, into: &mut [u8]) -> Option<usize> {
+        self.0.vouched.fetch_add(1, Ordering::SeqCst);
+        self.read(address, into)
+    }
+
+    fn write_vouched(&self, address: u64, from: &[u8]) -> Option<usize> {
+        self.0.vouched.fetch_add(1, Ordering::SeqCst);
+        self.write(address, from)
     }
 
     fn read_many(&self, parts: &mut [ReadPart<'_>]) -> usize {

@@ -50,6 +50,8 @@ pub(super) fn promises() -> Vec<Promise> {
 const ROUND_TRIPS: u64 = 10_000;
 /// Bytes of a small job.
 const SMALL: usize = 256;
+/// The most bytes that the daemon moves by the descriptor of a client's memory where it has both ways (`uaccel_devd::reach`).
+const FEW: usize = 8 << 10;
 /// Small jobs of a burst.
 const BURST: usize = 16;
 /// Time of a repetition with several clients: many turns of the system's scheduler, which shares the clients' CPU out in slices of some
@@ -101,7 +103,7 @@ impl Bench {
 
     fn devd_copy(&self, bytes: usize) -> Result<Ratio, PromiseError> {
         let mut client = self.client(SHALLOW)?;
-        let errand = client.errand()?;
+        let errand = if bytes > FEW { client.errand()? } else { Errand::CopyByFile };
         let mut limit = self.limit(errand, bytes)?;
         let mut memory = Pages::new(&[bytes, bytes]);
         memory.fill_first();

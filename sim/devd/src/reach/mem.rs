@@ -41,6 +41,18 @@ impl Mem {
         (moved > 0).then_some(moved)
     }
 
+    /// As [`Reach::read_vouched`](super::Reach::read_vouched).
+    #[must_use]
+    pub fn read_vouched(&self, address: u64, into: &mut [u8]) -> Option<usize> {
+        self.mem.read_at(into, address).ok().filter(|moved| *moved > 0)
+    }
+
+    /// As [`Reach::write_vouched`](super::Reach::write_vouched).
+    #[must_use]
+    pub fn write_vouched(&self, address: u64, from: &[u8]) -> Option<usize> {
+        self.mem.write_at(from, address).ok().filter(|moved| *moved > 0)
+    }
+
     /// As [`Reach::write`](super::Reach::write).
     #[must_use]
     pub fn write(&self, address: u64, from: &[u8]) -> Option<usize> {
