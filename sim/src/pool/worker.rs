@@ -48,6 +48,8 @@ const SELDOM: u32 = 8;
 const NOTHING: u64 = 10;
 /// Empty polls between two looks at the clock.
 const POLLS_PER_LOOK: u32 = 8;
+/// Empty looks at a ring between two looks at the clock, so that the time is known when a job comes: reading it then would be on the job's way.
+const LOOKS_PER_TIME: usize = 16;
 
 /// A thread that takes jobs from queues, does them and answers them.
 pub(super) struct Worker<M: DeviceModel, B: Backing> {
@@ -298,19 +300,19 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         if self.taken.is_empty() {
             return false;
         }
-        self.do_taken(queue, side);
+        self.do_taken(queue, side, None);
         true
     }
 
     /// Does what was taken under the fetch lock, and lets that go when this worker is seen to serve the queue.
     #[inline]
-    fn do_taken(&mut self, queue: &Arc<Queue<M, B>>, side: MutexGuard<'_, FetchSide<M, B>>) {
+    fn do_taken(&mut self, queue: &Arc<Queue<M, B>>, side: MutexGuard<'_, FetchSide<M, B>>, seen: Option<u64>) {
         self.hands.post.begin(queue.id);
         drop(side);
         if self.hands.shared.plan.is_active() {
             self.work_to_plan(queue);
         } else {
-            self.work(queue);
+            self.work(queue, seen);
         }
         self.hands.end_serving(queue);
     }
@@ -334,6 +336,7 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         let before = self.trivial;
         // Whether something was published and nobody has looked yet who sleeps over it.
         let mut unsignalled = false;
+        let mut seen = None;
         let fetch = loop {
             let side = &mut *fetch_side;
             let budget = Budget::new(BATCH, BATCH_COST).with_nops_apart();
@@ -353,6 +356,9 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
                     unsignalled = false;
                     self.hands.signal(queue, &mut complete_side);
                 }
+                if self.hands.shared.keeps_accounts && empty % LOOKS_PER_TIME == 1 {
+                    seen = Some(self.hands.shared.clock());
+                }
                 core::hint::spin_loop();
                 continue;
             }
@@ -369,6 +375,7 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
                 break fetch;
             }
             empty = 0;
+            seen = None;
             unsignalled |= self.answer_trivial(queue, &mut complete_side);
             kept += 1;
             if kept == KEPT || queue.is_wanted() {
@@ -395,7 +402,7 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
             }
             return kept != 0;
         }
-        self.do_taken(queue, fetch_side);
+        self.do_taken(queue, fetch_side, seen);
         true
     }
 
@@ -436,10 +443,10 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
 
     /// Does the jobs that were taken, and answers them together.
     #[inline]
-    fn work(&mut self, queue: &Arc<Queue<M, B>>) {
+    fn work(&mut self, queue: &Arc<Queue<M, B>>, seen: Option<u64>) {
         self.worked = true;
         let keeps_accounts = self.hands.shared.keeps_accounts;
-        let begun = if keeps_accounts { self.hands.shared.clock() } else { 0 };
+        let begun = if keeps_accounts { seen.unwrap_or_else(|| self.hands.shared.clock()) } else { 0 };
         if self.hands.shared.lanes.threads() != 0 {
             self.leave_long_jobs_to_lanes(queue, begun);
         }
