@@ -156,6 +156,15 @@ impl<'a, J: JobMemory> JobPort<'a, J> {
     pub(super) fn new(memory: &'a J, post: &'a Post) -> Self {
         Self { memory, post }
     }
+
+    /// Moves `len` bytes by a call that may block, if there are any; what it says if not even the first can be moved.
+    #[inline]
+    fn moving(&self, len: usize, call: impl FnOnce(&J) -> Option<usize>, otherwise: Access<usize>) -> Access<usize> {
+        if len == 0 {
+            return Access::Ready(0);
+        }
+        self.post.reaching(|| call(self.memory)).map_or(otherwise, Access::Ready)
+    }
 }
 
 impl<J: JobMemory> MemoryPort for JobPort<'_, J> {
@@ -166,46 +175,22 @@ impl<J: JobMemory> MemoryPort for JobPort<'_, J> {
 
     #[inline]
     fn read(&self, _: AddressSpace, address: u64, into: &mut [u8]) -> Access<usize> {
-        if into.is_empty() {
-            return Access::Ready(0);
-        }
-        match self.post.reaching(|| self.memory.read(address, into)) {
-            Some(count) => Access::Ready(count),
-            None => unreadable(address),
-        }
+        self.moving(into.len(), |memory| memory.read(address, into), unreadable(address))
     }
 
     #[inline]
     fn write(&self, _: AddressSpace, address: u64, from: &[u8]) -> Access<usize> {
-        if from.is_empty() {
-            return Access::Ready(0);
-        }
-        match self.post.reaching(|| self.memory.write(address, from)) {
-            Some(count) => Access::Ready(count),
-            None => unwritable(address),
-        }
+        self.moving(from.len(), |memory| memory.write(address, from), unwritable(address))
     }
 
     #[inline]
     fn read_vouched(&self, _: AddressSpace, address: u64, into: &mut [u8]) -> Access<usize> {
-        if into.is_empty() {
-            return Access::Ready(0);
-        }
-        match self.post.reaching(|| self.memory.read_vouched(address, into)) {
-            Some(count) => Access::Ready(count),
-            None => unreadable(address),
-        }
+        self.moving(into.len(), |memory| memory.read_vouched(address, into), unreadable(address))
     }
 
     #[inline]
     fn write_vouched(&self, _: AddressSpace, address: u64, from: &[u8]) -> Access<usize> {
-        if from.is_empty() {
-            return Access::Ready(0);
-        }
-        match self.post.reaching(|| self.memory.write_vouched(address, from)) {
-            Some(count) => Access::Ready(count),
-            None => unwritable(address),
-        }
+        self.moving(from.len(), |memory| memory.write_vouched(address, from), unwritable(address))
     }
 
     fn publish(&self, _: AddressSpace, address: u64, _: u64) -> Access<()> {
