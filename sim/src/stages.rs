@@ -14,6 +14,7 @@ mod staging;
 use access::JobAccess;
 pub use compute::compute;
 pub(crate) use compute::computes;
+pub(crate) use gather::copy_in_place;
 pub use gather::{gather, gather_many};
 pub use parked::Parked;
 pub use scatter::{scatter, scatter_many};

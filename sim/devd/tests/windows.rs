@@ -111,6 +111,67 @@ fn jobs_work_on_windows_and_between_them_and_other_memory() {
     assert_eq!(two.bytes(0, 8 * PAGE), data);
 }
 
+/// Copies from window to window take no time, whatever is taken beside them.
+#[test]
+fn short_copies_between_windows_are_answered_alone_and_among_other_jobs() {
+    const LEN: usize = 300;
+    let server = Server::start();
+    let client = Client::bound(&server.socket());
+    let mut hand = client.hand();
+    let (one, two) = (Window::new(PAGE), Window::new(4 * PAGE));
+    let data = pattern(PAGE);
+    one.fill(&data);
+    for window in [&one, &two] {
+        window.register(&client);
+    }
+    assert_eq!(hand.run(&copy(1, one.address() + 7, two.address() + 9, LEN)), ok(1, LEN, LEN));
+    assert_eq!(two.bytes(9, LEN), data[7..7 + LEN]);
+    assert_eq!(hand.run(&copy(2, two.address() + 9, two.address() + 19, LEN)), ok(2, LEN, LEN));
+    assert_eq!(two.bytes(19, LEN), data[7..7 + LEN], "over itself");
+    assert_eq!(hand.run(&copy(3, one.address(), two.address(), 0)).status, Status::Ok as u8);
+    let mut ordinary = vec![0_u8; LEN];
+    for round in 0..50_u32 {
+        two.fill(&[0; 4 * PAGE]);
+        ordinary.fill(0);
+        let from = 11 * round as usize;
+        let to = |index: usize| two.address() + (index * LEN) as u64;
+        hand.publish(&copy(10, one.address() + from as u64, to(0), LEN));
+        hand.publish(&copy(11, one.address() + from as u64 + 1, to(1), LEN));
+        if round % 2 == 0 {
+            hand.publish(&copy(
+                12,
+                one.address() + from as u64 + 2,
+                ordinary.as_mut_ptr().expose_provenance() as u64,
+                LEN,
+            ));
+            hand.publish(&copy(13, 0x1000, to(3), LEN));
+        }
+        hand.publish(&copy(14, one.address() + from as u64 + 4, to(4), LEN));
+        hand.publish(&job(15, Operation::Nop));
+        hand.ring_if_wanted();
+        let submitted: &[u32] = if round % 2 == 0 { &[10, 11, 12, 13, 14, 15] } else { &[10, 11, 14, 15] };
+        let mut answers: Vec<_> = submitted.iter().map(|_| hand.wait()).collect();
+        answers.sort_by_key(|answer| answer.token);
+        for (answer, token) in answers.iter().zip(submitted) {
+            assert_eq!(answer.token, job(*token, Operation::Nop).token, "round {round}");
+            let status = if *token == 13 { Status::Fault } else { Status::Ok };
+            assert_eq!(answer.status, status as u8, "{answer:?} in round {round}");
+        }
+        for index in [0, 1, 4] {
+            assert_eq!(two.bytes(index * LEN, LEN), data[from + index..from + index + LEN], "{index} in round {round}");
+        }
+        assert_eq!(two.bytes(3 * LEN, LEN), [0; LEN]);
+        let expected = if round % 2 == 0 { &data[from + 2..from + 2 + LEN] } else { &[0; LEN] };
+        assert_eq!(ordinary, expected);
+    }
+    // The books are kept behind the answers.
+    let all = (3 + 25 * 6 + 25 * 4, 25);
+    support::eventually("every job is counted once", || {
+        let client = &server.daemon.status().clients[0];
+        (client.jobs, client.faults) == all && client.bytes > 0
+    });
+}
+
 /// The bytes of a window are the file's, even where the client has mapped something else: so it is seen that the window is used.
 #[test]
 fn windows_are_used_in_place_one_by_one_and_in_a_burst() {

@@ -34,7 +34,7 @@ pub struct AccountStats {
     pub faults: u64,
     /// For how long its jobs were seen waiting while the device did something else.
     pub wait: Duration,
-    /// For how long the device worked for it; jobs that do nothing count as little.
+    /// For how long the device worked for it; jobs that do nothing count as little, and short copies between windows as long as they are thought to take.
     pub service: Duration,
     /// Whether a call that reaches for its memory is blocked, so that it is not served.
     pub blocked: bool,

@@ -50,6 +50,12 @@ impl<M: DeviceModel, B: Backing> Hands<M, B> {
         }
     }
 
+    /// Does a copy, if it needs no staging. That cannot block.
+    #[inline]
+    pub(super) fn copy_in_place(&self, queue: &Queue<M, B>, item: &mut WorkItem) -> bool {
+        item.extra.is_none() && stages::copy_in_place(item, &JobPort::new(&queue.memory, &self.post))
+    }
+
     /// Takes a job as far as it goes.
     #[inline]
     pub(super) fn run_item(&mut self, queue: &Queue<M, B>, item: &mut WorkItem) {

@@ -37,7 +37,8 @@ pub trait JobMemory: Clone + Send + Sync + 'static {
         0
     }
 
-    /// Copies without staging, if both ranges lie where that can be done; they have one length. `false` if nothing was done.
+    /// Copies without staging, if both ranges lie where that can be done; they have one length. `false` if nothing was done. Unlike the other calls it
+    /// must not block: workers make it under locks.
     fn copy(&self, source: Span, destination: Span) -> bool {
         let _ = (source, destination);
         false

@@ -209,7 +209,7 @@ impl<J: JobMemory> MemoryPort for JobPort<'_, J> {
 
     #[inline]
     fn copy(&self, _: AddressSpace, source: Span, destination: Span) -> bool {
-        self.post.reaching(|| self.memory.copy(source, destination))
+        self.memory.copy(source, destination)
     }
 
     #[inline]

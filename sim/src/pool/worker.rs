@@ -46,6 +46,9 @@ const QUIET: u32 = 256;
 const SELDOM: u32 = 8;
 /// What a job that does nothing is charged for, in nanoseconds: reading the clock would take longer.
 const NOTHING: u64 = 10;
+/// Estimated nanoseconds of a copy without staging up to which it is done under the locks of its queue: letting them go and taking them again would cost a
+/// good part of it. 8 KiB.
+const AT_ONCE: u64 = 1_100;
 /// Empty polls between two looks at the clock.
 const POLLS_PER_LOOK: u32 = 8;
 /// Empty looks at a ring between two looks at the clock, so that the time is known when a job comes: reading it then would be on the job's way.
@@ -71,8 +74,18 @@ pub(super) struct Worker<M: DeviceModel, B: Backing> {
     missed: bool,
     /// Whether the last round had work beside which a look at a queue is nothing.
     pub(super) worked: bool,
-    /// Jobs that needed no work, and the bytes they named, so far.
-    trivial: (u64, u64),
+    /// What was answered under the locks of its queue, so far.
+    at_once: AtOnce,
+}
+
+/// Jobs that need no work, or hardly any.
+#[derive(Clone, Copy, Default)]
+struct AtOnce {
+    jobs: u64,
+    /// Bytes they named.
+    bytes: u64,
+    /// Estimated nanoseconds they took.
+    cost: u64,
 }
 
 /// A queue, as one worker sees it.
@@ -124,7 +137,7 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
             more: false,
             missed: false,
             worked: false,
-            trivial: (0, 0),
+            at_once: AtOnce::default(),
         }
     }
 
@@ -319,8 +332,8 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
 
     /// Serves a queue as the only worker there is: keeps both locks from one batch to the next.
     ///
-    /// Nothing is done meanwhile that could take long, or touches memory other than the rings, so that somebody who wants a lock gets it at
-    /// once, and whoever has the fetch lock knows that this worker is not at the queue. For other jobs the locks are let go.
+    /// Nothing is done meanwhile that could take long, so that somebody who wants a lock gets it at once, and whoever has the fetch lock knows that this
+    /// worker is not at the queue. For other jobs the locks are let go.
     #[inline]
     fn serve_alone(&mut self, queue: &Arc<Queue<M, B>>, looks: usize) -> bool {
         let Some(mut fetch_side) = queue.try_fetch_side() else {
@@ -333,7 +346,7 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         let mut complete_side = queue.complete_side();
         let mut kept = 0;
         let mut empty = 0;
-        let before = self.trivial;
+        let before = self.at_once;
         // Whether something was published and nobody has looked yet who sleeps over it.
         let mut unsignalled = false;
         let mut seen = None;
@@ -362,22 +375,29 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
                 core::hint::spin_loop();
                 continue;
             }
+            let spent = self.at_once.cost;
             // The plan is asked about after the jobs were seen, as always.
             if self.hands.shared.plan.is_active() {
                 self.taken.join_nops(queue.opening.jobs);
             }
             if fetch == Fetch::Failed
                 || !self.taken.cancels.is_empty()
-                || !self.taken.items.iter().all(WorkItem::is_trivial)
                 || self.hands.shared.plan.is_active()
+                || !self.do_at_once(queue)
             {
                 self.taken.join_nops(queue.opening.jobs);
                 break fetch;
             }
             empty = 0;
             seen = None;
-            unsignalled |= self.answer_trivial(queue, &mut complete_side);
+            let copied = self.at_once.cost != spent;
+            unsignalled |= self.answer_at_once(queue, &mut complete_side);
             kept += 1;
+            // Where jobs take any time others have their turn after each batch.
+            if copied {
+                self.worked = true;
+                break fetch;
+            }
             if kept == KEPT || queue.is_wanted() {
                 break Fetch::More;
             }
@@ -388,7 +408,7 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         drop(complete_side);
         self.more = fetch == Fetch::More;
         if self.hands.shared.keeps_accounts {
-            self.charge_trivial(queue, before);
+            self.charge_at_once(queue, before);
         }
         if fetch == Fetch::Failed {
             fetch_side.running = false;
@@ -406,9 +426,23 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         true
     }
 
+    /// Whether all that was taken needs no work any more. Short copies that need no staging are done for that.
+    #[inline]
+    fn do_at_once(&mut self, queue: &Queue<M, B>) -> bool {
+        let Self { hands, taken, at_once, .. } = self;
+        taken.items.iter_mut().all(|item| {
+            let cost = item.cost();
+            let copied = !item.is_trivial() && cost <= AT_ONCE && hands.copy_in_place(queue, item);
+            if copied {
+                at_once.cost += cost;
+            }
+            copied || item.is_trivial()
+        })
+    }
+
     /// Answers a batch of jobs that need no work, and says whether an answer was published. The books are kept afterwards.
     #[inline]
-    fn answer_trivial(&mut self, queue: &Queue<M, B>, side: &mut CompleteSide<M, B>) -> bool {
+    fn answer_at_once(&mut self, queue: &Queue<M, B>, side: &mut CompleteSide<M, B>) -> bool {
         let model = &self.hands.shared.model;
         let Taken { items, nops, .. } = &mut self.taken;
         model.pass(&mut side.completions, &side.port, nops);
@@ -420,24 +454,26 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         let jobs = (items.len() + nops.len()) as u64;
         queue.counters.jobs.add(jobs);
         nops.clear();
-        self.trivial.0 += jobs;
+        self.at_once.jobs += jobs;
+        self.at_once.cost += jobs * NOTHING;
         if !items.is_empty() {
             // Jobs that cannot be may name bytes; they never came to a bad address.
             let bytes = items.iter().map(WorkItem::bytes).sum();
             queue.counters.bytes.add(bytes);
-            self.trivial.1 += bytes;
+            self.at_once.bytes += bytes;
             items.clear();
         }
         published
     }
 
-    /// Charges for the jobs and bytes that needed no work since `before`.
-    fn charge_trivial(&self, queue: &Queue<M, B>, before: (u64, u64)) {
-        let jobs = self.trivial.0 - before.0;
-        if jobs != 0 {
-            queue.account.count(jobs, self.trivial.1 - before.1, 0);
+    /// Charges for what was answered at once since `before`.
+    fn charge_at_once(&self, queue: &Queue<M, B>, before: AtOnce) {
+        let AtOnce { jobs, bytes, cost } = self.at_once;
+        // A copy may have been done, and is answered later with what was taken beside it.
+        if jobs != before.jobs || cost != before.cost {
+            queue.account.count(jobs - before.jobs, bytes - before.bytes, 0);
             // Relaxed: as all of the schedule.
-            queue.account.charge(self.hands.shared.floor.load(Ordering::Relaxed), jobs * NOTHING);
+            queue.account.charge(self.hands.shared.floor.load(Ordering::Relaxed), cost - before.cost);
         }
     }
 

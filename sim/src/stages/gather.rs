@@ -69,8 +69,9 @@ fn has_input(item: &WorkItem) -> bool {
     !matches!(item.work, Work::Plain(Operation::Nop)) && (item.source.len != 0 || item.aux.len != 0)
 }
 
-/// Ends a copy that needs no staging.
-fn copy_in_place<P: MemoryPort>(item: &mut WorkItem, port: &P) -> bool {
+/// Does a copy to its end, if it needs no staging; `false` if nothing was done.
+#[inline]
+pub(crate) fn copy_in_place<P: MemoryPort>(item: &mut WorkItem, port: &P) -> bool {
     let is_copy = matches!(item.work, Work::Plain(Operation::Copy)) && item.staging.is_none();
     let (source, destination) = (item.source, item.destination);
     let done =
