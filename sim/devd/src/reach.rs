@@ -31,9 +31,6 @@ pub use vectored::Vectored;
 use range::Range;
 use vectored::Barred;
 
-/// The most bytes that are moved sooner by descriptor than by process number: the kernel copies twice there, a page at a time.
-const FEW: usize = 8 << 10;
-
 /// The way to one client's memory.
 #[derive(Debug)]
 pub struct Reach {
@@ -53,6 +50,9 @@ pub struct Reach {
 pub struct NoReach;
 
 impl Reach {
+    /// The most bytes that are moved sooner by descriptor than by process number: the kernel copies twice there, a page at a time.
+    pub const FEW: usize = 8 << 10;
+
     /// Finds the best way to the client's memory. `pid` is the client's number if the faster way is to be tried.
     ///
     /// # Errors
@@ -121,14 +121,18 @@ impl Reach {
     /// memory, and the client could do that itself.
     #[must_use]
     pub fn read_vouched(&self, address: u64, into: &mut [u8]) -> Option<usize> {
-        if into.len() > FEW { self.read(address, into) } else { self.mem.read_vouched(address, into) }
+        let moved = if into.len() <= Self::FEW { self.mem.read_vouched(address, into) } else { None };
+        // The kernel does not wait there for pages that the client brings in itself (`userfaultfd(2)`).
+        moved.or_else(|| self.read(address, into))
     }
 
     /// As [`write`](Self::write), where the client vouches that it may write there. If it may not, a private page is written all the same: it is the
     /// client's own memory, and the client could do that itself. A shared one is not.
     #[must_use]
     pub fn write_vouched(&self, address: u64, from: &[u8]) -> Option<usize> {
-        if from.len() > FEW { self.write(address, from) } else { self.mem.write_vouched(address, from) }
+        let moved = if from.len() <= Self::FEW { self.mem.write_vouched(address, from) } else { None };
+        // As for reading.
+        moved.or_else(|| self.write(address, from))
     }
 
     /// Reads many ranges in one call where that can be, and says how many, from the first on, were read whole.

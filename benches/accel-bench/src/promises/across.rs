@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use accel_bench_raw::{BetweenProcesses, Errand, Launcher, PAUSE, Pairs, RawError, Spread, after_pauses, pin};
 use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
+use uaccel_devd::reach::Reach;
 use uaccel_runtime::{Lease, Runtime};
 
 use super::pages::Pages;
@@ -50,8 +51,6 @@ pub(super) fn promises() -> Vec<Promise> {
 const ROUND_TRIPS: u64 = 10_000;
 /// Bytes of a small job.
 const SMALL: usize = 256;
-/// The most bytes that the daemon moves by the descriptor of a client's memory where it has both ways (`uaccel_devd::reach`).
-const FEW: usize = 8 << 10;
 /// Small jobs of a burst.
 const BURST: usize = 16;
 /// Time of a repetition with several clients: many turns of the system's scheduler, which shares the clients' CPU out in slices of some
@@ -103,7 +102,7 @@ impl Bench {
 
     fn devd_copy(&self, bytes: usize) -> Result<Ratio, PromiseError> {
         let mut client = self.client(SHALLOW)?;
-        let errand = if bytes > FEW { client.errand()? } else { Errand::CopyByFile };
+        let errand = if bytes > Reach::FEW { client.errand()? } else { Errand::CopyByFile };
         let mut limit = self.limit(errand, bytes)?;
         let mut memory = Pages::new(&[bytes, bytes]);
         memory.fill_first();
