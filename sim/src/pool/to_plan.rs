@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Backing;
+use super::place::Place;
 use super::queue::Queue;
-use super::worker::{Place, Worker};
+use super::worker::Worker;
 use crate::plan::Verdict;
 use crate::stages::Stage;
 use crate::{DeviceModel, Mishap, WorkItem};

@@ -10,6 +10,8 @@ use nix::sys::signal::SigSet;
 
 use super::Backing;
 use super::hands::Hands;
+use super::idle::Idle;
+use super::place::Place;
 use super::post::Post;
 use super::queue::{CompleteSide, FetchSide, Queue};
 use super::shared::Shared;
@@ -22,9 +24,6 @@ const BATCH: usize = 32;
 const BATCH_COST: u64 = 20_000;
 /// Estimated nanoseconds from which on somebody else shall poll meanwhile. A wake-up costs about as much.
 const LONG: u64 = 15_000;
-/// How long an idle worker polls. Clearly longer than being woken takes, which is 50 to 100 µs on virtual machines: a client that our answer has just
-/// woken must find us awake with its next job, or both would sleep over every single one.
-const SPIN: Duration = Duration::from_micros(300);
 /// A time that is up this soon is waited for awake: sleeping is not more precise.
 const SOON: Duration = Duration::from_micros(200);
 /// How long a worker sleeps that others may not have seen going to sleep.
@@ -41,16 +40,11 @@ const SETTLED: usize = 8;
 /// How far a user's virtual time may be ahead of the one who comes first, in virtual nanoseconds: a batch of one of middle weight. The finer, the more often
 /// the device turns from one to the other.
 const AHEAD: u64 = 4 * BATCH_COST;
-/// After how many looks that found nothing a queue beside others is looked at seldom, and how seldom then.
-const QUIET: u32 = 256;
-const SELDOM: u32 = 8;
 /// What a job that does nothing is charged for, in nanoseconds: reading the clock would take longer.
 const NOTHING: u64 = 10;
 /// Estimated nanoseconds of a copy without staging up to which it is done under the locks of its queue: letting them go and taking them again would cost a
 /// good part of it. 8 KiB.
 const AT_ONCE: u64 = 1_100;
-/// Empty polls between two looks at the clock.
-const POLLS_PER_LOOK: u32 = 8;
 /// Empty looks at a ring between two looks at the clock, so that the time is known when a job comes: reading it then would be on the job's way.
 const LOOKS_PER_TIME: usize = 16;
 
@@ -86,40 +80,6 @@ struct AtOnce {
     bytes: u64,
     /// Estimated nanoseconds they took.
     cost: u64,
-}
-
-/// A queue, as one worker sees it.
-pub(super) struct Place<M: DeviceModel, B: Backing> {
-    pub(super) queue: Arc<Queue<M, B>>,
-    /// How often in a row it had nothing.
-    dry: u32,
-}
-
-impl<M: DeviceModel, B: Backing> Place<M, B> {
-    /// Whether it has had nothing for long.
-    #[inline]
-    fn is_quiet(&self) -> bool {
-        self.dry >= QUIET
-    }
-
-    /// Whether it is passed over in this turn: a look costs more than it is likely to bring.
-    #[inline]
-    fn rests(&self, turn: u32) -> bool {
-        self.is_quiet() && !turn.is_multiple_of(SELDOM)
-    }
-
-    /// How often it is looked at in one go, where one that is in use is looked at so often.
-    #[inline]
-    fn looks(&self, looks: usize) -> usize {
-        if self.is_quiet() { 1 } else { looks }
-    }
-
-    /// Notes what a look has found.
-    #[inline]
-    fn note(&mut self, found: bool) -> bool {
-        self.dry = if found { 0 } else { self.dry.saturating_add(1) };
-        found
-    }
 }
 
 impl<M: DeviceModel, B: Backing> Worker<M, B> {
@@ -168,7 +128,7 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         if generation != self.generation {
             self.generation = generation;
             self.queues.clear();
-            self.queues.extend(self.hands.shared.queues().iter().map(|queue| Place { queue: queue.clone(), dry: 0 }));
+            self.queues.extend(self.hands.shared.queues().iter().map(|queue| Place::new(queue.clone())));
             // Workers begin at different queues, so that they do not all knock at the same door.
             let first = self.index % self.queues.len().max(1);
             self.queues.rotate_left(first);
@@ -176,7 +136,7 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         self.turn = self.turn.wrapping_add(1);
         let mut queues = mem::take(&mut self.queues);
         if let [only] = &mut *queues {
-            only.dry = 0;
+            only.wake();
         }
         let looks = match queues.iter().filter(|place| !place.is_quiet()).count() {
             0 => 1,
@@ -349,6 +309,7 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         let before = self.at_once;
         // Whether something was published and nobody has looked yet who sleeps over it.
         let mut unsignalled = false;
+        // The time at a recent look that found nothing.
         let mut seen = None;
         let fetch = loop {
             let side = &mut *fetch_side;
@@ -556,7 +517,7 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         // Full fence between setting need-wake-up and the last look at the rings. Pairs with the user's, between publishing a descriptor and
         // reading need-wake-up, or takes that one's place: either we find the descriptor, or the user rings.
         let fenced = self.hands.shared.barrier.fence();
-        self.queues.iter_mut().for_each(|place| place.dry = 0);
+        self.queues.iter_mut().for_each(Place::wake);
         if !self.round() {
             let mut until = if self.hands.shared.plan.is_active() { self.hands.shared.timeline().next() } else { None };
             if !fenced {
@@ -573,28 +534,5 @@ impl<M: DeviceModel, B: Backing> Worker<M, B> {
         if !self.hands.is_relieved() {
             self.begin_polling();
         }
-    }
-}
-
-/// How long nothing was found.
-#[derive(Default)]
-struct Idle {
-    polls: u32,
-    since: Option<Instant>,
-}
-
-impl Idle {
-    /// Whether to poll on, after a poll that found nothing.
-    #[inline]
-    fn poll_on(&mut self, spare: bool) -> bool {
-        self.polls += 1;
-        if !spare {
-            // Whoever is to give us work may be waiting for this CPU.
-            thread::yield_now();
-        }
-        if !self.polls.is_multiple_of(POLLS_PER_LOOK) {
-            return true;
-        }
-        self.since.get_or_insert_with(Instant::now).elapsed() < SPIN
     }
 }
