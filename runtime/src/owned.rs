@@ -176,8 +176,8 @@ pub(crate) fn recover_owned(core: &QueueCore, pair: &mut Pair, cause: &Cause) {
     }
 }
 
-/// A job in flight, or what became of it, goes from hand to hand in two registers: in memory it would be stored in small pieces and moved in wide ones, for which a processor
-/// waits.
+/// A job in flight, or what became of it, is two words, each of which is stored and loaded by itself: [`JobFuture`] has no third field that would make a compiler move it as one wide
+/// piece, for which a processor waits.
 const _: () = assert!(size_of::<Submitted<Vec<u8>, Vec<u8>>>() == 16);
 
 /// Buffers of the common shape are stored without another allocation.
