@@ -307,19 +307,18 @@ impl<'a> Done<'a> {
     /// # Errors
     /// [`DeviceError::UnknownToken`]. The jobs before are completed, that one is not, those behind were not taken.
     #[inline]
-    pub unsafe fn complete_answered(&mut self, mut tokens: impl Iterator<Item = Token>) -> Result<(), DeviceError> {
+    pub unsafe fn complete_answered(&mut self, tokens: impl Iterator<Item = Token>) -> Result<(), DeviceError> {
         // In registers for the loop: as fields they would be loaded and stored for every answer.
-        let (cells, places, mut len) = (self.cells, &mut *self.places, self.len);
+        let (cells, mut len) = (self.cells, self.len);
         let mut unknown = None;
-        while len < places.len() {
-            let Some(token) = tokens.next() else { break };
+        for (place, token) in self.places[len..].iter_mut().zip(tokens) {
             let Some(cell) = live(cells, token) else {
                 unknown = Some(token);
                 break;
             };
             // Relaxed: as in `end`.
             cell.live.store(idle(token), Ordering::Relaxed);
-            places[len] = slot_of(token);
+            *place = slot_of(token);
             len += 1;
         }
         self.len = len;

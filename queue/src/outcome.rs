@@ -3,8 +3,9 @@
 use core::fmt;
 
 /// How a job ended. The discriminants are stable: device interfaces use them as they are.
+// As wide as the checksum beside it in an outcome, so that one store writes both where they are constants, as they are for nearly all answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
+#[repr(u32)]
 #[non_exhaustive]
 pub enum Status {
     /// Done; `consumed` and `produced` say how much.
